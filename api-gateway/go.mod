@@ -1,0 +1,7 @@
+module ticketremaster/api-gateway
+
+go 1.26.0
+
+require ticketremaster/platform v0.0.0
+
+replace ticketremaster/platform => ../platform

@@ -1,0 +1,12 @@
+module ticketremaster/orchestrator-service
+
+go 1.26.0
+
+require (
+	ticketremaster/platform v0.0.0
+	ticketremaster/proto v0.0.0
+)
+
+replace ticketremaster/platform => ../platform
+
+replace ticketremaster/proto => ../proto

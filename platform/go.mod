@@ -1,0 +1,3 @@
+module ticketremaster/platform
+
+go 1.26.0

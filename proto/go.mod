@@ -1,0 +1,3 @@
+module ticketremaster/proto
+
+go 1.26.0
