@@ -1,0 +1,214 @@
+// Package render fills the placeholders of a JSON or YAML file from the
+// environment. Kong and RabbitMQ read their declarations literally, so
+// secrets and addresses have to be put in before they start (design §6).
+//
+// RABBITMQ_PASS_HASH is derived from RABBITMQ_PASS by RabbitPasswordHash.
+//
+// A placeholder is written in one of these ways:
+//
+//	"${NAME}"           text, only inside double quotes
+//	"${NAME|secret}"    the same, at least 32 bytes, never a known placeholder
+//	${NAME|number}      a whole number that is not negative
+//	${NAME|list}        a comma list, becomes ["a", "b"]
+//	${NAME|set}         true if NAME is set and not empty, else false
+//
+// Each but secret and set may carry a default, `${NAME:-default}`, which
+// stands in for a variable that is missing or empty. A line whose first
+// character is # is a comment and stays as it is.
+//
+// Values are escaped as JSON strings, which YAML's double quotes read the same
+// way, so that no value can end the string it stands in.
+package render
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MinSecretBytes is the least length of a |secret value: the size of the hash
+// that HS256 is keyed for.
+const MinSecretBytes = 32
+
+// placeholder matches name, filter and default.
+var placeholder = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\|([a-z]+))?(:-[^}]*)?\}`)
+
+// Result is a filled file and what its reader should be told.
+type Result struct {
+	Text     []byte
+	Warnings []string // one per variable that holds a placeholder, without its value
+}
+
+// Render fills template with the values that lookup knows, os.LookupEnv for
+// instance. The error names every variable that is missing, empty or refused,
+// and every placeholder that is written wrongly, all at once; it never shows a
+// value. A variable that still holds a sample value ("change_me") is warned
+// of, and refused when APP_ENV is production; a |secret is refused always.
+func Render(template []byte, lookup func(string) (string, bool)) (Result, error) {
+	r := renderer{lookup: lookup, seen: map[string]bool{}}
+	appEnv, _ := lookup("APP_ENV")
+	r.production = appEnv == "production"
+
+	lines := strings.SplitAfter(string(template), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		lines[i] = r.line(i+1, line)
+	}
+	return Result{[]byte(strings.Join(lines, "")), r.warnings}, errors.Join(r.problems...)
+}
+
+type renderer struct {
+	lookup     func(string) (string, bool)
+	production bool
+	seen       map[string]bool // what was already warned or complained of
+	warnings   []string
+	problems   []error
+}
+
+func (r *renderer) line(number int, line string) string {
+	var out strings.Builder
+	end := 0
+	for _, m := range placeholder.FindAllStringSubmatchIndex(line, -1) {
+		out.WriteString(line[end:m[0]])
+		end = m[1]
+		p := reference{name: line[m[2]:m[3]], quoted: insideQuotes(line[:m[0]])}
+		if m[4] >= 0 {
+			p.filter = line[m[4]:m[5]]
+		}
+		if m[6] >= 0 {
+			p.fallback = line[m[6]+len(":-") : m[7]]
+		}
+		text, err := r.value(p)
+		if err != nil {
+			r.complain(number, p.name, err)
+		}
+		out.WriteString(text)
+	}
+	if strings.Contains(line[end:], "${") {
+		r.problems = append(r.problems, fmt.Errorf("line %d: malformed placeholder", number))
+	}
+	out.WriteString(line[end:])
+	return out.String()
+}
+
+// complain notes each fault of a variable once, at the line that has it first.
+func (r *renderer) complain(line int, name string, err error) {
+	if key := name + " " + err.Error(); !r.seen[key] {
+		r.seen[key] = true
+		r.problems = append(r.problems, fmt.Errorf("line %d: %s %w", line, name, err))
+	}
+}
+
+// reference is one placeholder as the template writes it.
+type reference struct {
+	name, filter, fallback string
+	quoted                 bool
+}
+
+func (r *renderer) value(p reference) (string, error) {
+	source := p.name
+	if p.name == passHash {
+		source = passSource
+	}
+	value, _ := r.lookup(source)
+	if p.filter == "set" {
+		return strconv.FormatBool(value != ""), quoting(p, false)
+	}
+	if value == "" {
+		value = p.fallback
+	}
+	if value == "" {
+		return "", errors.New("is missing or empty")
+	}
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return "", errors.New("has a control character or is not UTF-8")
+	}
+	if IsPlaceholder(value) {
+		if p.filter == "secret" || r.production {
+			return "", errors.New("still holds a placeholder, not a value of its own")
+		}
+		if !r.seen[source] {
+			r.seen[source] = true
+			r.warnings = append(r.warnings, source+" still holds a placeholder: anyone who read the sample file knows it")
+		}
+	}
+	if p.name == passHash {
+		value = RabbitPasswordHash(value)
+	}
+	switch p.filter {
+	case "":
+		return escape(value), quoting(p, true)
+	case "secret":
+		if len(value) < MinSecretBytes {
+			return "", fmt.Errorf("has %d bytes, a secret needs at least %d", len(value), MinSecretBytes)
+		}
+		return escape(value), quoting(p, true)
+	case "number":
+		if _, err := strconv.ParseUint(value, 10, 31); err != nil {
+			return "", errors.New("is not a whole number")
+		}
+		return value, quoting(p, false)
+	case "list":
+		return list(value), quoting(p, false)
+	default:
+		return "", fmt.Errorf("has the unknown filter %q", p.filter)
+	}
+}
+
+// quoting refuses a placeholder that stands inside quotes when its value
+// brings its own syntax, and one outside when it is text.
+func quoting(p reference, want bool) error {
+	if p.quoted == want {
+		return nil
+	}
+	if want {
+		return errors.New("is text and must stand inside double quotes")
+	}
+	return fmt.Errorf("with |%s must not stand inside quotes", p.filter)
+}
+
+// insideQuotes reports whether text ends within a double-quoted string.
+func insideQuotes(text string) bool {
+	inside := false
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '"':
+			inside = !inside
+		case text[i] == '\\' && inside:
+			i++
+		}
+	}
+	return inside
+}
+
+// escape returns value as the inside of a JSON string.
+func escape(value string) string {
+	quoted, _ := json.Marshal(value) // a string always marshals
+	return string(quoted[1 : len(quoted)-1])
+}
+
+func list(value string) string {
+	items := []string{}
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	text, _ := json.Marshal(items)
+	return string(text)
+}
+
+var samples = regexp.MustCompile(`(?i)^(change[-_ ]?me.*|guest|password|secret|your_.*|.*\.\.\.|.*_here|<.*>|todo|xxx+)$`)
+
+// IsPlaceholder reports whether value is one that sample files carry, such as
+// change_me, your_jwt_secret_here or sk_test_..., and so no secret at all.
+func IsPlaceholder(value string) bool {
+	return samples.MatchString(strings.TrimSpace(value))
+}
