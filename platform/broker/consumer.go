@@ -1,0 +1,95 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+)
+
+// Consumer handles the messages of one queue, acknowledging each by hand.
+type Consumer struct {
+	URL, Role, Queue string
+	// Declare (may be nil) declares the queue and its bindings on each new channel.
+	Declare func(*amqp.Channel) error
+	// Parking is the queue that takes messages which failed Tries times.
+	Parking string
+	Tries   int // 0: 5
+	Workers int // messages handled at once; 0: 8
+	// Handle handles one message; it must bear repeats. An error has it tried again, later; while the error is
+	// SERVICE_UNAVAILABLE the message is never parked.
+	Handle func(ctx context.Context, body []byte) error
+}
+
+// Run consumes until ctx ends.
+func (c Consumer) Run(ctx context.Context) {
+	if c.Tries == 0 {
+		c.Tries = 5
+	}
+	if c.Workers == 0 {
+		c.Workers = 8
+	}
+	stayConnected(ctx, c.URL, c.Role, c.session)
+}
+
+func (c Consumer) session(ctx context.Context, ch *amqp.Channel) error {
+	if c.Declare != nil {
+		if err := c.Declare(ch); err != nil {
+			return err
+		}
+	}
+	if err := ch.Qos(c.Workers*2, 0, false); err != nil {
+		return err
+	}
+	deliveries, err := ch.ConsumeWithContext(ctx, c.Queue, "", false, false, false, false, nil)
+	if err != nil {
+		return err
+	}
+	var workers sync.WaitGroup
+	for range c.Workers {
+		workers.Go(func() {
+			for d := range deliveries {
+				c.handle(ctx, ch, d)
+			}
+		})
+	}
+	workers.Wait()
+	return nil
+}
+
+// handle tries a message a few times on the spot, ever slower, and parks it when that does not help. A message in
+// hand when the connection breaks comes again.
+func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery) {
+	id, _ := d.Headers[correlation.Header].(string)
+	ctx = correlation.With(ctx, id)
+	var err error
+	for try := range c.Tries {
+		if err = c.Handle(ctx, d.Body); err == nil {
+			if err := d.Ack(false); err != nil {
+				slog.WarnContext(ctx, "the acknowledgement was lost; the message will come again", "queue", c.Queue, "error", err)
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond << min(try, 5)):
+		}
+	}
+	if fault.From(err).Kind == fault.Unavailable { // not the message's fault: it waits in the queue
+		_ = d.Nack(false, true)
+		return
+	}
+	slog.ErrorContext(ctx, "message parked", "queue", c.Queue, "parking", c.Parking, "error", err)
+	park := amqp.Publishing{DeliveryMode: amqp.Persistent, ContentType: d.ContentType, Body: d.Body, Headers: amqp.Table{
+		correlation.Header: id, "x-parked-from": c.Queue, "x-parked-because": err.Error(),
+	}}
+	if err := ch.PublishWithContext(ctx, "", c.Parking, false, false, park); err == nil {
+		_ = d.Ack(false) // lost: it comes again and is parked twice, which a person can bear
+	}
+}

@@ -1,0 +1,144 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"ticketremaster/platform/correlation"
+)
+
+// Message is one persistent message.
+type Message struct {
+	Exchange, Key string
+	Body          []byte
+	correlationID string
+	tries         int
+}
+
+// Publisher sends messages off the request's path: mandatory, persistent, confirmed asynchronously, and sent again
+// over a new connection if the old one took them along. What is still unsent when the process dies is lost: senders
+// have a sweep for that.
+type Publisher struct {
+	url, role string
+	declare   func(*amqp.Channel) error
+	queue     chan Message
+	unsettled atomic.Int64
+	lost      atomic.Int64
+}
+
+const (
+	backlog     = 10_000 // messages that wait for a broker that is down
+	inFlight    = 512    // messages sent and not yet confirmed
+	maxTries    = 5
+	confirmWait = 10 * time.Second
+)
+
+// NewPublisher makes a publisher; declare (may be nil) declares what it publishes to on each new channel.
+func NewPublisher(url, role string, declare func(*amqp.Channel) error) *Publisher {
+	return &Publisher{url: url, role: role, declare: declare, queue: make(chan Message, backlog)}
+}
+
+// Publish hands m over and returns at once; false means that the backlog is full and m is dropped.
+func (p *Publisher) Publish(ctx context.Context, m Message) bool {
+	m.correlationID = correlation.ID(ctx)
+	p.unsettled.Add(1)
+	select {
+	case p.queue <- m:
+		return true
+	default:
+		p.drop(m, "the backlog is full")
+		return false
+	}
+}
+
+// Unsettled is the number of messages handed over and not yet confirmed by the broker.
+func (p *Publisher) Unsettled() int64 { return p.unsettled.Load() }
+
+// Lost is the number of messages that were given up.
+func (p *Publisher) Lost() int64 { return p.lost.Load() }
+
+func (p *Publisher) drop(m Message, why string) {
+	p.unsettled.Add(-1)
+	p.lost.Add(1)
+	slog.Error("message given up; a sweep has to do its work", "exchange", m.Exchange, "key", m.Key, "why", why, "correlation_id", m.correlationID)
+}
+
+// Run sends until ctx ends.
+func (p *Publisher) Run(ctx context.Context) {
+	stayConnected(ctx, p.url, p.role, p.session)
+}
+
+type sent struct {
+	message Message
+	confirm *amqp.DeferredConfirmation
+}
+
+func (p *Publisher) session(ctx context.Context, ch *amqp.Channel) error {
+	if p.declare != nil {
+		if err := p.declare(ch); err != nil {
+			return err
+		}
+	}
+	if err := ch.Confirm(false); err != nil {
+		return err
+	}
+	returned := ch.NotifyReturn(make(chan amqp.Return, inFlight))
+	go func() {
+		for r := range returned { // confirmed all the same: without mandatory nobody would know
+			p.lost.Add(1)
+			slog.Error("message came back unroutable; a sweep has to do its work", "exchange", r.Exchange, "key", r.RoutingKey, "correlation_id", r.CorrelationId)
+		}
+	}()
+	flight := make(chan sent, inFlight)
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		for s := range flight {
+			p.settle(ctx, s)
+		}
+	}()
+	defer func() { close(flight); <-settled }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-p.queue:
+			confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, m.Exchange, m.Key, true, false, amqp.Publishing{
+				DeliveryMode: amqp.Persistent, ContentType: "application/json", Body: m.Body,
+				CorrelationId: m.correlationID, Headers: amqp.Table{correlation.Header: m.correlationID}, Timestamp: time.Now(),
+			})
+			if err != nil {
+				p.again(m)
+				return err
+			}
+			flight <- sent{m, confirm}
+		}
+	}
+}
+
+// settle waits for the broker's word on one message; confirms come in about the order of sending.
+func (p *Publisher) settle(ctx context.Context, s sent) {
+	wait, cancel := context.WithTimeout(ctx, confirmWait)
+	defer cancel()
+	if acked, err := s.confirm.WaitContext(wait); err == nil && acked {
+		p.unsettled.Add(-1)
+		return
+	}
+	p.again(s.message)
+}
+
+func (p *Publisher) again(m Message) {
+	if m.tries++; m.tries >= maxTries {
+		p.drop(m, "refused too often")
+		return
+	}
+	select {
+	case p.queue <- m:
+	default:
+		p.drop(m, "the backlog is full")
+	}
+}

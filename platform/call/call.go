@@ -1,0 +1,135 @@
+// Package call speaks JSON with another of our REST services: its bearer secret, the correlation id, a
+// deadline on every call, and faults read back from the envelope.
+package call
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+)
+
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 32 << 20
+
+// Client calls one service. All calls must be idempotent under the ids they carry: a connection that
+// broke is tried again within the deadline.
+type Client struct {
+	Name    string        // for a person: "the order service"
+	BaseURL string        // http://order-service:5001
+	Token   string        // the callee's own secret
+	Timeout time.Duration // of a call whose context has no sooner deadline; 0: 2 s
+	HTTP    *http.Client  // nil: a shared one with connections kept alive
+}
+
+var shared = &http.Client{Transport: &http.Transport{
+	DialContext:         (&net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}).DialContext,
+	MaxIdleConns:        512,
+	MaxIdleConnsPerHost: 128,
+	IdleConnTimeout:     90 * time.Second,
+	WriteBufferSize:     8 << 10,
+	ReadBufferSize:      8 << 10,
+}}
+
+// Do sends in (nil: no body) and decodes the envelope's data into out (nil: dropped). An error is a fault: the
+// callee's own, or SERVICE_UNAVAILABLE when the outcome is unknown.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	_, err := c.Page(ctx, method, path, in, out)
+	return err
+}
+
+// Page is Do for a list: it gives the pagination that stands beside data.
+func (c *Client) Page(ctx context.Context, method, path string, in, out any) (*web.Pagination, error) {
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = 2 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return nil, err
+		}
+	}
+	for try := 0; ; try++ {
+		page, err := c.once(ctx, method, path, body, out)
+		if err == nil || try == 2 || !connectionBroke(err) {
+			return page, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(time.Duration(10+rand.IntN(40)) * time.Millisecond << try):
+		}
+	}
+}
+
+func (c *Client) once(ctx context.Context, method, path string, body []byte, out any) (*web.Pagination, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.BaseURL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if id := correlation.ID(ctx); id != "" {
+		req.Header.Set(correlation.Header, id)
+	}
+	client := c.HTTP
+	if client == nil {
+		client = shared
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, fault.Unreachable(c.Name, err)
+	}
+	defer res.Body.Close()
+	var answer struct {
+		Success    bool              `json:"success"`
+		Data       json.RawMessage   `json:"data"`
+		Pagination *web.Pagination   `json:"pagination"`
+		ErrorCode  string            `json:"error_code"`
+		Message    string            `json:"message"`
+		Errors     map[string]string `json:"errors"`
+		Details    map[string]string `json:"details"`
+	}
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, fault.Unreachable(c.Name, err)
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return nil, fault.Unreachable(c.Name, fmt.Errorf("status %d, not our envelope: %w", res.StatusCode, err))
+	}
+	if !answer.Success {
+		return nil, &fault.Error{
+			Kind: web.KindOf(res.StatusCode), Code: answer.ErrorCode, Message: answer.Message,
+			Fields: answer.Errors, Details: answer.Details,
+		}
+	}
+	if out != nil && len(answer.Data) > 0 {
+		if err := json.Unmarshal(answer.Data, out); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", method, path, err)
+		}
+	}
+	return answer.Pagination, nil
+}
+
+// connectionBroke reports whether no answer came because of the connection, not of the time.
+func connectionBroke(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

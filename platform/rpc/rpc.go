@@ -1,0 +1,150 @@
+// Package rpc is what our gRPC servers and clients have in common: the callee's bearer secret, the
+// correlation id, deadlines, and faults as statuses with a google.rpc.ErrorInfo.
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+)
+
+// grpcCodes is the one table from a fault's kind to a gRPC code. Gone and Conflict share codes with others, so the kind
+// itself travels in the ErrorInfo's metadata and is read back from there.
+var grpcCodes = map[fault.Kind]codes.Code{
+	fault.Internal:        codes.Internal,
+	fault.Invalid:         codes.InvalidArgument,
+	fault.Unauthenticated: codes.Unauthenticated,
+	fault.PaymentRequired: codes.FailedPrecondition,
+	fault.Forbidden:       codes.PermissionDenied,
+	fault.NotFound:        codes.NotFound,
+	fault.Conflict:        codes.Aborted,
+	fault.Gone:            codes.FailedPrecondition,
+	fault.TooLarge:        codes.InvalidArgument,
+	fault.ProofRequired:   codes.FailedPrecondition,
+	fault.TooMany:         codes.ResourceExhausted,
+	fault.Unavailable:     codes.Unavailable,
+}
+
+const (
+	domain     = "ticketremaster"
+	kindKey    = "kind"
+	maxMessage = 64 << 20 // bytes: the seats of a hall of 100,000
+	// margin is shaved off a deadline that is passed on, so that the callee can still report.
+	margin = 10 * time.Millisecond
+)
+
+// toStatus renders a fault; only its code, message and details leave the process.
+func toStatus(err error) error {
+	e := fault.From(err)
+	info := &errdetails.ErrorInfo{Reason: e.Code, Domain: domain, Metadata: map[string]string{kindKey: fmt.Sprint(int(e.Kind))}}
+	for k, v := range e.Details {
+		info.Metadata[k] = v
+	}
+	s, detailErr := status.New(grpcCodes[e.Kind], e.Message).WithDetails(info)
+	if detailErr != nil {
+		return status.Error(grpcCodes[e.Kind], e.Message)
+	}
+	return s.Err()
+}
+
+// fromStatus reads a fault back; what is not ours is SERVICE_UNAVAILABLE of the dependency, its outcome unknown.
+func fromStatus(dependency string, err error) error {
+	s := status.Convert(err)
+	for _, d := range s.Details() {
+		info, ok := d.(*errdetails.ErrorInfo)
+		if !ok || info.Domain != domain {
+			continue
+		}
+		e := fault.New(fault.Internal, info.Reason, "%s", s.Message())
+		for k, v := range info.Metadata {
+			if k == kindKey {
+				_, _ = fmt.Sscan(v, (*int)(&e.Kind))
+			} else {
+				e = e.With(k, v)
+			}
+		}
+		return e
+	}
+	return fault.Unreachable(dependency, err)
+}
+
+// NewServer makes a gRPC server that lets only callers with the secret in; health checks need none.
+func NewServer(secret string, options ...grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append([]grpc.ServerOption{
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			return serve(ctx, secret, req, info, handle)
+		}),
+		grpc.MaxRecvMsgSize(1 << 20),
+		grpc.MaxSendMsgSize(maxMessage),
+		// Clients ping every 20 s (Dial); the default would answer that with GOAWAY.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	}, options...)...)
+}
+
+func serve(ctx context.Context, secret string, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (res any, err error) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	ctx = correlation.With(ctx, first(md, strings.ToLower(correlation.Header)))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+		if err != nil {
+			if fault.Unknown(err) {
+				slog.ErrorContext(ctx, "rpc failed", "method", info.FullMethod, "error", err)
+			}
+			err = toStatus(err)
+		}
+	}()
+	given, _ := strings.CutPrefix(first(md, "authorization"), "Bearer ")
+	if !web.SameSecret(given, secret) && !strings.HasPrefix(info.FullMethod, "/grpc.health.v1.") {
+		return nil, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "this service is for services")
+	}
+	return handle(ctx, req)
+}
+
+func first(md metadata.MD, key string) string {
+	if v := md.Get(key); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// Dial connects to a service by its plain name. Calls carry its secret and the correlation id and have a deadline of
+// two seconds unless the context has a sooner one; one that never left this machine is tried again (gRPC's own
+// transparent retry). Errors are faults.
+func Dial(name, addr, secret string) (*grpc.ClientConn, error) {
+	return grpc.NewClient(addr,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 5 * time.Second}),
+		grpc.WithDefaultServiceConfig(`{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":3,"initialBackoff":"0.02s","maxBackoff":"0.2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}`),
+		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			limit := 2 * time.Second
+			if deadline, ok := ctx.Deadline(); ok {
+				limit = min(limit, time.Until(deadline)-margin)
+			}
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+secret, strings.ToLower(correlation.Header), correlation.ID(ctx))
+			if err := invoke(ctx, method, req, reply, cc, opts...); err != nil {
+				return fromStatus(name, err)
+			}
+			return nil
+		}),
+	)
+}

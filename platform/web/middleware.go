@@ -1,0 +1,108 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+)
+
+// Handler answers a request or says what is wrong with it.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := h(w, r); err != nil {
+		Fail(r.Context(), w, err)
+	}
+}
+
+// NewRouter gives a chi router with what every service wants: correlation id, access log, recovery from
+// panics, and 404 and 405 in the envelope. health is asked by GET /health: an error makes it 503.
+func NewRouter(health func(context.Context) error) *chi.Mux {
+	r := chi.NewRouter()
+	r.Use(correlate, observe)
+	r.NotFound(Handler(func(http.ResponseWriter, *http.Request) error {
+		return fault.New(fault.NotFound, fault.CodeNotFound, "there is nothing at this address")
+	}).ServeHTTP)
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		_ = write(w, http.StatusMethodNotAllowed, Envelope{ErrorCode: "METHOD_NOT_ALLOWED", Message: r.Method + " is not possible here"})
+	})
+	r.Method(http.MethodGet, "/health", Handler(func(w http.ResponseWriter, r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if err := health(ctx); err != nil {
+			return fault.Unreachable("the service", err)
+		}
+		return OK(w, map[string]string{"status": "ok"})
+	}))
+	return r
+}
+
+// correlate takes the request's correlation id, or makes one, and echoes it.
+func correlate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := correlation.With(r.Context(), r.Header.Get(correlation.Header))
+		w.Header().Set(correlation.Header, correlation.ID(ctx))
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// observe logs each request and turns a panic into a 500.
+func observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, ww := time.Now(), middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				Fail(r.Context(), ww, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			}
+			level := slog.LevelDebug // one line a request is for debugging; refusals by us are always told
+			if ww.Status() >= 500 {
+				level = slog.LevelWarn
+			}
+			slog.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", ww.Status(), "ms", time.Since(start).Milliseconds())
+		}()
+		next.ServeHTTP(ww, r)
+	})
+}
+
+// RequireService lets only callers through that bear the callee's own secret; a user's JWT never fits.
+func RequireService(secret string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !SameSecret(Bearer(r), secret) {
+				Fail(r.Context(), w, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "this address is for services"))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// SameSecret compares in constant time, whatever the lengths; an empty secret fits nothing.
+func SameSecret(given, want string) bool {
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && want != ""
+}
+
+// Bearer gives the request's bearer token, "" if it has none.
+func Bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
