@@ -1,0 +1,16 @@
+// Package testenv gives tests real servers: an empty PostgreSQL database or a
+// vhost of RabbitMQ of their own, and servers that a test may stop and kill.
+//
+// The servers behind them are, in this order:
+//
+//   - the ones named by TEST_POSTGRES_URL (a superuser's URL) and TEST_AMQP_URL
+//     with TEST_AMQP_ADMIN_URL (the broker's management API), which `make test` sets, so
+//     that all modules share one of each;
+//   - containers, where a Docker engine answers that has the images
+//     postgres:16 and rabbitmq:3-management; nothing is ever pulled;
+//   - programs of this machine (package native), one of each per test program.
+//
+// A test program says once on stderr which it uses. Where there is none, tests
+// fail and say what to install; they never skip. Servers that a test program
+// started, and their data, go when it ends, however it ends.
+package testenv
