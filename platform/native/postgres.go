@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,7 +33,6 @@ type Postgres struct {
 
 	// Seed is a folder that holds a pristine cluster, made when missing. Several
 	// clusters that share one are copies, which is faster than initdb for each.
-	// Clusters that share a seed are not started at the same time for the first time.
 	Seed string
 	// Unsafe gives up durability for speed: for tests.
 	Unsafe bool
@@ -183,16 +183,8 @@ func (p *Postgres) initialise(ctx context.Context, as *syscall.Credential) error
 			return err
 		}
 	} else {
-		if _, err := os.Stat(p.Seed); err != nil {
-			if err := os.RemoveAll(p.Seed + ".new"); err != nil {
-				return err
-			}
-			if err := p.initdb(ctx, p.Seed+".new", as); err != nil {
-				return err
-			}
-			if err := os.Rename(p.Seed+".new", p.Seed); err != nil {
-				return err
-			}
+		if err := p.sow(ctx, as); err != nil {
+			return err
 		}
 		if out, err := exec.CommandContext(ctx, "cp", "-a", "--reflink=auto", p.Seed, fresh).CombinedOutput(); err != nil {
 			return fmt.Errorf("copy the seed cluster: %w: %s", err, out)
@@ -216,6 +208,24 @@ func (p *Postgres) initialise(ctx context.Context, as *syscall.Credential) error
 		}
 	}
 	return os.Rename(fresh, p.data())
+}
+
+// sowing lets clusters that start at the same time make their seed once.
+var sowing sync.Mutex
+
+func (p *Postgres) sow(ctx context.Context, as *syscall.Credential) error {
+	sowing.Lock()
+	defer sowing.Unlock()
+	if _, err := os.Stat(p.Seed); err == nil {
+		return nil
+	}
+	if err := os.RemoveAll(p.Seed + ".new"); err != nil {
+		return err
+	}
+	if err := p.initdb(ctx, p.Seed+".new", as); err != nil {
+		return err
+	}
+	return os.Rename(p.Seed+".new", p.Seed)
 }
 
 // initdb makes a cluster with a superuser postgres who has no password yet and so cannot log in.

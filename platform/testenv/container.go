@@ -126,7 +126,7 @@ func (c *container) run(ctx context.Context, image string, env map[string]string
 	)
 	if c.inner != nil {
 		// Where testcontainers' own reaper runs, this finds nothing left to do.
-		if err := afterwards("docker rm -fv " + c.inner.GetContainerID() + " >/dev/null 2>&1"); err != nil {
+		if err := native.Afterwards("docker rm -fv " + c.inner.GetContainerID() + " >/dev/null 2>&1"); err != nil {
 			return nil, err
 		}
 	}

@@ -21,6 +21,24 @@ const (
 	databaseLimit = 30 * time.Second
 )
 
+// Start starts the shared servers, unless the environment names them already, and
+// returns the variables that name them to other test programs. They go when this
+// program ends. It is for the command that runs the tests of all modules.
+func Start() (environment []string, err error) {
+	postgres, err := sharedPostgres()
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL for the tests: %w", err)
+	}
+	broker, err := sharedBroker()
+	if err != nil {
+		return nil, fmt.Errorf("RabbitMQ for the tests: %w", err)
+	}
+	return []string{"TEST_POSTGRES_URL=" + postgres, "TEST_AMQP_URL=" + broker.amqp, "TEST_AMQP_ADMIN_URL=" + broker.admin}, nil
+}
+
+// say tells on stderr where the servers come from.
+func say(what string) { fmt.Fprintln(os.Stderr, "testenv: "+what) }
+
 // sharedPostgres is the superuser's URL of this test program's server.
 var sharedPostgres = sync.OnceValues(func() (string, error) {
 	if url := os.Getenv("TEST_POSTGRES_URL"); url != "" {
@@ -29,7 +47,7 @@ var sharedPostgres = sync.OnceValues(func() (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	if engine := dockerWith(ctx, postgresImage); engine {
+	if dockerWith(ctx, postgresImage) {
 		say("PostgreSQL in a container, " + postgresImage)
 		server := &container{start: startPostgresContainer}
 		err := server.Start(ctx)
@@ -51,7 +69,7 @@ func nativePostgres() (*native.Postgres, error) {
 	if _, err := native.PostgresBin(); err != nil {
 		return nil, err
 	}
-	dir, err := passingDir()
+	dir, err := native.PassingDir()
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func nativeRabbitMQ() (*native.RabbitMQ, error) {
 	if _, err := native.RabbitMQServer(); err != nil {
 		return nil, err
 	}
-	dir, err := passingDir()
+	dir, err := native.PassingDir()
 	if err != nil {
 		return nil, err
 	}

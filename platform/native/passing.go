@@ -1,4 +1,4 @@
-package testenv
+package native
 
 import (
 	"fmt"
@@ -8,9 +8,6 @@ import (
 	"sync"
 	"syscall"
 )
-
-// say tells on stderr where the servers come from.
-func say(what string) { fmt.Fprintln(os.Stderr, "testenv: "+what) }
 
 // sweeper is the standard input of a shell that waits for this program's end,
 // which the kernel tells it by closing the pipe, even after a SIGKILL, and then does what was
@@ -31,8 +28,8 @@ var sweeper = sync.OnceValues(func() (*os.File, error) {
 	return write, nil
 })
 
-// afterwards has a shell command run when this program has ended.
-func afterwards(command string) error {
+// Afterwards has a shell command run when this program has ended, however it ends.
+func Afterwards(command string) error {
 	pipe, err := sweeper()
 	if err != nil {
 		return fmt.Errorf("start what tidies up after this test program: %w", err)
@@ -41,9 +38,9 @@ func afterwards(command string) error {
 	return err
 }
 
-// passingDir makes a folder that goes when this program ends. It lies in /var/tmp,
+// PassingDir makes a folder that goes when this program ends. It lies in /var/tmp,
 // where PostgreSQL's own user can reach it whatever TMPDIR says.
-func passingDir() (string, error) {
+func PassingDir() (string, error) {
 	dir, err := os.MkdirTemp("/var/tmp", "ticketremaster-test-")
 	if err != nil {
 		return "", err
@@ -53,5 +50,5 @@ func passingDir() (string, error) {
 	}
 	// The servers in it are ending at that moment, and may still write.
 	command := fmt.Sprintf("for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf %[1]s 2>/dev/null; sleep 0.5; [ -e %[1]s ] || break; done", filepath.Clean(dir))
-	return dir, afterwards(command)
+	return dir, Afterwards(command)
 }
