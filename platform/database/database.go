@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -55,6 +56,7 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 	c.ConnConfig.RuntimeParams["statement_timeout"] = "10000"
 	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10000"
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	c.AfterConnect = timesInUTC
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, err
@@ -69,6 +71,14 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 	}
 	pool.Close()
 	return nil, fmt.Errorf("the database at %s:%d does not answer: %w", c.ConnConfig.Host, c.ConnConfig.Port, err)
+}
+
+// timesInUTC has timestamptz columns read as UTC, whatever the machine's zone: they go on the wire as they are.
+func timesInUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
 }
 
 func await(ctx context.Context, pool *pgxpool.Pool) error {
