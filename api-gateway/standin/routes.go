@@ -1,0 +1,205 @@
+package standin
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The one form of path that kong.yml uses: an anchored expression with an
+// optional /api, and one capture of literal segments and ids. A tree of
+// segments finds it faster than some fifty expressions in turn; that it finds
+// the same is tested against the expressions themselves.
+const (
+	pathPrefix = "~/(?:api/)?("
+	pathSuffix = ")$"
+	idPattern  = "[A-Za-z0-9_-]+"
+	catchAll   = "/"
+)
+
+var (
+	literal = regexp.MustCompile(`^[a-z0-9-]+(\\\.[a-z0-9-]+)*$`)
+	methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+)
+
+// door is a route ready to be used: where it leads and under which policy.
+type door struct {
+	name    string
+	methods []string
+	policy  policy
+	proxy   *proxy // nil for a route without a service
+}
+
+func (d *door) takes(method string) bool { return slices.Contains(d.methods, method) }
+
+// routes finds the door for a request.
+type routes struct {
+	root     node
+	fallback *door // of the prefix path "/", which any expression beats
+}
+
+// node is a position in the tree: doors that end here, and what may follow.
+type node struct {
+	doors  []*door
+	static map[string]*node
+	id     *node
+}
+
+// add enters d under path. It refuses any other form of path, and a path that
+// matches a request which an earlier one matches too: which of them Kong takes
+// would not be plain.
+func (r *routes) add(path string, d *door) error {
+	if path == catchAll {
+		if len(d.methods) > 0 || r.fallback != nil {
+			return errors.New("the path / stands once, for all methods")
+		}
+		r.fallback = d
+		return nil
+	}
+	segments, err := parsePath(path)
+	if err != nil {
+		return err
+	}
+	if len(d.methods) == 0 {
+		return errors.New("needs methods")
+	}
+	for _, m := range d.methods {
+		if !slices.Contains(methods, m) {
+			return fmt.Errorf("method %s is not known here", m)
+		}
+		if other := r.root.overlap(m, segments); other != nil {
+			return fmt.Errorf("matches what route %s matches", other.name)
+		}
+	}
+	at := &r.root
+	for _, s := range segments {
+		at = at.child(s)
+	}
+	at.doors = append(at.doors, d)
+	return nil
+}
+
+// parsePath splits a path expression into segments; idPattern stands for an id.
+func parsePath(path string) ([]string, error) {
+	inner, ok := strings.CutPrefix(path, pathPrefix)
+	if ok {
+		inner, ok = strings.CutSuffix(inner, pathSuffix)
+	}
+	if !ok {
+		return nil, fmt.Errorf("path %s is neither / nor of the form %s…%s", path, pathPrefix, pathSuffix)
+	}
+	segments := strings.Split(inner, "/")
+	for i, s := range segments {
+		if s == idPattern {
+			continue
+		}
+		if !literal.MatchString(s) {
+			return nil, fmt.Errorf("path %s: segment %q is neither literal nor %s", path, s, idPattern)
+		}
+		segments[i] = strings.ReplaceAll(s, `\.`, ".")
+	}
+	if segments[0] == "api" {
+		return nil, fmt.Errorf("path %s begins with api, which is optional already", path)
+	}
+	return segments, nil
+}
+
+func (n *node) child(segment string) *node {
+	if segment == idPattern {
+		if n.id == nil {
+			n.id = &node{}
+		}
+		return n.id
+	}
+	if n.static == nil {
+		n.static = map[string]*node{}
+	}
+	if n.static[segment] == nil {
+		n.static[segment] = &node{}
+	}
+	return n.static[segment]
+}
+
+// overlap returns a door below n that takes method and some path that segments
+// take as well.
+func (n *node) overlap(method string, segments []string) *door {
+	if len(segments) == 0 {
+		return n.door(method)
+	}
+	if n.id != nil && (segments[0] == idPattern || isID(segments[0])) {
+		if d := n.id.overlap(method, segments[1:]); d != nil {
+			return d
+		}
+	}
+	for name, child := range n.static {
+		if name == segments[0] || segments[0] == idPattern && isID(name) {
+			if d := child.overlap(method, segments[1:]); d != nil {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+func (n *node) door(method string) *door {
+	for _, d := range n.doors {
+		if d.takes(method) {
+			return d
+		}
+	}
+	return nil
+}
+
+// find returns the door for a normalized path and the path its service gets.
+// The door is nil only if the file has no catch-all.
+func (r *routes) find(method, path string) (*door, string) {
+	rest := strings.TrimPrefix(path, "/api")
+	if rest == "" || rest[0] != '/' {
+		rest = path
+	}
+	if rest != "" && rest[0] == '/' {
+		if d := r.root.find(method, rest[1:]); d != nil {
+			return d, rest
+		}
+	}
+	return r.fallback, path
+}
+
+func (n *node) find(method, path string) *door {
+	segment, rest, more := strings.Cut(path, "/")
+	for _, next := range [2]*node{n.static[segment], n.idFor(segment)} {
+		if next == nil {
+			continue
+		}
+		var d *door
+		if more {
+			d = next.find(method, rest)
+		} else {
+			d = next.door(method)
+		}
+		if d != nil {
+			return d
+		}
+	}
+	return nil
+}
+
+func (n *node) idFor(segment string) *node {
+	if n.id != nil && isID(segment) {
+		return n.id
+	}
+	return nil
+}
+
+// isID reports whether s matches idPattern.
+func isID(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,162 @@
+package standin
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ticketremaster/platform/render"
+)
+
+// rendered returns the real kong.yml, filled from env and harmless defaults.
+func rendered(t testing.TB, env map[string]string) string {
+	t.Helper()
+	template, err := os.ReadFile("../kong.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := map[string]string{
+		"USER_SERVICE_URL": "http://127.0.0.1:1", "ORCHESTRATOR_URL": "http://127.0.0.1:2",
+		"JWT_SECRET": "a-secret-of-the-tests-0123456789ab",
+	}
+	result, err := render.Render(template, func(name string) (string, bool) {
+		if v, ok := env[name]; ok {
+			return v, true
+		}
+		v, ok := defaults[name]
+		return v, ok
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(result.Text)
+}
+
+func TestRenderingRefusesWeakSecrets(t *testing.T) {
+	template, err := os.ReadFile("../kong.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"", "change_me", "your_jwt_secret_here", "too-short", "change_me_change_me_change_me_change_me"} {
+		env := map[string]string{"USER_SERVICE_URL": "http://u", "ORCHESTRATOR_URL": "http://o", "JWT_SECRET": secret}
+		_, err := render.Render(template, func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+		if err == nil || !strings.Contains(err.Error(), "JWT_SECRET") {
+			t.Errorf("JWT_SECRET %q: %v", secret, err)
+		}
+	}
+}
+
+// What is not known is refused at start. Each case changes the real file in one place.
+func TestNewRefuses(t *testing.T) {
+	good := rendered(t, nil)
+	if _, err := New([]byte(good)); err != nil {
+		t.Fatalf("the real kong.yml: %v", err)
+	}
+	for name, change := range map[string][2]string{
+		"format version as a number":   {`_format_version: "3.0"`, `_format_version: 3.0`},
+		"another format version":       {`_format_version: "3.0"`, `_format_version: "2.1"`},
+		"unknown top level field":      {"services:\n", "upstreams: []\nservices:\n"},
+		"unknown service field":        {"retries: 0", "retries: 0\n    path: /x"},
+		"unknown route field":          {"{name: events,", "{name: events, strip_path: false,"},
+		"unknown plugin field":         {"- name: correlation-id", "- name: correlation-id\n    protocols: [http]"},
+		"unknown plugin":               {"- name: correlation-id", "- name: acme"},
+		"unknown plugin setting":       {"echo_downstream: true", "echo_downstream: true\n      trace: 1"},
+		"retries":                      {"retries: 0", "retries: 1"},
+		"retries left to Kong":         {"    retries: 0\n", ""},
+		"a service path":               {"http://127.0.0.1:1", "http://127.0.0.1:1/v1"},
+		"service twice":                {"name: user-otp", "name: user-login"},
+		"route twice":                  {"name: auth-login", "name: auth-register"},
+		"plugin twice in one scope":    {"  - name: cors\n", "  - name: correlation-id\n    config: {header_name: X-Correlation-ID, generator: uuid, echo_downstream: true}\n  - name: cors\n"},
+		"a prefix path":                {`"~/(?:api/)?(events)$"`, `"/events"`},
+		"an expression without end":    {`"~/(?:api/)?(events)$"`, `"~/(?:api/)?(events)"`},
+		"another expression":           {`"~/(?:api/)?(events)$"`, `"~/(?:api/)?(events.*)$"`},
+		"routes that overlap":          {`"~/(?:api/)?(tickets/sold)$"`, `"~/(?:api/)?(orders/mine)$"`},
+		"the same path twice":          {`"~/(?:api/)?(docs)$"`, `"~/(?:api/)?(health)$"`},
+		"a route for all methods":      {"{name: events, methods: [GET, OPTIONS],", "{name: events,"},
+		"unknown method":               {"{name: events, methods: [GET, OPTIONS],", "{name: events, methods: [get],"},
+		"tokens in the query":          {"          uri_param_names: []\n", ""},
+		"tokens in cookies":            {"cookie_names: []", "cookie_names: [token]"},
+		"exp not verified":             {"claims_to_verify: [exp]", "claims_to_verify: []"},
+		"another algorithm":            {"algorithm: HS256", "algorithm: RS256"},
+		"rate limit by header":         {"limit_by: ip", "limit_by: header"},
+		"rate limit in redis":          {"policy: local", "policy: redis"},
+		"size in Kong's megabytes":     {"      size_unit: kilobytes\n", ""},
+		"any origin":                   {`origins: ["http://localhost:3000"`, `origins: ["*"`},
+		"origins by expression":        {`origins: ["http://localhost:3000"`, `origins: ["http://.*"`},
+		"credentials":                  {"credentials: false", "credentials: true"},
+		"another rewritten path":       {`uri: "/$(uri_captures[1] or '')"`, `uri: "/$(headers.x)"`},
+		"another function":             {"return -- not the last chunk yet", "return nil"},
+		"another function for headers": {`kong.response.clear_header("Content-Length")`, `kong.response.clear_header("Server")`},
+		"envelope that is not JSON":    {`"message":"Please log in."}'`, `"message":Please log in.}'`},
+		"no envelope for 500":          {"            [500] = ", "            [501] = "},
+		"a second document":            {"_format_version", "---\n{}\n---\n_format_version"},
+		"no cors":                      {"  - name: cors\n", "  - name: cors\n    enabled: false\n"},
+		"route that leads nowhere":     {"status_code: 404\n          message: Not Found", "status_code: 404\n          message: Not Found\n        enabled: false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(good, change[0]) {
+				t.Fatalf("kong.yml does not have %q", change[0])
+			}
+			bad := strings.Replace(good, change[0], change[1], 1)
+			if _, err := New([]byte(bad)); err == nil {
+				t.Error("accepted")
+			} else {
+				t.Log(err)
+			}
+		})
+	}
+}
+
+func TestLimiterCountsClockMinutes(t *testing.T) {
+	now := time.Date(2026, 1, 1, 10, 0, 50, 0, time.UTC)
+	l := newLimiter(2, func() time.Time { return now })
+	type answer struct {
+		ok                     bool
+		remaining, reset, wait string
+	}
+	take := func(ip string) answer {
+		h := map[string][]string{}
+		ok := l.take(ip, h)
+		wait := ""
+		if h["Retry-After"] != nil {
+			wait = h["Retry-After"][0]
+		}
+		return answer{ok, h["Ratelimit-Remaining"][0], h["Ratelimit-Reset"][0], wait}
+	}
+	for i, step := range []struct {
+		after time.Duration
+		ip    string
+		want  answer
+	}{
+		{0, "a", answer{true, "1", "10", ""}},
+		{0, "a", answer{true, "0", "10", ""}},
+		{5 * time.Second, "a", answer{false, "0", "5", "5"}},
+		{0, "b", answer{true, "1", "5", ""}},
+		{5 * time.Second, "a", answer{true, "1", "60", ""}},
+	} {
+		now = now.Add(step.after)
+		if got := take(step.ip); got != step.want {
+			t.Errorf("step %d: got %+v, want %+v", i, got, step.want)
+		}
+	}
+}
+
+func TestLimiterIsBounded(t *testing.T) {
+	l := newLimiter(1, time.Now)
+	l.minute = time.Now().Unix() / 60
+	for i := range maxCounted {
+		l.counts[strconv.Itoa(i)] = 0
+	}
+	minute := l.minute
+	if ok, _ := l.count("new", minute); !ok {
+		t.Error("the first beyond the bound is refused")
+	}
+	if ok, _ := l.count("newer", minute); ok {
+		t.Error("those beyond the bound do not share one count")
+	}
+	if len(l.counts) > maxCounted+1 {
+		t.Errorf("%d addresses are kept", len(l.counts))
+	}
+}
