@@ -42,6 +42,11 @@ func dockerWith(ctx context.Context, image string) bool {
 	return err == nil
 }
 
+// Containers tells whether a Docker engine answers that has both servers' images.
+func Containers(ctx context.Context) bool {
+	return dockerWith(ctx, postgresImage) && dockerWith(ctx, rabbitImage)
+}
+
 // container is a server in a container. Its ports on the host are fixed, so that
 // its address survives a restart. A container is removed when this test program ends.
 type container struct {

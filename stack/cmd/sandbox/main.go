@@ -1,0 +1,31 @@
+// Command sandbox stands in for SMU's Notification API and for Stripe's side of a
+// top-up. See package sandbox for its endpoints and its environment.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"ticketremaster/platform/config"
+	"ticketremaster/platform/run"
+	"ticketremaster/platform/web"
+	"ticketremaster/stack/sandbox"
+)
+
+func main() {
+	addr := os.Getenv("SANDBOX_ADDR")
+	if addr == "" {
+		addr = ":8025"
+	}
+	run.Main("sandbox", addr, start)
+}
+
+func start(ctx context.Context) error {
+	c, err := config.Load[sandbox.Config]()
+	if err != nil {
+		return err
+	}
+	slog.Warn("the sandbox stands in for SMU and Stripe; never in production", "addr", c.Listen())
+	return web.Serve(ctx, c.Listen(), sandbox.New(ctx, c).Handler())
+}

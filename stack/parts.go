@@ -1,0 +1,135 @@
+package stack
+
+import (
+	"maps"
+	"strconv"
+)
+
+// A part is one process of the stack. The parts are called as in docker-compose.yml.
+type part struct {
+	name   string
+	needs  []string // parts that are ready before this one starts
+	ports  []string // names of its ports; the first is where it is asked whether it is ready
+	binary string   // Go package of its program, below the root; empty for servers that are not ours
+
+	database *database                      // for a PostgreSQL cluster
+	env      func(*Stack) map[string]string // for a program of ours
+	ready    func(*Stack, *instance) string // URL that answers 200 once it is ready
+}
+
+type database struct{ name, user, password string } // password: its name among the secrets
+
+// ports and their defaults. Each can be set by an environment variable of its
+// name; a default that is taken is replaced by a free one, but for the gateway's.
+var defaultPorts = map[string]int{
+	"PORT":                   8000, // the gateway
+	"SANDBOX_PORT":           8025,
+	"USER_SERVICE_PORT":      5000,
+	"ORDER_SERVICE_PORT":     5001,
+	"EVENT_SERVICE_PORT":     5002,
+	"ORCHESTRATOR_PORT":      5003,
+	"INVENTORY_GRPC_PORT":    50051,
+	"INVENTORY_HTTP_PORT":    50052,
+	"SEATS_DB_PORT":          5541,
+	"USERS_DB_PORT":          5542,
+	"ORDERS_DB_PORT":         5543,
+	"EVENTS_DB_PORT":         5544,
+	"SAGAS_DB_PORT":          5545,
+	"BROKER_PORT":            5682,
+	"BROKER_MANAGEMENT_PORT": 15682,
+}
+
+// The whole stack. Every table of it is this one.
+var parts = []part{
+	{name: "seats-db", ports: []string{"SEATS_DB_PORT"}, database: &database{"seats_db", "inventory_user", "INVENTORY_DB_PASS"}},
+	{name: "users-db", ports: []string{"USERS_DB_PORT"}, database: &database{"users_db", "user_svc_user", "USER_DB_PASS"}},
+	{name: "orders-db", ports: []string{"ORDERS_DB_PORT"}, database: &database{"orders_db", "order_svc_user", "ORDER_DB_PASS"}},
+	{name: "events-db", ports: []string{"EVENTS_DB_PORT"}, database: &database{"events_db", "event_svc_user", "EVENT_DB_PASS"}},
+	{name: "sagas-db", ports: []string{"SAGAS_DB_PORT"}, database: &database{"sagas_db", "saga_user", "SAGA_DB_PASS"}},
+	{name: "rabbitmq", ports: []string{"BROKER_PORT", "BROKER_MANAGEMENT_PORT"}},
+
+	{name: "sandbox", ports: []string{"SANDBOX_PORT"}, binary: "stack/cmd/sandbox", ready: health,
+		env: func(s *Stack) map[string]string {
+			return merge(s.secret("SMU_API_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"), map[string]string{
+				"WEBHOOK_URL": s.URL() + "/webhooks/stripe",
+			})
+		}},
+	{name: "inventory-service", ports: []string{"INVENTORY_HTTP_PORT", "INVENTORY_GRPC_PORT"}, needs: []string{"seats-db", "rabbitmq"},
+		binary: "inventory-service/cmd/inventory-service", ready: health,
+		env: func(s *Stack) map[string]string {
+			return merge(s.reach("seats-db"), s.broker(), s.secret("INVENTORY_TOKEN"))
+		}},
+	{name: "user-service", ports: []string{"USER_SERVICE_PORT"}, needs: []string{"users-db"},
+		binary: "user-service/cmd/user-service", ready: health,
+		env: func(s *Stack) map[string]string {
+			return merge(s.reach("users-db"),
+				s.secret("USER_TOKEN", "JWT_SECRET", "TOTP_ENCRYPTION_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SMU_API_KEY"),
+				map[string]string{"STRIPE_API_URL": s.SandboxURL(), "SMU_API_URL": s.SandboxURL()})
+		}},
+	{name: "order-service", ports: []string{"ORDER_SERVICE_PORT"}, needs: []string{"orders-db"},
+		binary: "order-service/cmd/order-service", ready: health,
+		env: func(s *Stack) map[string]string { return merge(s.reach("orders-db"), s.secret("ORDER_TOKEN")) }},
+	{name: "event-service", ports: []string{"EVENT_SERVICE_PORT"}, needs: []string{"events-db"},
+		binary: "event-service/cmd/event-service", ready: health,
+		env: func(s *Stack) map[string]string { return merge(s.reach("events-db"), s.secret("EVENT_TOKEN")) }},
+	{name: "orchestrator-service", ports: []string{"ORCHESTRATOR_PORT"}, needs: []string{"sagas-db", "rabbitmq"},
+		binary: "orchestrator-service/cmd/orchestrator-service", ready: health,
+		env: func(s *Stack) map[string]string {
+			return merge(s.reach("sagas-db"), s.broker(),
+				s.secret("JWT_SECRET", "QR_ENCRYPTION_KEY", "INVENTORY_TOKEN", "USER_TOKEN", "ORDER_TOKEN", "EVENT_TOKEN"),
+				map[string]string{
+					"INVENTORY_SERVICE_URL": s.address("INVENTORY_GRPC_PORT"),
+					"USER_SERVICE_URL":      "http://" + s.address("USER_SERVICE_PORT"),
+					"ORDER_SERVICE_URL":     "http://" + s.address("ORDER_SERVICE_PORT"),
+					"EVENT_SERVICE_URL":     "http://" + s.address("EVENT_SERVICE_PORT"),
+				})
+		}},
+	{name: "api-gateway", ports: []string{"PORT"}, binary: "api-gateway/cmd/kong-standin", ready: health,
+		needs: []string{"user-service", "orchestrator-service"}, // for its own /health, which is the orchestrator's
+		env: func(s *Stack) map[string]string {
+			return merge(s.secret("JWT_SECRET"), map[string]string{
+				"USER_SERVICE_URL": "http://" + s.address("USER_SERVICE_PORT"),
+				"ORCHESTRATOR_URL": "http://" + s.address("ORCHESTRATOR_PORT"),
+			})
+		}},
+}
+
+// passedOn are variables of our own environment that services get too.
+var passedOn = []string{
+	"LOG_LEVEL", "HOLD_TTL", "MAX_HOLDS", "TRANSFER_TTL", "SWEEP_INTERVAL", "SWEEP_GRACE", "CLOCK_SKEW", "BCRYPT_COST", "DB_MAX_CONNS",
+	"RATE_LIMIT", "RATE_LIMIT_LOGIN", "RATE_LIMIT_OTP", "CORS_ORIGINS", "GATEWAY_API_KEY", "SANDBOX_FIXED_OTP", "GOMAXPROCS",
+}
+
+func health(_ *Stack, i *instance) string { return "http://" + i.address(i.part.ports[0]) + "/health" }
+
+// reach is how a service finds its database.
+func (s *Stack) reach(name string) map[string]string {
+	p, db := s.find(name).part, s.find(name).part.database
+	return merge(s.secret(db.password), map[string]string{
+		"DB_HOST": "127.0.0.1", "DB_PORT": strconv.Itoa(s.ports[p.ports[0]]), "DB_NAME": db.name, "DB_USER": db.user,
+	})
+}
+
+// broker is how a service finds the broker.
+func (s *Stack) broker() map[string]string {
+	return merge(s.secret("RABBITMQ_USER", "RABBITMQ_PASS"), map[string]string{
+		"RABBITMQ_HOST": "127.0.0.1", "RABBITMQ_PORT": strconv.Itoa(s.ports["BROKER_PORT"]),
+	})
+}
+
+// secret picks secrets by their names.
+func (s *Stack) secret(names ...string) map[string]string {
+	picked := map[string]string{}
+	for _, name := range names {
+		picked[name] = s.secrets[name]
+	}
+	return picked
+}
+
+func merge(all ...map[string]string) map[string]string {
+	merged := map[string]string{}
+	for _, one := range all {
+		maps.Copy(merged, one)
+	}
+	return merged
+}

@@ -1,0 +1,214 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// stripe is Stripe's memory.
+type stripe struct {
+	ctx     context.Context // webhooks are sent until it ends
+	mu      sync.Mutex
+	intents map[string]*intent
+	answers map[string]answer // by idempotency key
+}
+
+// intent is a PaymentIntent. Amounts are in cents.
+type intent struct {
+	id, clientSecret, currency, status string
+	amount, refunded                   int64
+	created                            int64
+	metadata                           map[string]string
+	charge                             string
+	events                             map[string]event // sent, by type: a repeat sends the same one
+}
+
+// answer is what a request with an idempotency key got, with the request's own words.
+type answer struct{ form, intent string }
+
+// stripeOnly lets in who knows the key, as a basic user name or a bearer.
+func (s *Server) stripeOnly(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		given, _, basic := r.BasicAuth()
+		if !basic {
+			given, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		}
+		if subtle.ConstantTimeCompare([]byte(given), []byte(s.config.StripeKey.Reveal())) != 1 {
+			refuse(w, http.StatusUnauthorized, "invalid_request_error", "", "Invalid API Key provided")
+			return
+		}
+		next(w, r)
+	}
+}
+
+// refuse answers an error shaped like Stripe's.
+func refuse(w http.ResponseWriter, status int, kind, param, message string) {
+	reply(w, status, object{"error": object{"type": kind, "param": param, "message": message}})
+}
+
+var metadataField = regexp.MustCompile(`^metadata\[([^\]]{1,40})\]$`)
+
+// createIntent is POST /v1/payment_intents. The same idempotency key gets the same intent; with other words it is an error.
+func (s *Server) createIntent(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "the form cannot be read")
+		return
+	}
+	amount, err := strconv.ParseInt(r.PostForm.Get("amount"), 10, 64)
+	if err != nil || amount < 50 || amount > 99_999_999 { // Stripe's own limits
+		refuse(w, http.StatusBadRequest, "invalid_request_error", "amount", "Invalid amount")
+		return
+	}
+	currency := strings.ToLower(r.PostForm.Get("currency"))
+	if len(currency) != 3 {
+		refuse(w, http.StatusBadRequest, "invalid_request_error", "currency", "Invalid currency")
+		return
+	}
+	s.stripe.mu.Lock()
+	defer s.stripe.mu.Unlock()
+	key, form := r.Header.Get("Idempotency-Key"), r.PostForm.Encode()
+	if before, ok := s.stripe.answers[key]; ok && key != "" {
+		if before.form != form {
+			refuse(w, http.StatusBadRequest, "idempotency_error", "", "Keys for idempotent requests can only be used with the same parameters they were first used with.")
+			return
+		}
+		w.Header().Set("Idempotent-Replayed", "true")
+		reply(w, http.StatusOK, s.stripe.intents[before.intent].object())
+		return
+	}
+	id := newID("pi_")
+	made := &intent{id: id, clientSecret: id + "_secret_" + newID(""), amount: amount, currency: currency, status: "requires_payment_method",
+		created: s.now().Unix(), metadata: map[string]string{}, events: map[string]event{}}
+	for field, values := range r.PostForm {
+		if match := metadataField.FindStringSubmatch(field); match != nil {
+			made.metadata[match[1]] = values[0]
+		}
+	}
+	s.stripe.intents[id] = made
+	if key != "" {
+		s.stripe.answers[key] = answer{form, id}
+	}
+	reply(w, http.StatusOK, made.object())
+}
+
+func (s *Server) getIntent(w http.ResponseWriter, r *http.Request) {
+	s.stripe.mu.Lock()
+	defer s.stripe.mu.Unlock()
+	found := s.stripe.intents[r.PathValue("id")]
+	if found == nil {
+		refuse(w, http.StatusNotFound, "invalid_request_error", "intent", "No such payment_intent: '"+r.PathValue("id")+"'")
+		return
+	}
+	reply(w, http.StatusOK, found.object())
+}
+
+// object is the intent as Stripe shows it.
+func (i *intent) object() object {
+	received, charge := int64(0), any(nil)
+	if i.status == "succeeded" {
+		received, charge = i.amount, i.charge
+	}
+	return object{"id": i.id, "object": "payment_intent", "amount": i.amount, "amount_received": received, "currency": i.currency,
+		"status": i.status, "client_secret": i.clientSecret, "metadata": i.metadata, "created": i.created, "livemode": false,
+		"latest_charge": charge, "payment_method_types": []string{"card"}, "capture_method": "automatic"}
+}
+
+func (i *intent) chargeObject() object {
+	return object{"id": i.charge, "object": "charge", "amount": i.amount, "amount_captured": i.amount, "amount_refunded": i.refunded,
+		"refunded": i.refunded == i.amount, "currency": i.currency, "payment_intent": i.id, "metadata": i.metadata, "paid": true,
+		"status": "succeeded", "livemode": false, "created": i.created}
+}
+
+// byIDOrSecret finds the intent that a page or a person names, by its id or its client_secret.
+func (st *stripe) byIDOrSecret(name string) *intent {
+	id, _, _ := strings.Cut(name, "_secret_")
+	found := st.intents[id]
+	if found == nil || name != id && name != found.clientSecret {
+		return nil
+	}
+	return found
+}
+
+// pay is what the customer's card does: the intent succeeds, and its webhook goes
+// out. Paying again sends the same event again, as Stripe does at times. The answer tells whether
+// the first try to deliver it succeeded; if not, it is tried again.
+func (s *Server) pay(w http.ResponseWriter, r *http.Request) {
+	s.happen(w, r, func(i *intent) (event, string) {
+		if sent, ok := i.events["payment_intent.succeeded"]; ok {
+			return sent, ""
+		}
+		i.status, i.charge = "succeeded", newID("ch_")
+		return i.newEvent("payment_intent.succeeded", i.object(), s.now()), ""
+	})
+}
+
+// refund gives the money back, all or the form's or query's amount in cents.
+func (s *Server) refund(w http.ResponseWriter, r *http.Request) {
+	s.happen(w, r, func(i *intent) (event, string) {
+		amount := i.amount - i.refunded
+		if text := r.FormValue("amount"); text != "" {
+			var err error
+			if amount, err = strconv.ParseInt(text, 10, 64); err != nil {
+				return event{}, "amount is not a number of cents"
+			}
+		}
+		if i.status != "succeeded" || amount <= 0 || amount > i.amount-i.refunded {
+			return event{}, "nothing to refund, or not so much"
+		}
+		i.refunded += amount
+		return i.newEvent("charge.refunded", i.chargeObject(), s.now()), ""
+	})
+}
+
+// chargeback is the customer's bank taking the money back.
+func (s *Server) chargeback(w http.ResponseWriter, r *http.Request) {
+	s.happen(w, r, func(i *intent) (event, string) {
+		if sent, ok := i.events["charge.dispute.created"]; ok {
+			return sent, ""
+		}
+		if i.status != "succeeded" {
+			return event{}, "not paid"
+		}
+		return i.newEvent("charge.dispute.created", object{"id": newID("dp_"), "object": "dispute", "amount": i.amount - i.refunded, "currency": i.currency,
+			"charge": i.charge, "payment_intent": i.id, "reason": "fraudulent", "status": "needs_response", "metadata": object{},
+			"livemode": false, "created": s.now().Unix()}, s.now()), ""
+	})
+}
+
+// happen changes an intent, sends the event of it, and answers.
+func (s *Server) happen(w http.ResponseWriter, r *http.Request, change func(*intent) (sent event, refusal string)) {
+	s.stripe.mu.Lock()
+	found := s.stripe.byIDOrSecret(r.PathValue("id"))
+	if found == nil {
+		s.stripe.mu.Unlock()
+		reply(w, http.StatusNotFound, object{"success": false, "error": "no such payment intent"})
+		return
+	}
+	sent, refusal := change(found)
+	body := found.object()
+	s.stripe.mu.Unlock()
+	if refusal != "" {
+		reply(w, http.StatusConflict, object{"success": false, "error": refusal})
+		return
+	}
+	delivered := s.send(r.Context(), sent)
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, "/pay/"+found.id, http.StatusSeeOther)
+		return
+	}
+	reply(w, http.StatusOK, object{"success": true, "event_id": sent.id, "delivered": delivered, "payment_intent": body})
+}
+
+// newID is a random name as Stripe's are.
+func newID(prefix string) string {
+	b := make([]byte, 12)
+	rand.Read(b) // never fails
+	return prefix + hex.EncodeToString(b)
+}

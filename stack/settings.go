@@ -1,0 +1,155 @@
+package stack
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ticketremaster/platform/native"
+)
+
+// newSecrets makes the secrets of a new stack. No two stacks share one.
+func newSecrets() map[string]string {
+	secrets := map[string]string{
+		"RABBITMQ_USER":         "ticketremaster",
+		"STRIPE_SECRET_KEY":     "sk_test_" + random(24), // what the sandbox takes; a live key it refuses
+		"STRIPE_WEBHOOK_SECRET": "whsec_" + random(24),
+	}
+	for _, name := range []string{
+		"INVENTORY_DB_PASS", "USER_DB_PASS", "ORDER_DB_PASS", "EVENT_DB_PASS", "SAGA_DB_PASS", "RABBITMQ_PASS",
+		"INVENTORY_TOKEN", "USER_TOKEN", "ORDER_TOKEN", "EVENT_TOKEN", "JWT_SECRET",
+		"QR_ENCRYPTION_KEY", "TOTP_ENCRYPTION_KEY", "SMU_API_KEY",
+	} {
+		secrets[name] = random(32)
+	}
+	return secrets
+}
+
+// random returns n random bytes in hex.
+func random(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// loadSecrets reads the stack's secrets, made once, and adds those that are new since.
+func (s *Stack) loadSecrets() error {
+	file := filepath.Join(s.dir, "secrets.env")
+	secrets, err := readEnv(file)
+	if err != nil {
+		return err
+	}
+	s.secrets = merge(newSecrets(), secrets)
+	if len(s.secrets) == len(secrets) {
+		return nil
+	}
+	return writeEnv(file, s.secrets)
+}
+
+// loadPorts reads the ports of the last start.
+func (s *Stack) loadPorts() error {
+	kept, err := readEnv(filepath.Join(s.dir, "ports.env"))
+	if err != nil {
+		return err
+	}
+	s.ports = map[string]int{}
+	for name := range defaultPorts {
+		if port, err := strconv.Atoi(kept[name]); err == nil {
+			s.ports[name] = port
+		}
+	}
+	return nil
+}
+
+// choosePorts settles the ports of the parts that do not run; those that run keep
+// theirs. Ours is a port that the environment names, the last one, the default, or a
+// free one, in this order. What the environment names, and the gateway's,
+// is not replaced when it is taken: somebody counts on it.
+func (s *Stack) choosePorts() error {
+	var problems []error
+	for _, i := range s.instances {
+		if _, ok := i.running(); ok {
+			continue
+		}
+		for _, name := range i.part.ports {
+			wanted, insist := s.ports[name], false
+			if wanted == 0 && !s.options.Private {
+				wanted = defaultPorts[name]
+			}
+			if text := os.Getenv(name); text != "" && !s.options.Private {
+				port, err := strconv.Atoi(text)
+				if err != nil || port < 1 || port > 65535 {
+					problems = append(problems, fmt.Errorf("%s=%q is not a port", name, text))
+					continue
+				}
+				wanted, insist = port, true
+			}
+			if wanted == 0 || !insist && !native.PortFree(wanted) {
+				if name == "PORT" && !s.options.Private {
+					problems = append(problems, fmt.Errorf("port %d, the gateway's, is taken by another program: set PORT to a free one, for example PORT=%d", wanted, native.FreePort()))
+					continue
+				}
+				wanted = s.freePort()
+			} else if insist && !native.PortFree(wanted) {
+				problems = append(problems, fmt.Errorf("%s=%d is taken by another program", name, wanted))
+				continue
+			}
+			s.ports[name] = wanted
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	text := map[string]string{}
+	for name, port := range s.ports {
+		text[name] = strconv.Itoa(port)
+	}
+	return writeEnv(filepath.Join(s.dir, "ports.env"), text)
+}
+
+// freePort is a free port that no other part of this stack has been given.
+func (s *Stack) freePort() int {
+	for {
+		port, taken := native.FreePort(), false
+		for _, other := range s.ports {
+			taken = taken || other == port
+		}
+		if !taken {
+			return port
+		}
+	}
+}
+
+// readEnv reads NAME=value lines. A file that is not there is empty.
+func readEnv(file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			values[name] = value
+		}
+	}
+	return values, nil
+}
+
+// writeEnv replaces the file as a whole, readable by its owner only.
+func writeEnv(file string, values map[string]string) error {
+	var lines []string
+	for name, value := range values {
+		lines = append(lines, name+"="+value+"\n")
+	}
+	slices.Sort(lines)
+	if err := os.WriteFile(file+".new", []byte(strings.Join(lines, "")), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}

@@ -1,0 +1,319 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"ticketremaster/platform/native"
+)
+
+// partLimit bounds the start of one part. A cold cluster takes a few seconds.
+const partLimit = 90 * time.Second
+
+// Options say what kind of stack to boot. The zero value is the one of `make demo`:
+// under .run/ of the repository, on the usual ports, living on after we end.
+type Options struct {
+	Root string // the repository; default: found upward from the working directory
+	// Dir holds all of the stack's files; default Root/.run, or a passing folder for a private one.
+	Dir string
+	// Private stacks use free ports throughout and end with this process.
+	Private bool
+	// Unsafe gives up the databases' durability for speed: for tests.
+	Unsafe bool
+	// Env overrides variables of all services.
+	Env map[string]string
+	// Bin is a folder with binaries built before; by default they are built.
+	Bin string
+	// Only names the parts to start, with what they need; default all.
+	Only []string
+	// Progress gets a line per step; default none.
+	Progress io.Writer
+}
+
+// Stack is a native stack, running or not.
+type Stack struct {
+	options   Options
+	dir       string // of what is ours
+	data      string // of what PostgreSQL's user must reach
+	started   time.Time
+	secrets   map[string]string
+	ports     map[string]int
+	instances []*instance
+
+	mu sync.Mutex // of progress
+}
+
+// Open finds the stack of the options' folder, without starting anything.
+func Open(options Options) (*Stack, error) {
+	root, err := findRoot(options.Root)
+	if err != nil {
+		return nil, err
+	}
+	options.Root = root
+	s := &Stack{options: options, started: time.Now()}
+	switch {
+	case options.Dir != "":
+		s.dir, err = filepath.Abs(options.Dir)
+	case options.Private:
+		s.dir, err = native.PassingDir()
+	default:
+		s.dir = filepath.Join(root, ".run")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, err
+	}
+	var why string
+	if s.data, why, err = native.Place(s.dir); err != nil {
+		return nil, err
+	}
+	if why != "" {
+		s.say("%s", why)
+	}
+	if err := errors.Join(s.loadSecrets(), s.loadPorts()); err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		s.instances = append(s.instances, s.instance(p, ""))
+	}
+	return s, nil
+}
+
+// Boot starts what of the stack does not run: servers that run stay, services
+// are started anew, with binaries built from the present source. It returns once all
+// of it is ready. When a part fails, a private stack is closed, another one left as it is.
+func Boot(ctx context.Context, options Options) (*Stack, error) {
+	s, err := Open(options)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.up(ctx); err != nil {
+		if options.Private {
+			err = errors.Join(err, s.Close())
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stack) up(ctx context.Context) error {
+	wanted, err := s.wanted()
+	if err != nil {
+		return err
+	}
+	// What is built and what is started from built things wait for each other below;
+	// services of an earlier start make room first.
+	var stopping sync.WaitGroup
+	for _, i := range wanted {
+		if i.part.binary != "" {
+			stopping.Go(func() { i.stop(ctx) })
+		}
+	}
+	stopping.Wait()
+	if err := s.choosePorts(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	ready := map[string]chan struct{}{"build": make(chan struct{})}
+	for _, i := range wanted {
+		ready[i.name] = make(chan struct{})
+	}
+	failures := make(chan error, len(wanted)+1)
+	run := func(name string, needs []string, action func() error) {
+		for _, need := range needs {
+			select {
+			case <-ready[need]:
+			case <-ctx.Done():
+				failures <- nil
+				return
+			}
+		}
+		err := action()
+		if err == nil {
+			close(ready[name])
+		} else {
+			cancel() // the others need not go on
+		}
+		failures <- err
+	}
+	go run("build", nil, func() error { return s.build(ctx, wanted) })
+	for _, i := range wanted {
+		needs := i.part.needs
+		if i.part.binary != "" {
+			needs = append(slices.Clone(needs), "build")
+		}
+		go run(i.name, needs, func() error { return i.start(ctx, nil) })
+	}
+	// The first failure is the cause, those after it are its consequences.
+	var first error
+	for range len(wanted) + 1 {
+		if err := <-failures; err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// wanted are the instances of Options.Only with what they need, or all.
+func (s *Stack) wanted() ([]*instance, error) {
+	if len(s.options.Only) == 0 {
+		return slices.Clone(s.instances), nil
+	}
+	var wanted []*instance
+	var add func(name string) error
+	add = func(name string) error {
+		i := s.find(name)
+		if i == nil {
+			return fmt.Errorf("there is no part %q in the stack", name)
+		}
+		for _, need := range i.part.needs {
+			if err := add(need); err != nil {
+				return err
+			}
+		}
+		if !slices.Contains(wanted, i) {
+			wanted = append(wanted, i)
+		}
+		return nil
+	}
+	for _, name := range s.options.Only {
+		if err := add(name); err != nil {
+			return nil, err
+		}
+	}
+	return wanted, nil
+}
+
+// Close stops all parts: first what is asked from outside, the databases last.
+func (s *Stack) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var problems []error
+	stop := func(which func(*instance) bool) {
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		for _, i := range s.instances {
+			if which(i) {
+				all.Go(func() {
+					if err := i.stop(ctx); err != nil {
+						mu.Lock()
+						defer mu.Unlock()
+						problems = append(problems, err)
+					}
+				})
+			}
+		}
+		all.Wait()
+	}
+	stop(func(i *instance) bool { return i.part.name == "api-gateway" })
+	stop(func(i *instance) bool { return i.part.binary != "" })
+	stop(func(i *instance) bool { return i.part.binary == "" })
+	if s.options.Private && s.options.Dir == "" {
+		problems = append(problems, os.RemoveAll(s.dir))
+	}
+	return errors.Join(problems...)
+}
+
+// URL is the gateway's address, the only one that a client needs.
+func (s *Stack) URL() string { return "http://" + s.address("PORT") }
+
+// SandboxURL is the address of what stands in for SMU and Stripe.
+func (s *Stack) SandboxURL() string { return "http://" + s.address("SANDBOX_PORT") }
+
+// DSN is the superuser's connection string of a database: seats_db, users_db,
+// orders_db, events_db or sagas_db. It panics when there is no such database.
+func (s *Stack) DSN(name string) string {
+	for _, i := range s.instances {
+		if db := i.part.database; db != nil && db.name == name {
+			u := url.URL{Scheme: "postgres", User: url.UserPassword(db.user, s.secrets[db.password]),
+				Host: s.address(i.part.ports[0]), Path: "/" + db.name, RawQuery: "sslmode=disable"}
+			return u.String()
+		}
+	}
+	panic("stack: there is no database " + name)
+}
+
+// AMQPURL is the broker's address.
+func (s *Stack) AMQPURL() string { return s.brokerURL("amqp", "BROKER_PORT") }
+
+// ManagementURL is the address of the broker's management API.
+func (s *Stack) ManagementURL() string { return s.brokerURL("http", "BROKER_MANAGEMENT_PORT") }
+
+func (s *Stack) brokerURL(scheme, port string) string {
+	u := url.URL{Scheme: scheme, User: url.UserPassword(s.secrets["RABBITMQ_USER"], s.secrets["RABBITMQ_PASS"]), Host: s.address(port), Path: "/"}
+	return u.String()
+}
+
+// Secret returns one of the stack's secrets by its variable's name, for tests that sign or call as a service does.
+func (s *Stack) Secret(name string) string { return s.secrets[name] }
+
+// Environment returns the stack's addresses and secrets as NAME=value, sorted: what
+// another program needs to reach all of it.
+func (s *Stack) Environment() []string {
+	all := merge(s.secrets, map[string]string{"GATEWAY_URL": s.URL(), "SANDBOX_URL": s.SandboxURL(), "AMQP_URL": s.AMQPURL(), "AMQP_ADMIN_URL": s.ManagementURL()})
+	for _, p := range parts {
+		if p.database != nil {
+			all[strings.ToUpper(p.database.name)+"_URL"] = s.DSN(p.database.name) // SEATS_DB_URL
+		}
+	}
+	for name, port := range s.ports {
+		all[name] = strconv.Itoa(port)
+	}
+	var lines []string
+	for name, value := range all {
+		lines = append(lines, name+"="+value)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func (s *Stack) address(port string) string { return "127.0.0.1:" + strconv.Itoa(s.ports[port]) }
+
+func (s *Stack) find(name string) *instance {
+	for _, i := range s.instances {
+		if i.name == name {
+			return i
+		}
+	}
+	return nil
+}
+
+// say writes a line of progress with the time since the start.
+func (s *Stack) say(format string, args ...any) {
+	if s.options.Progress == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.options.Progress, "%6.1fs  %s\n", time.Since(s.started).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// findRoot returns the repository's root: the folder with go.work, from dir upward.
+func findRoot(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for from := dir; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no go.work in %s or above: this is not run inside the repository", from)
+		}
+	}
+}
