@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -75,22 +77,23 @@ func (p Page) Offset() int { return (p.Number - 1) * p.Size }
 
 // ReadPage reads ?page (from 1, at most 100,000) and ?per_page (at most 100, default 20).
 func ReadPage(r *http.Request) (Page, error) {
-	number, err := queryInt(r, "page", 1, 100_000)
+	number, err := QueryInt(r, "page", 1, 1, 100_000)
 	if err != nil {
 		return Page{}, err
 	}
-	size, err := queryInt(r, "per_page", 20, 100)
+	size, err := QueryInt(r, "per_page", 20, 1, 100)
 	return Page{Number: number, Size: size}, err
 }
 
-func queryInt(r *http.Request, name string, absent, most int) (int, error) {
+// QueryInt reads a whole number from least to most from the query; absent is its value when it is not given.
+func QueryInt(r *http.Request, name string, absent, least, most int) (int, error) {
 	s := r.URL.Query().Get(name)
 	if s == "" {
 		return absent, nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > most {
-		return 0, fault.Field(name, "must be a whole number from 1 to %d", most)
+	if err != nil || n < least || n > most {
+		return 0, fault.Field(name, "must be a whole number from %d to %d", least, most)
 	}
 	return n, nil
 }
@@ -105,4 +108,19 @@ func Amount(field string, raw json.RawMessage) (money.Cents, error) {
 		return 0, fault.Field(field, "%s", err)
 	}
 	return c, nil
+}
+
+// Text gives a field's text without the blanks around it. Nothing, more than most characters, and control characters
+// (PostgreSQL refuses NUL) are faults that name the field.
+func Text(field, value string, most int) (string, error) {
+	value = strings.TrimSpace(value)
+	switch {
+	case value == "":
+		return "", fault.Field(field, "is required")
+	case utf8.RuneCountInString(value) > most:
+		return "", fault.Field(field, "must have at most %d characters", most)
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl):
+		return "", fault.Field(field, "must not have control characters")
+	}
+	return value, nil
 }
