@@ -89,7 +89,7 @@ func TestNewRefuses(t *testing.T) {
 		"another rewritten path":       {`uri: "/$(uri_captures[1] or '')"`, `uri: "/$(headers.x)"`},
 		"another function":             {"return -- not the last chunk yet", "return nil"},
 		"another function for headers": {`kong.response.clear_header("Content-Length")`, `kong.response.clear_header("Server")`},
-		"envelope that is not JSON":    {`"message":"Please log in."}'`, `"message":Please log in.}'`},
+		"envelope that is not JSON":    {`"message":"Please log in to go on."}'`, `"message":Please log in to go on.}'`},
 		"no envelope for 500":          {"            [500] = ", "            [501] = "},
 		"a second document":            {"_format_version", "---\n{}\n---\n_format_version"},
 		"no cors":                      {"  - name: cors\n", "  - name: cors\n    enabled: false\n"},

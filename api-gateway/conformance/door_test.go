@@ -1,0 +1,255 @@
+// Package conformance holds what the gateway has to be, whichever gateway it
+// is: one table of cases, run against GATEWAY_URL if that is set (the whole
+// stack, with Kong or its stand-in), else against a stand-in that the test
+// starts on the real kong.yml, before two upstreams that echo what they get.
+//
+// From outside, only what is visible there is asserted: status, envelope,
+// headers. With the echoes it is also what reached which service.
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
+	"ticketremaster/api-gateway/standin"
+	"ticketremaster/platform/render"
+)
+
+const (
+	origin     = "http://localhost:5173" // among the default origins
+	testSecret = "a-secret-of-the-tests-0123456789ab"
+)
+
+// door is a gateway under test.
+type door struct {
+	url    string
+	echoes bool // its services echo: what they got can be asserted
+	secret string
+}
+
+// front is the gateway that the shared table runs against.
+var front door
+
+func TestMain(m *testing.M) {
+	if at := os.Getenv("GATEWAY_URL"); at != "" {
+		front = door{strings.TrimSuffix(at, "/"), false, os.Getenv("JWT_SECRET")}
+		if front.secret == "" {
+			fmt.Fprintln(os.Stderr, "GATEWAY_URL is set, but not JWT_SECRET: the suite signs tokens with the stack's secret")
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
+	var stop func()
+	var err error
+	if front, stop, err = start(map[string]string{"RATE_LIMIT": "100000"}, nil); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	stop()
+	os.Exit(status)
+}
+
+// own starts a stand-in with settings of its own. change may edit the rendered file.
+func own(t *testing.T, env map[string]string, change func(kongYML string) string) door {
+	t.Helper()
+	d, stop, err := start(env, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return d
+}
+
+func start(env map[string]string, change func(string) string) (door, func(), error) {
+	users, orchestrator := httptest.NewServer(echo("user")), httptest.NewServer(echo("orchestrator"))
+	settings := map[string]string{"USER_SERVICE_URL": users.URL, "ORCHESTRATOR_URL": orchestrator.URL, "JWT_SECRET": testSecret}
+	for name, value := range env {
+		settings[name] = value
+	}
+	template, err := os.ReadFile("../kong.yml")
+	if err != nil {
+		return door{}, nil, err
+	}
+	result, err := render.Render(template, func(name string) (string, bool) { v, ok := settings[name]; return v, ok })
+	if err != nil {
+		return door{}, nil, err
+	}
+	text := string(result.Text)
+	if change != nil {
+		text = change(text)
+	}
+	gateway, err := standin.New([]byte(text))
+	if err != nil {
+		return door{}, nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return door{}, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- gateway.Serve(ctx, l) }()
+	stop := func() {
+		cancel()
+		if err := <-done; err != nil && err != http.ErrServerClosed {
+			fmt.Fprintln(os.Stderr, "gateway:", err)
+		}
+		users.Close()
+		orchestrator.Close()
+	}
+	return door{"http://" + l.Addr().String(), true, testSecret}, stop, nil
+}
+
+// heard is what a service got, as the echo tells it.
+type heard struct {
+	Upstream, Method, Path, Query, Host string
+	Header                              http.Header
+	Length                              int
+}
+
+// echo answers what it heard, with headers that are the gateway's to set.
+func echo(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Correlation-ID", "the service's own")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		json.NewEncoder(w).Encode(heard{name, r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Host, r.Header, len(body)})
+	})
+}
+
+// reply is an answer of the gateway or, through it, of a service.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+var client = &http.Client{
+	Timeout:       20 * time.Second,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// ask sends a request with the path spelled as given. Headers stand in pairs.
+func (d door) ask(t *testing.T, method, path string, body io.Reader, headers ...string) reply {
+	t.Helper()
+	u, err := url.Parse(d.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(method, d.url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.URL = u
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return reply{res.StatusCode, res.Header, text}
+}
+
+// heard returns what the service got.
+func (r reply) heard(t *testing.T) heard {
+	t.Helper()
+	var h heard
+	if err := json.Unmarshal(r.body, &h); err != nil || h.Upstream == "" {
+		t.Fatalf("not an echo: %d %s", r.status, r.body)
+	}
+	return h
+}
+
+// texts tell the gateway's own errors from those of a service with the same status.
+var texts = map[int]string{
+	401: "Please log in to go on.",
+	404: "There is nothing at this address.",
+	413: "The request is too large.",
+	417: "The request is too large.",
+	429: "Too many requests. Please wait a moment and try again.",
+}
+
+// byGateway reports whether r is the gateway's own error with status.
+func (r reply) byGateway(status int) bool {
+	return r.status == status && bytes.Contains(r.body, []byte(texts[status]))
+}
+
+// wantError checks for the gateway's own error, in the envelope.
+func (r reply) wantError(t *testing.T, status int, code string) {
+	t.Helper()
+	var envelope struct {
+		Success   *bool  `json:"success"`
+		ErrorCode string `json:"error_code"`
+		Message   string `json:"message"`
+	}
+	if r.status != status {
+		t.Errorf("status %d, want %d: %s", r.status, status, r.body)
+		return
+	}
+	if err := json.Unmarshal(r.body, &envelope); err != nil || envelope.Success == nil || *envelope.Success ||
+		envelope.ErrorCode != code || envelope.Message == "" {
+		t.Errorf("not the envelope of %s: %s", code, r.body)
+	}
+	if got := r.header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") {
+		t.Errorf("content type %q", got)
+	}
+	if len(r.header.Values("X-Correlation-ID")) != 1 {
+		t.Errorf("correlation ids on the error: %q", r.header.Values("X-Correlation-ID"))
+	}
+}
+
+// claims of a good access token; a change is put over them, nil removes.
+func claims(change jwt.MapClaims) jwt.MapClaims {
+	issuer := "ticketremaster"
+	if v := os.Getenv("JWT_ISSUER"); v != "" {
+		issuer = v
+	}
+	c := jwt.MapClaims{
+		"iss": issuer, "sub": uuid.NewString(), "sid": uuid.NewString(), "role": "customer", "typ": "access",
+		"iat": time.Now().Unix(), "exp": time.Now().Add(10 * time.Minute).Unix(),
+	}
+	for name, value := range change {
+		c[name] = value
+		if value == nil {
+			delete(c, name)
+		}
+	}
+	return c
+}
+
+func sign(t *testing.T, method jwt.SigningMethod, key any, change jwt.MapClaims) string {
+	t.Helper()
+	token, err := jwt.NewWithClaims(method, claims(change)).SignedString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// bearer is a good Authorization header for d.
+func (d door) bearer(t *testing.T) string {
+	t.Helper()
+	return "Bearer " + sign(t, jwt.SigningMethodHS256, []byte(d.secret), nil)
+}

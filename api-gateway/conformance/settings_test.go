@@ -1,0 +1,140 @@
+package conformance
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// These need settings or services of their own, and so always run on a stand-in.
+
+func TestAPIKeyWhenOn(t *testing.T) {
+	const key = "an-api-key-of-the-tests-0123456789"
+	d := own(t, map[string]string{"GATEWAY_API_KEY": key, "RATE_LIMIT_LOGIN": "1000", "RATE_LIMIT_OTP": "1000", "RATE_LIMIT": "10000"}, nil)
+	for _, e := range endpoints {
+		for _, path := range spellings(e.path) {
+			t.Run(e.method+path, func(t *testing.T) {
+				token := []string{"Authorization", d.bearer(t)}
+				without := d.ask(t, e.method, path, body(e.method), token...)
+				if !e.apiKey {
+					without.heard(t)
+					return
+				}
+				without.wantError(t, 401, "UNAUTHORIZED")
+				d.ask(t, e.method, path, body(e.method), append(token, "apikey", "wrong")...).wantError(t, 401, "UNAUTHORIZED")
+				d.ask(t, e.method, path, body(e.method), append(token, "apikey", key, "apikey", key)...).wantError(t, 401, "UNAUTHORIZED")
+				d.ask(t, e.method, path+"?apikey="+key, body(e.method), token...).wantError(t, 401, "UNAUTHORIZED")
+				d.ask(t, e.method, path, body(e.method), "apikey", key).wantError(t, 401, "UNAUTHORIZED") // the token is still needed
+				with := d.ask(t, e.method, path, body(e.method), append(token, "apikey", key)...).heard(t)
+				if with.Header.Get("apikey") != "" {
+					t.Error("the service sees the API key")
+				}
+				preflight := d.ask(t, "OPTIONS", path, nil, "Origin", origin, "Access-Control-Request-Method", e.method)
+				if preflight.status != http.StatusOK {
+					t.Errorf("preflight: %d", preflight.status)
+				}
+			})
+		}
+	}
+}
+
+// The key that stands in the file while key-auth is off opens nothing and bars nothing.
+func TestAPIKeyIsOffByDefault(t *testing.T) {
+	d := own(t, nil, nil)
+	d.ask(t, "GET", "/tickets", nil, "Authorization", d.bearer(t)).heard(t)
+	d.ask(t, "GET", "/tickets", nil, "apikey", "key-auth-is-off-and-this-opens-nothing").wantError(t, 401, "UNAUTHORIZED")
+}
+
+func TestGeneralRateLimit(t *testing.T) {
+	d := own(t, map[string]string{"RATE_LIMIT": "3"}, nil)
+	for range 8 { // a new minute may begin in between
+		d.ask(t, "GET", "/events", nil)
+	}
+	if got := d.ask(t, "GET", "/internal", nil); got.status == 404 && time.Now().Second() > 1 {
+		t.Error("paths that do not exist are not counted")
+	}
+	if got := d.ask(t, "POST", "/auth/login", nil); got.status != 200 {
+		t.Errorf("a limit of its own replaces the general one, it does not add up: %d", got.status)
+	}
+}
+
+func TestOriginsAreASetting(t *testing.T) {
+	d := own(t, map[string]string{"CORS_ORIGINS": "https://tickets.example, https://www.tickets.example"}, nil)
+	for asked, want := range map[string]string{"https://www.tickets.example": "https://www.tickets.example", origin: ""} {
+		if got := d.ask(t, "GET", "/events", nil, "Origin", asked).header.Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s: %q", asked, got)
+		}
+	}
+}
+
+func TestServiceIsDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	d := own(t, map[string]string{"ORCHESTRATOR_URL": "http://" + l.Addr().String()}, nil)
+	began := time.Now()
+	got := d.ask(t, "GET", "/events", nil, "Origin", origin)
+	got.wantError(t, 502, "SERVICE_UNAVAILABLE")
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %s to say so", took)
+	}
+	if got.header.Get("Access-Control-Allow-Origin") != origin {
+		t.Error("no CORS header")
+	}
+	d.ask(t, "POST", "/auth/login", nil).heard(t) // the other service goes on
+}
+
+func TestServiceHangs(t *testing.T) {
+	release := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer hanging.Close()
+	defer close(release)
+	d := own(t, map[string]string{"ORCHESTRATOR_URL": hanging.URL}, func(kongYML string) string {
+		return strings.NewReplacer("read_timeout: 15000", "read_timeout: 200", "write_timeout: 15000", "write_timeout: 200").Replace(kongYML)
+	})
+	d.ask(t, "GET", "/events", nil).wantError(t, 504, "SERVICE_UNAVAILABLE")
+}
+
+// A request whose connection breaks is answered 502 and never sent again: it may have been carried out.
+func TestRequestsAreNotRetried(t *testing.T) {
+	var got atomic.Int32
+	breaking := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/health" {
+			return // leaves a connection open for the next request to use
+		}
+		got.Add(1)
+		panic(http.ErrAbortHandler)
+	}))
+	defer breaking.Close()
+	d := own(t, map[string]string{"ORCHESTRATOR_URL": breaking.URL}, nil)
+	for _, path := range []string{"/pay", "/reserve"} {
+		d.ask(t, "GET", "/health", nil)
+		d.ask(t, "POST", path, strings.NewReader("{}"), "Authorization", d.bearer(t)).wantError(t, 502, "SERVICE_UNAVAILABLE")
+	}
+	if n := got.Load(); n != 2 {
+		t.Errorf("2 requests arrived %d times", n)
+	}
+}
+
+func TestWhatAServiceLearnsOfItsClient(t *testing.T) {
+	d := own(t, nil, nil)
+	h := d.ask(t, "GET", "/api/events?b=2&a=1&a=%2F", nil, "X-Forwarded-For", "10.9.9.9", "X-Real-IP", "10.9.9.9").heard(t)
+	if h.Query != "b=2&a=1&a=%2F" {
+		t.Errorf("query %q", h.Query)
+	}
+	if got := h.Header.Get("X-Forwarded-For"); got != "10.9.9.9, 127.0.0.1" {
+		t.Errorf("X-Forwarded-For %q: appended to, so that the last is true", got)
+	}
+	if got := h.Header.Get("X-Real-IP"); got != "127.0.0.1" {
+		t.Errorf("X-Real-IP %q", got)
+	}
+	if strings.Contains(d.url, h.Host) {
+		t.Errorf("Host %q is the gateway's, want the service's", h.Host)
+	}
+}
