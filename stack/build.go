@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -34,6 +35,7 @@ func (s *Stack) build(ctx context.Context, instances []*instance) error {
 	s.say("%-21s %d programs", "build", programs)
 	cmd := exec.CommandContext(ctx, "go", command...)
 	cmd.Dir = s.options.Root
+	cmd.Env = append(os.Environ(), "GOWORK="+filepath.Join(s.options.Root, "go.work")) // also when a test runs with GOWORK=off
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

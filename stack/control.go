@@ -3,8 +3,8 @@ package stack
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 )
 
 // Parts names the parts of the stack, as docker-compose.yml does.
@@ -133,13 +133,5 @@ func (s *Stack) named(name string) (*instance, error) {
 	if i := s.find(name); i != nil {
 		return i, nil
 	}
-	return nil, fmt.Errorf("there is no part %q in the stack; there are %v", name, slices.Sorted(maps.Keys(s.index())))
-}
-
-func (s *Stack) index() map[string]*instance {
-	index := map[string]*instance{}
-	for _, i := range s.instances {
-		index[i.name] = i
-	}
-	return index
+	return nil, fmt.Errorf("there is no part %q in the stack; there are %s", name, strings.Join(s.Parts(), ", "))
 }

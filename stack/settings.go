@@ -67,40 +67,20 @@ func (s *Stack) loadPorts() error {
 	return nil
 }
 
-// choosePorts settles the ports of the parts that do not run; those that run keep
-// theirs. Ours is a port that the environment names, the last one, the default, or a
-// free one, in this order. What the environment names, and the gateway's,
-// is not replaced when it is taken: somebody counts on it.
-func (s *Stack) choosePorts() error {
+// choosePorts settles the ports of the wanted parts that do not run; those that run
+// keep theirs. It is the port that the environment names, else the one of the last start, else the
+// default, else a free one. What the environment names, and the gateway's, is not
+// replaced when it is taken: somebody counts on it.
+func (s *Stack) choosePorts(wanted []*instance) error {
 	var problems []error
 	for _, i := range s.instances {
-		if _, ok := i.running(); ok {
-			continue
-		}
+		_, runs := i.running()
 		for _, name := range i.part.ports {
-			wanted, insist := s.ports[name], false
-			if wanted == 0 && !s.options.Private {
-				wanted = defaultPorts[name]
+			port, err := s.choosePort(name, runs, slices.Contains(wanted, i), i.part.binary != "")
+			if err != nil {
+				problems = append(problems, err)
 			}
-			if text := os.Getenv(name); text != "" && !s.options.Private {
-				port, err := strconv.Atoi(text)
-				if err != nil || port < 1 || port > 65535 {
-					problems = append(problems, fmt.Errorf("%s=%q is not a port", name, text))
-					continue
-				}
-				wanted, insist = port, true
-			}
-			if wanted == 0 || !insist && !native.PortFree(wanted) {
-				if name == "PORT" && !s.options.Private {
-					problems = append(problems, fmt.Errorf("port %d, the gateway's, is taken by another program: set PORT to a free one, for example PORT=%d", wanted, native.FreePort()))
-					continue
-				}
-				wanted = s.freePort()
-			} else if insist && !native.PortFree(wanted) {
-				problems = append(problems, fmt.Errorf("%s=%d is taken by another program", name, wanted))
-				continue
-			}
-			s.ports[name] = wanted
+			s.ports[name] = port
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -111,6 +91,41 @@ func (s *Stack) choosePorts() error {
 		text[name] = strconv.Itoa(port)
 	}
 	return writeEnv(filepath.Join(s.dir, "ports.env"), text)
+}
+
+func (s *Stack) choosePort(name string, runs, wanted, ours bool) (int, error) {
+	port := s.ports[name]
+	if s.options.Private {
+		if runs || port != 0 && native.PortFree(port) {
+			return port, nil
+		}
+		return s.freePort(), nil
+	}
+	named := 0
+	if text := os.Getenv(name); text != "" {
+		var err error
+		if named, err = strconv.Atoi(text); err != nil || named < 1 || named > 65535 {
+			return port, fmt.Errorf("%s=%q is not a port", name, text)
+		}
+	}
+	switch {
+	case runs && (named == 0 || named == port || !ours): // a server that runs stays where it is
+		return port, nil
+	case named != 0:
+		if wanted && !native.PortFree(named) {
+			return port, fmt.Errorf("%s=%d is taken by another program", name, named)
+		}
+		return named, nil
+	case port == 0 || name == "PORT":
+		port = defaultPorts[name]
+	}
+	if !wanted || native.PortFree(port) {
+		return port, nil
+	}
+	if name == "PORT" {
+		return port, fmt.Errorf("port %d, the gateway's, is taken by another program: set PORT to a free one, for example PORT=%d", port, s.freePort())
+	}
+	return s.freePort(), nil
 }
 
 // freePort is a free port that no other part of this stack has been given.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"ticketremaster/platform/native"
@@ -113,16 +114,12 @@ func (s *Stack) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What is built and what is started from built things wait for each other below;
-	// services of an earlier start make room first.
-	var stopping sync.WaitGroup
-	for _, i := range wanted {
-		if i.part.binary != "" {
-			stopping.Go(func() { i.stop(ctx) })
-		}
+	unlock, err := s.lock()
+	if err != nil {
+		return err
 	}
-	stopping.Wait()
-	if err := s.choosePorts(); err != nil {
+	defer unlock()
+	if err := s.choosePorts(wanted); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -156,7 +153,14 @@ func (s *Stack) up(ctx context.Context) error {
 		if i.part.binary != "" {
 			needs = append(slices.Clone(needs), "build")
 		}
-		go run(i.name, needs, func() error { return i.start(ctx, nil) })
+		go run(i.name, needs, func() error {
+			if i.part.binary != "" { // one that runs is of an earlier build
+				if err := i.stop(ctx); err != nil {
+					return err
+				}
+			}
+			return i.start(ctx, nil)
+		})
 	}
 	// The first failure is the cause, those after it are its consequences.
 	var first error
@@ -199,9 +203,16 @@ func (s *Stack) wanted() ([]*instance, error) {
 }
 
 // Close stops all parts: first what is asked from outside, the databases last.
+// The data of a stack in a passing folder is thrown away with it.
 func (s *Stack) Close() error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	passing := s.options.Private && s.options.Dir == ""
 	var problems []error
 	stop := func(which func(*instance) bool) {
 		var all sync.WaitGroup
@@ -209,7 +220,11 @@ func (s *Stack) Close() error {
 		for _, i := range s.instances {
 			if which(i) {
 				all.Go(func() {
-					if err := i.stop(ctx); err != nil {
+					end := func() error { return i.stop(ctx) }
+					if passing {
+						end = i.server(nil).Kill
+					}
+					if err := end(); err != nil {
 						mu.Lock()
 						defer mu.Unlock()
 						problems = append(problems, err)
@@ -222,10 +237,18 @@ func (s *Stack) Close() error {
 	stop(func(i *instance) bool { return i.part.name == "api-gateway" })
 	stop(func(i *instance) bool { return i.part.binary != "" })
 	stop(func(i *instance) bool { return i.part.binary == "" })
-	if s.options.Private && s.options.Dir == "" {
+	if passing {
 		problems = append(problems, os.RemoveAll(s.dir))
 	}
 	return errors.Join(problems...)
+}
+
+// Remove stops all parts and removes all of the stack's files, the data too.
+func (s *Stack) Remove() error {
+	if err := s.Close(); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(s.data), os.RemoveAll(s.dir))
 }
 
 // URL is the gateway's address, the only one that a client needs.
@@ -279,6 +302,19 @@ func (s *Stack) Environment() []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// lock keeps two commands from working on one stack at the same time.
+func (s *Stack) lock() (unlock func(), err error) {
+	file, err := os.OpenFile(filepath.Join(s.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("another command is at work on the stack in %s", s.dir)
+	}
+	return func() { file.Close() }, nil
 }
 
 func (s *Stack) address(port string) string { return "127.0.0.1:" + strconv.Itoa(s.ports[port]) }

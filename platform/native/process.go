@@ -23,6 +23,9 @@ const poll = 20 * time.Millisecond
 // stopGrace is how long Stop waits before it kills, unless Process.Grace says otherwise.
 const stopGrace = 15 * time.Second
 
+// logLimit is the size of a log, in bytes, above which a start begins a new one. The last one is kept beside it.
+const logLimit = 16 << 20
+
 // Process is one program, started in a session of its own with its output in a
 // log file, and found again by its pid file, also by another run of ours.
 type Process struct {
@@ -49,6 +52,11 @@ func (p *Process) Start() error {
 	}
 	for _, file := range []string{p.PidFile, p.LogFile} {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return fmt.Errorf("start %s: %w", p.Name, err)
+		}
+	}
+	if info, err := os.Stat(p.LogFile); err == nil && info.Size() > logLimit {
+		if err := os.Rename(p.LogFile, p.LogFile+".1"); err != nil {
 			return fmt.Errorf("start %s: %w", p.Name, err)
 		}
 	}

@@ -61,14 +61,14 @@ type Server struct {
 	now    func() time.Time
 	outage outage
 	smu    smu
-	stripe stripe
+	stripe payments
 }
 
 // New makes a sandbox whose webhooks are sent until ctx ends.
 func New(ctx context.Context, config Config) *Server {
 	s := &Server{config: config, now: time.Now}
 	s.smu.codes = map[string]code{}
-	s.stripe = stripe{ctx: ctx, intents: map[string]*intent{}, answers: map[string]answer{}}
+	s.stripe = payments{ctx: ctx, intents: map[string]*intent{}, answers: map[string]answer{}}
 	return s
 }
 

@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// stripe is Stripe's memory.
-type stripe struct {
+// payments is Stripe's memory.
+type payments struct {
 	ctx     context.Context // webhooks are sent until it ends
 	mu      sync.Mutex
 	intents map[string]*intent
@@ -127,9 +127,9 @@ func (i *intent) chargeObject() object {
 }
 
 // byIDOrSecret finds the intent that a page or a person names, by its id or its client_secret.
-func (st *stripe) byIDOrSecret(name string) *intent {
+func (p *payments) byIDOrSecret(name string) *intent {
 	id, _, _ := strings.Cut(name, "_secret_")
-	found := st.intents[id]
+	found := p.intents[id]
 	if found == nil || name != id && name != found.clientSecret {
 		return nil
 	}

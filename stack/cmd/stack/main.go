@@ -8,6 +8,7 @@
 //	stack restart PART [NAME=value...]
 //	stack stop PART
 //	stack kill PART       with SIGKILL
+//	stack clean           stop all and remove .run/ with the data
 //
 // Ports: PORT (8000) is the gateway's; see package stack for the others.
 package main
@@ -61,6 +62,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	switch command {
 	case "down":
 		return s.Close()
+	case "clean":
+		return s.Remove()
 	case "status":
 		return status(s, out)
 	case "logs":
@@ -80,7 +83,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return s.Kill(args[0])
 	}
-	return errors.New("usage: stack up|down|status|logs|env|restart|stop|kill")
+	return errors.New("usage: stack up|down|status|logs|env|restart|stop|kill|clean")
 }
 
 // status prints a line per part, and fails when one of them does not run.

@@ -1,0 +1,73 @@
+# `make help` lists the targets. Nothing but Go and make is needed beforehand: what else is missing is installed
+# from Debian's or Ubuntu's packages.
+
+MODULES := platform proto api-gateway inventory-service user-service order-service event-service orchestrator-service stack
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export GOTOOLCHAIN := local
+
+# in_each runs a command in every module, all of them also when one fails, each as it is without the workspace.
+in_each = failed=; for module in $(MODULES); do (cd "$$module" && $(1)) || failed="$$failed $$module"; done; \
+	[ -z "$$failed" ] || { echo "FAILED in:$$failed" >&2; exit 1; }
+
+STACK := go run ./stack/cmd/stack
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-20s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##### Running
+
+.PHONY: start down status logs restart env
+start: ## Build and start the whole stack natively, under .run/; PORT=8000 is the gateway's
+	@$(STACK) up
+down: ## Stop what start started; data stays
+	@$(STACK) down
+status: ## Show which parts run, and where
+	@$(STACK) status
+logs: ## Follow the logs; PART=user-service for one of them
+	@$(STACK) logs $(PART)
+restart: ## Restart one part: PART=user-service, ENV="LOG_LEVEL=debug HOLD_TTL=10s" if need be
+	@$(STACK) restart $(PART) $(ENV)
+env: ## Print the running stack's addresses and secrets
+	@$(STACK) env
+
+##### Developing
+
+.PHONY: build generate fmt tidy
+build: ## Build every program into .run/bin
+	@mkdir -p .run/bin && go build -o .run/bin/ $(foreach module,$(MODULES),./$(module)/...)
+generate: ## Compile the .proto files again
+	@cd proto && GOWORK=off go generate ./...
+fmt: ## Format all Go files
+	@gofmt -l -w $(MODULES)
+tidy: ## Tidy every module
+	@$(call in_each,GOWORK=off go mod tidy)
+
+##### Checking
+
+.PHONY: test check check-format check-vet check-tidy check-generated
+TESTFLAGS ?= -timeout 15m
+test: ## Run every module's tests, on one PostgreSQL and one RabbitMQ that they share
+	@go run ./stack/cmd/testservers $(MAKE) --no-print-directory test-modules
+.PHONY: test-modules
+test-modules: # on servers of their own, one per test program, when called by itself
+	@$(call in_each,GOWORK=off go test $(TESTFLAGS) ./...)
+
+check: check-format check-tidy check-generated check-vet ## Formatting, go.mod, generated code, go vet, staticcheck
+check-format:
+	@unformatted=$$(gofmt -l $(MODULES)) && [ -z "$$unformatted" ] || { echo "not formatted (make fmt):" $$unformatted >&2; exit 1; }
+check-tidy:
+	@$(call in_each,GOWORK=off go mod tidy -diff)
+check-generated: # compiled again into a copy and compared, so that uncommitted work is not in the way
+	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -a proto "$$copy/" && (cd "$$copy/proto" && GOWORK=off go generate ./...) && \
+	diff -r proto "$$copy/proto" || { echo "the generated code is stale: make generate" >&2; exit 1; }
+check-vet: .run/tools/staticcheck # vet in the workspace, staticcheck without: both ways of building are covered
+	@go vet $(foreach module,$(MODULES),./$(module)/...)
+	@$(call in_each,GOWORK=off "$(CURDIR)/.run/tools/staticcheck" ./...)
+.run/tools/staticcheck: .ci/go.mod
+	@mkdir -p .run/tools && cd .ci && GOWORK=off go build -o ../.run/tools/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: clean
+clean: ## Stop the stack and remove .run/ with all its data
+	@$(STACK) clean
