@@ -1,29 +1,45 @@
 // Command render fills the placeholders of a file from the environment:
 //
-//	render IN OUT
+//	render IN OUT [COMMAND ARGUMENT...]
 //
 // OUT is replaced as a whole and readable by its owner only, since it holds
 // secrets. It exits 1, naming every variable at fault, and writes nothing, if
-// one is missing, empty or refused.
+// one is missing, empty or refused. With a COMMAND, it then becomes that
+// command: so an image needs no shell to render a file before its server starts.
 package main
 
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 
 	"ticketremaster/platform/render"
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: render IN OUT")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: render IN OUT [COMMAND ARGUMENT...]")
 		os.Exit(2)
 	}
 	if err := run(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintf(os.Stderr, "render: %s:\n%v\n", os.Args[1], err)
 		os.Exit(1)
 	}
+	if command := os.Args[3:]; len(command) > 0 {
+		fmt.Fprintln(os.Stderr, "render:", become(command))
+		os.Exit(1)
+	}
+}
+
+// become replaces this process by command; it returns only if that fails.
+func become(command []string) error {
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(path, command, os.Environ())
 }
 
 func run(in, out string) error {
