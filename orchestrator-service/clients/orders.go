@@ -1,0 +1,90 @@
+package clients
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/call"
+	"ticketremaster/platform/money"
+	"ticketremaster/platform/web"
+)
+
+// Orders is the order service.
+type Orders struct{ call.Client }
+
+// Statuses of an order.
+const (
+	OrderPending   = "PENDING"
+	OrderConfirmed = "CONFIRMED"
+	OrderFailed    = "FAILED"
+	OrderRefunded  = "REFUNDED"
+)
+
+// Order is one line of the ledger of purchases. Its id names the hold it stands for.
+type Order struct {
+	OrderID        uuid.UUID   `json:"order_id"`
+	UserID         uuid.UUID   `json:"user_id"`
+	SeatID         uuid.UUID   `json:"seat_id"`
+	EventID        uuid.UUID   `json:"event_id"`
+	Status         string      `json:"status"`
+	Price          money.Cents `json:"price"`
+	CreditsCharged money.Cents `json:"credits_charged"`
+	AttemptID      *uuid.UUID  `json:"attempt_id,omitempty"`
+	HeldUntil      time.Time   `json:"held_until"`
+	CreatedAt      time.Time   `json:"created_at,omitzero"`
+	ConfirmedAt    *time.Time  `json:"confirmed_at"`
+	FailureReason  string      `json:"failure_reason,omitempty"`
+}
+
+// Put writes an order down as PENDING or CONFIRMED; one that exists already is answered as it is.
+func (o *Orders) Put(ctx context.Context, in Order) (out Order, err error) {
+	err = o.Do(ctx, http.MethodPost, "/orders", in, &out)
+	return out, err
+}
+
+// UndoConfirm takes an attempt's confirmation back, or forbids it if it has not come yet.
+func (o *Orders) UndoConfirm(ctx context.Context, order, attempt uuid.UUID, reason string) error {
+	return o.Do(ctx, http.MethodPost, "/orders/"+order.String()+"/undo-confirm", map[string]any{"attempt_id": attempt, "reason": reason}, nil)
+}
+
+// Fail ends a PENDING order.
+func (o *Orders) Fail(ctx context.Context, order uuid.UUID, reason string) (out Order, err error) {
+	err = o.Do(ctx, http.MethodPost, "/orders/"+order.String()+"/fail", map[string]any{"reason": reason}, &out)
+	return out, err
+}
+
+// Get reads an order.
+func (o *Orders) Get(ctx context.Context, id uuid.UUID) (out Order, err error) {
+	err = o.Do(ctx, http.MethodGet, "/orders/"+id.String(), nil, &out)
+	return out, err
+}
+
+// OfUser lists a user's orders, newest first; status "" means all.
+func (o *Orders) OfUser(ctx context.Context, user uuid.UUID, status string, page web.Page) (orders []Order, total int, err error) {
+	q := pageQuery(page)
+	q.Set("user_id", user.String())
+	if status != "" {
+		q.Set("status", status)
+	}
+	p, err := o.Page(ctx, http.MethodGet, "/orders?"+q.Encode(), nil, &orders)
+	return orders, totalOf(p), err
+}
+
+// Confirmed reports whether the seat has a CONFIRMED order.
+func (o *Orders) Confirmed(ctx context.Context, seat uuid.UUID) (bool, error) {
+	var orders []Order
+	err := o.Do(ctx, http.MethodGet, "/orders?per_page=1&status="+OrderConfirmed+"&seat_id="+seat.String(), nil, &orders)
+	return len(orders) > 0, err
+}
+
+// Overdue lists PENDING orders whose hold ended at least olderThan ago.
+func (o *Orders) Overdue(ctx context.Context, olderThan time.Duration, limit int) (orders []Order, err error) {
+	q := url.Values{"older_than_ms": {strconv.FormatInt(olderThan.Milliseconds(), 10)}, "limit": {strconv.Itoa(limit)}}
+	err = o.Do(ctx, http.MethodGet, "/orders/overdue?"+q.Encode(), nil, &orders)
+	return orders, err
+}

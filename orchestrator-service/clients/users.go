@@ -1,0 +1,168 @@
+// Package clients are the orchestrator's views of the other services. Inventory's is the generated
+// gRPC client; the three REST services' are here, one method per call of docs/internal-api.md. Errors are
+// faults: the callee's own, or SERVICE_UNAVAILABLE when the outcome is unknown.
+package clients
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/call"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+	"ticketremaster/platform/token"
+	"ticketremaster/platform/web"
+)
+
+// Users is the user service.
+type Users struct{ call.Client }
+
+// User is an account as other services may see it.
+type User struct {
+	UserID        uuid.UUID   `json:"user_id"`
+	Email         string      `json:"email"`
+	Phone         string      `json:"phone"`
+	CreditBalance money.Cents `json:"credit_balance"`
+	Role          string      `json:"role"`
+	IsAdmin       bool        `json:"is_admin"`
+	IsFlagged     bool        `json:"is_flagged"`
+	Flagged       bool        `json:"flagged"`
+	IsVerified    bool        `json:"is_verified"`
+	CreatedAt     time.Time   `json:"created_at"`
+}
+
+// Risk says if a user must prove a purchase by one-time password, and how far that is for one order.
+type Risk struct {
+	IsFlagged   bool `json:"is_flagged"`
+	IsVerified  bool `json:"is_verified"`
+	OTPVerified bool `json:"otp_verified"`
+	OTPPending  bool `json:"otp_pending"`
+}
+
+// Risk asks about a user and the order that they are at.
+func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (r Risk, err error) {
+	err = u.Do(ctx, http.MethodGet, "/users/"+user.String()+"/risk?reference_id="+order.String(), nil, &r)
+	return r, err
+}
+
+// Lookup finds users by id and e-mail address, at most 200 at once; unknown ones are left out.
+func (u *Users) Lookup(ctx context.Context, ids []uuid.UUID, emails []string) (users []User, err error) {
+	err = u.Do(ctx, http.MethodPost, "/users/lookup", map[string]any{"ids": ids, "emails": emails}, &users)
+	return users, err
+}
+
+// List gives a page of users for an administrator, those whose e-mail contains email if it is not empty.
+func (u *Users) List(ctx context.Context, page web.Page, email string) (users []User, total int, err error) {
+	q := pageQuery(page)
+	if email != "" {
+		q.Set("email", email)
+	}
+	p, err := u.Page(ctx, http.MethodGet, "/internal/users?"+q.Encode(), nil, &users)
+	return users, totalOf(p), err
+}
+
+// Change sets a user's role and flag; nil leaves them.
+func (u *Users) Change(ctx context.Context, id uuid.UUID, role *string, flagged *bool) (user User, err error) {
+	body := map[string]any{}
+	if role != nil {
+		body["role"] = *role
+	}
+	if flagged != nil {
+		body["is_flagged"] = *flagged
+	}
+	err = u.Do(ctx, http.MethodPatch, "/internal/users/"+id.String(), body, &user)
+	return user, err
+}
+
+// Revocations gives the sessions revoked after a sequence number.
+func (u *Users) Revocations(ctx context.Context, after int64) (news []token.Revocation, err error) {
+	err = u.Do(ctx, http.MethodGet, "/internal/revocations?after="+strconv.FormatInt(after, 10), nil, &news)
+	return news, err
+}
+
+// Booking is one movement of credits, named by the operation that causes it.
+type Booking struct {
+	OperationID uuid.UUID   `json:"operation_id"`
+	UserID      uuid.UUID   `json:"user_id,omitzero"`
+	Amount      money.Cents `json:"amount,omitzero"`
+	ReferenceID uuid.UUID   `json:"reference_id,omitzero"` // order or transfer
+	DisputeID   uuid.UUID   `json:"dispute_id,omitzero"`
+	CoverShort  bool        `json:"cover_short,omitzero"`
+}
+
+// Booked is what a booking answers.
+type Booked struct {
+	CreditBalance money.Cents `json:"credit_balance"`
+	Amount        money.Cents `json:"amount"`
+}
+
+// The paths of Book: what each does, undoes and refuses stands in docs/internal-api.md.
+const (
+	Deduct           = "/credits/deduct"
+	Return           = "/credits/return"
+	Escrow           = "/credits/escrow"
+	EscrowReturn     = "/credits/escrow/return"
+	EscrowRelease    = "/credits/escrow/release"
+	Freeze           = "/credits/freeze"
+	Unfreeze         = "/credits/unfreeze"
+	FrozenIntoEscrow = "/credits/freeze/escrow"
+	FrozenFromEscrow = "/credits/freeze/escrow/return"
+)
+
+// Purposes of a challenge.
+const (
+	PurposePurchase = "purchase" // its reference is the order
+	PurposeTransfer = "transfer" // its reference is the transfer
+)
+
+// Book moves credits; path is one of the constants above.
+func (u *Users) Book(ctx context.Context, path string, b Booking) (booked Booked, err error) {
+	err = u.Do(ctx, http.MethodPost, path, b, &booked)
+	return booked, err
+}
+
+// Challenge asks a user for a one-time password.
+type Challenge struct {
+	UserID         uuid.UUID `json:"user_id"`
+	Purpose        string    `json:"purpose"`
+	ReferenceID    uuid.UUID `json:"reference_id"`
+	Message        string    `json:"message,omitempty"`
+	CounterpartyID uuid.UUID `json:"counterparty_id,omitzero"`
+	IfNonePending  bool      `json:"if_none_pending,omitempty"`
+}
+
+// SendOTP starts a challenge.
+func (u *Users) SendOTP(ctx context.Context, c Challenge) error {
+	return u.Do(ctx, http.MethodPost, "/otp/send", c, nil)
+}
+
+// CancelOTP voids a live challenge.
+func (u *Users) CancelOTP(ctx context.Context, c Challenge) error {
+	return u.Do(ctx, http.MethodPost, "/otp/cancel", c, nil)
+}
+
+// VerifyOTP answers a challenge.
+func (u *Users) VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error {
+	return u.Do(ctx, http.MethodPost, "/otp/verify", map[string]any{
+		"user_id": user, "purpose": purpose, "reference_id": reference, "otp_code": code,
+	}, nil)
+}
+
+// ErrUserNotFound is what a call about an unknown user answers.
+var ErrUserNotFound = fault.New(fault.NotFound, "USER_NOT_FOUND", "there is no such user")
+
+func pageQuery(p web.Page) url.Values {
+	return url.Values{"page": {strconv.Itoa(p.Number)}, "per_page": {strconv.Itoa(p.Size)}}
+}
+
+func totalOf(p *web.Pagination) int {
+	if p == nil {
+		return 0
+	}
+	return p.Total
+}

@@ -1,0 +1,131 @@
+// Command orchestrator-service runs the sagas behind the public API. docs/internal-api.md lists its environment.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	orchestrator "ticketremaster/orchestrator-service"
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/hold"
+	"ticketremaster/orchestrator-service/httpapi"
+	"ticketremaster/orchestrator-service/postgres"
+	"ticketremaster/orchestrator-service/qr"
+	"ticketremaster/orchestrator-service/saga"
+	"ticketremaster/platform/broker"
+	"ticketremaster/platform/call"
+	"ticketremaster/platform/config"
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/rpc"
+	"ticketremaster/platform/run"
+	"ticketremaster/platform/token"
+	"ticketremaster/platform/web"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+type settings struct {
+	config.Common
+	Database         database.Config
+	DatabasePassword config.Secret `env:"SAGA_DB_PASS,required,notEmpty"`
+	Broker           broker.Config
+	HTTPAddr         string        `env:"HTTP_ADDR" envDefault:":5003"`
+	JWTSecret        config.Secret `env:"JWT_SECRET,required,notEmpty"`
+	JWTIssuer        string        `env:"JWT_ISSUER" envDefault:"ticketremaster"`
+	InventoryURL     string        `env:"INVENTORY_SERVICE_URL,required,notEmpty"`
+	UserURL          string        `env:"USER_SERVICE_URL,required,notEmpty"`
+	OrderURL         string        `env:"ORDER_SERVICE_URL,required,notEmpty"`
+	EventURL         string        `env:"EVENT_SERVICE_URL,required,notEmpty"`
+	InventoryToken   config.Secret `env:"INVENTORY_TOKEN,required,notEmpty"`
+	UserToken        config.Secret `env:"USER_TOKEN,required,notEmpty"`
+	OrderToken       config.Secret `env:"ORDER_TOKEN,required,notEmpty"`
+	EventToken       config.Secret `env:"EVENT_TOKEN,required,notEmpty"`
+	QRKey            config.Key32  `env:"QR_ENCRYPTION_KEY,required,notEmpty"`
+	QRPreviousKey    *config.Key32 `env:"QR_PREVIOUS_KEY"`
+	HoldTTL          time.Duration `env:"HOLD_TTL" envDefault:"5m"`
+	MaxHolds         int           `env:"MAX_HOLDS" envDefault:"10"`
+	TransferTTL      time.Duration `env:"TRANSFER_TTL" envDefault:"15m"`
+	SweepInterval    time.Duration `env:"SWEEP_INTERVAL" envDefault:"2s"`
+	SweepGrace       time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
+	ClockSkew        time.Duration `env:"CLOCK_SKEW" envDefault:"3s"`
+	AcceptDecrypted  bool          `env:"VERIFY_ACCEPT_DECRYPTED" envDefault:"false"`
+	CrashAt          string        `env:"SAGA_CRASH_AT"` // tests of recovery: kill -9 at this instant
+}
+
+// Validate checks what the tags cannot say.
+func (s *settings) Validate() error {
+	var problems []error
+	check := func(ok bool, text string) {
+		if !ok {
+			problems = append(problems, errors.New(text))
+		}
+	}
+	check(s.HoldTTL >= time.Second && s.HoldTTL <= time.Hour && s.HoldTTL%time.Millisecond == 0, "HOLD_TTL must be from 1s to 1h, in whole milliseconds")
+	check(s.MaxHolds >= 1 && s.MaxHolds <= 100, "MAX_HOLDS must be from 1 to 100")
+	check(s.TransferTTL >= time.Second && s.TransferTTL <= 24*time.Hour, "TRANSFER_TTL must be from 1s to 24h")
+	check(s.SweepInterval >= 50*time.Millisecond, "SWEEP_INTERVAL must be at least 50ms")
+	check(s.ClockSkew >= 0 && s.ClockSkew <= 30*time.Second, "CLOCK_SKEW must be from 0s to 30s")
+	check(len(s.JWTSecret) >= 32 || s.JWTSecret == "", "JWT_SECRET must be at least 32 characters")
+	check(s.CrashAt == "" || s.AppEnv != "production", "SAGA_CRASH_AT is for tests: not in production")
+	return errors.Join(problems...)
+}
+
+func main() { run.Main("orchestrator-service", ":5003", start) }
+
+func start(ctx context.Context) error {
+	s, err := config.Load[settings]()
+	if err != nil {
+		return err
+	}
+	pool, err := database.Open(ctx, s.Database.DSN(s.DatabasePassword), postgres.Migrations())
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	conn, err := rpc.Dial("the inventory service", s.InventoryURL, s.InventoryToken.Reveal())
+	if err != nil {
+		return fmt.Errorf("INVENTORY_SERVICE_URL: %w", err)
+	}
+	defer conn.Close()
+	codec, err := qr.NewCodec(s.QRKey, s.QRPreviousKey)
+	if err != nil {
+		return err
+	}
+	rest := func(name, url string, secret config.Secret) call.Client {
+		return call.Client{Name: name, BaseURL: url, Token: secret.Reveal()}
+	}
+	flows := &orchestrator.Flows{
+		Settings: orchestrator.Settings{
+			HoldTTL: s.HoldTTL, MaxHolds: s.MaxHolds, TransferTTL: s.TransferTTL, ClockSkew: s.ClockSkew,
+			AcceptDecrypted: s.AcceptDecrypted, SweepInterval: s.SweepInterval, SweepGrace: s.SweepGrace,
+		},
+		Inventory: inventoryv1.NewInventoryClient(conn),
+		Users:     &clients.Users{Client: rest("the user service", s.UserURL, s.UserToken)},
+		Orders:    &clients.Orders{Client: rest("the order service", s.OrderURL, s.OrderToken)},
+		Events:    &clients.Events{Client: rest("the event service", s.EventURL, s.EventToken)},
+		Sagas:     saga.NewEngine(&postgres.Sagas{Pool: pool}, s.CrashAt),
+		Holds:     hold.NewPublisher(s.Broker.URL(), s.HoldTTL),
+		QR:        codec,
+	}
+	flows.Register()
+
+	var revoked token.Revocations
+	server := &httpapi.Server{
+		Flows:  flows,
+		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revoked: revoked.Revoked},
+		Health: pool.Ping,
+	}
+	// When one part ends, by the signal or a failure, all end.
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { flows.Holds.Run(ctx); return nil })
+	g.Go(func() error { hold.NewExpiryConsumer(s.Broker.URL(), flows.ExpireHold).Run(ctx); return nil })
+	g.Go(func() error { flows.Sweep(ctx); return nil })
+	g.Go(func() error { flows.Sagas.Recover(ctx); return nil })
+	g.Go(func() error { revoked.Follow(ctx, 500*time.Millisecond, flows.Users.Revocations); return nil })
+	g.Go(func() error { return web.ServeDebug(ctx, s.DebugAddr) })
+	g.Go(func() error { return web.Serve(ctx, s.HTTPAddr, server.Handler()) })
+	return g.Wait()
+}

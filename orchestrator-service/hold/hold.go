@@ -1,0 +1,105 @@
+// Package hold tells the broker of each hold, and listens for those whose time is over (design §6).
+package hold
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"ticketremaster/platform/broker"
+	"ticketremaster/platform/fault"
+)
+
+// The names of reference §8 and design §6; rabbitmq/definitions.json has them too.
+const (
+	holdExchange    = "seat.hold.exchange"
+	holdQueue       = "seat.hold.queue"
+	releaseExchange = "seat.release.exchange"
+	expiryQueue     = "order.expiry.queue"
+	parkedQueue     = "parked.queue"
+	holdKey         = "hold"
+	standardTTL     = 5 * time.Minute
+)
+
+// Message says that a seat is held, until when, and by which hold.
+type Message struct {
+	SeatID    uuid.UUID `json:"seat_id"`
+	HoldID    uuid.UUID `json:"hold_id"`
+	UserID    uuid.UUID `json:"user_id"`
+	HeldUntil time.Time `json:"held_until"`
+}
+
+// Publisher sends hold messages into the queue of their time to live.
+type Publisher struct {
+	*broker.Publisher
+	key string
+}
+
+// NewPublisher makes a publisher for holds of that life. A queue expires from its head only, so every life
+// has a queue of its own; the standard one is the reference's.
+func NewPublisher(url string, ttl time.Duration) *Publisher {
+	queue, key := holdQueue, holdKey
+	args := amqp.Table{"x-message-ttl": int32(ttl.Milliseconds()), "x-dead-letter-exchange": releaseExchange}
+	if ttl != standardTTL {
+		suffix := fmt.Sprintf(".%d", ttl.Milliseconds())
+		queue, key = holdQueue+suffix, holdKey+suffix
+		args["x-dead-letter-routing-key"] = holdKey
+	}
+	declare := func(ch *amqp.Channel) error {
+		if err := declareExchanges(ch); err != nil {
+			return err
+		}
+		if _, err := ch.QueueDeclare(queue, true, false, false, false, args); err != nil {
+			return err
+		}
+		return ch.QueueBind(queue, key, holdExchange, false, nil)
+	}
+	return &Publisher{broker.NewPublisher(url, "orchestrator publishes holds", declare), key}
+}
+
+// Publish hands the message over and returns at once; what a crash loses the sweeps find.
+func (p *Publisher) Publish(ctx context.Context, m Message) {
+	body, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // ids and a time
+	}
+	p.Publisher.Publish(ctx, broker.Message{Exchange: holdExchange, Key: p.key, Body: body})
+}
+
+// NewExpiryConsumer makes a consumer of the holds whose time is over.
+func NewExpiryConsumer(url string, expire func(ctx context.Context, seat, hold uuid.UUID) error) broker.Consumer {
+	return broker.Consumer{
+		URL: url, Role: "orchestrator consumes " + expiryQueue, Queue: expiryQueue, Parking: parkedQueue,
+		Declare: func(ch *amqp.Channel) error {
+			if err := declareExchanges(ch); err != nil {
+				return err
+			}
+			for _, q := range []string{expiryQueue, parkedQueue} {
+				if _, err := ch.QueueDeclare(q, true, false, false, false, nil); err != nil {
+					return err
+				}
+			}
+			return ch.QueueBind(expiryQueue, holdKey, releaseExchange, false, nil)
+		},
+		Handle: func(ctx context.Context, body []byte) error {
+			var m Message
+			if err := json.Unmarshal(body, &m); err != nil || m.SeatID == uuid.Nil || m.HoldID == uuid.Nil {
+				return fault.New(fault.Invalid, fault.CodeValidation, "not a hold message").Because(err)
+			}
+			return expire(ctx, m.SeatID, m.HoldID)
+		},
+	}
+}
+
+func declareExchanges(ch *amqp.Channel) error {
+	for _, name := range []string{holdExchange, releaseExchange} {
+		if err := ch.ExchangeDeclare(name, amqp.ExchangeDirect, true, false, false, false, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+	"ticketremaster/platform/token"
+	"ticketremaster/platform/web"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// hallForm keeps a hall's name short enough for a QR code of 200 characters.
+var hallForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._/-]{0,19}$`)
+
+func (s *Server) createEvent(w http.ResponseWriter, r *http.Request) error {
+	body := map[string]json.RawMessage{}
+	if err := web.Decode(r, &body); err != nil {
+		return err
+	}
+	var hall string
+	if err := json.Unmarshal(body["hall_id"], &hall); err != nil || !hallForm.MatchString(hall) {
+		return fault.Field("hall_id", "is required: 1 to 20 letters, digits, spaces or . _ / -")
+	}
+	n, pending, err := s.Flows.CreateEvent(r.Context(), body)
+	if err != nil {
+		return err
+	}
+	if pending {
+		return web.Answer(w, http.StatusAccepted, map[string]any{"event_id": n.EventID, "status": "PENDING"})
+	}
+	return web.Answer(w, http.StatusCreated, map[string]any{"event_id": n.EventID, "seats_created": n.SeatsCreated})
+}
+
+func (s *Server) dashboard(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "event_id")
+	if err != nil {
+		return err
+	}
+	d, err := s.Flows.EventDashboard(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	attendees := make([]map[string]any, len(d.Attendees))
+	for i, a := range d.Attendees {
+		attendees[i] = map[string]any{
+			"user_id": a.Seat.OwnerUserId, "email": a.Email, "seat_id": a.Seat.SeatId,
+			"row_number": a.Seat.RowNumber, "seat_number": a.Seat.SeatNumber, "status": a.Seat.Status.String(),
+		}
+	}
+	return web.OK(w, map[string]any{
+		"event_id": id, "name": d.Event.Name,
+		"stats": map[string]any{
+			"total_seats": d.Event.TotalSeats, "seats_sold": d.Counts.GetSold(), "seats_held": d.Counts.GetHeld(),
+			"seats_available": d.Counts.GetAvailable(), "checked_in": d.Counts.GetCheckedIn(),
+			"revenue": money.Cents(d.Counts.GetRevenueCents()), "scans": scanCounts(d.Scans),
+		},
+		"attendees": attendees,
+	})
+}
+
+// scanCounts names every result, the ones that never happened too.
+func scanCounts(counts map[string]int32) map[string]int32 {
+	all := map[string]int32{}
+	for n, name := range inventoryv1.ScanResult_name {
+		if n != 0 {
+			all[name] = counts[name]
+		}
+	}
+	return all
+}
+
+func (s *Server) listScans(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "event_id")
+	if err != nil {
+		return err
+	}
+	page, err := web.ReadPage(r)
+	if err != nil {
+		return err
+	}
+	name := r.URL.Query().Get("result")
+	result := inventoryv1.ScanResult(inventoryv1.ScanResult_value[name])
+	if name != "" && result == 0 {
+		return fault.Field("result", "must be SUCCESS, DUPLICATE, WRONG_HALL, UNPAID, NOT_FOUND or EXPIRED")
+	}
+	if _, err := s.Flows.Events.Recent(r.Context(), id); err != nil {
+		return err
+	}
+	list, err := s.Flows.Scans(r.Context(), id, result, page)
+	if err != nil {
+		return err
+	}
+	scans := make([]map[string]any, len(list.Scans))
+	for i, x := range list.Scans {
+		scans[i] = map[string]any{
+			"log_id": x.ScanId, "seat_id": nullable(x.SeatId), "presented_seat_id": nullable(x.PresentedSeatId),
+			"scanned_at": rfc3339(x.ScannedAt.AsTime()), "scanned_by_staff_id": x.StaffId, "result": x.Result.String(),
+			"hall_id_presented": x.HallIdPresented, "hall_id_expected": x.HallIdExpected,
+		}
+	}
+	return web.List(w, map[string]any{"scans": scans, "counts": scanCounts(list.Counts)}, page, int(list.Total))
+}
+
+func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) error {
+	page, err := web.ReadPage(r)
+	if err != nil {
+		return err
+	}
+	users, total, err := s.Flows.Users.List(r.Context(), page, strings.TrimSpace(r.URL.Query().Get("email")))
+	if err != nil {
+		return err
+	}
+	if users == nil {
+		users = []clients.User{}
+	}
+	return web.List(w, users, page, total)
+}
+
+func (s *Server) changeUser(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "user_id")
+	if err != nil {
+		return err
+	}
+	var in struct {
+		Role    *string `json:"role"`
+		Flagged *bool   `json:"is_flagged"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	switch {
+	case in.Role == nil && in.Flagged == nil:
+		return fault.Field("role", "or is_flagged is required")
+	case in.Role != nil && *in.Role != token.Customer && *in.Role != token.Staff && *in.Role != token.Admin:
+		return fault.Field("role", "must be customer, staff or admin")
+	case in.Role != nil && id == caller(r).UserID && *in.Role != token.Admin:
+		return fault.Field("role", "cannot be taken from yourself: another administrator has to")
+	}
+	user, err := s.Flows.Users.Change(r.Context(), id, in.Role, in.Flagged)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, user)
+}

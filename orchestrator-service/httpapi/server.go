@@ -1,0 +1,115 @@
+// Package httpapi is the orchestrator's public REST API, as the gateway forwards it; docs/openapi.yaml describes
+// it. Handlers read and write JSON; the flows decide.
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	orchestrator "ticketremaster/orchestrator-service"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/token"
+	"ticketremaster/platform/web"
+)
+
+// Server answers the public API.
+type Server struct {
+	Flows  *orchestrator.Flows
+	Keys   token.Keys
+	Health func(context.Context) error
+	maps   seatMaps
+}
+
+// Handler gives the routes: who may call what stands here, and nowhere else.
+func (s *Server) Handler() http.Handler {
+	s.maps.read = s.Flows.SeatMap
+	r := web.NewRouter(s.Health)
+
+	r.Group(func(r chi.Router) { // anyone; a stale token is not looked at
+		get(r, "/events", s.listEvents)
+		get(r, "/events/{event_id}", s.getEvent)
+	})
+	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
+		r.Use(s.Keys.Require)
+		post(r, "/reserve", s.reserve)
+		post(r, "/pay", s.pay)
+		post(r, "/verify-otp", s.verifyOTP)
+		get(r, "/orders", s.listOrders)
+		get(r, "/orders/{order_id}", s.getOrder)
+		post(r, "/orders/{order_id}/cancel", s.cancelOrder)
+		get(r, "/tickets", s.listTickets)
+		get(r, "/tickets/sold", s.listSold)
+		get(r, "/tickets/{seat_id}/qr", s.ticketQR)
+		get(r, "/tickets/{seat_id}/history", s.ticketHistory)
+		get(r, "/transfers", s.listTransfers)
+		get(r, "/transfers/{transfer_id}", s.getTransfer)
+		post(r, "/transfer/initiate", s.initiateTransfer)
+		post(r, "/transfer/confirm", s.confirmTransfer)
+		post(r, "/transfer/dispute", s.disputeTransfer)
+		post(r, "/transfer/withdraw", s.withdrawDispute)
+		post(r, "/transfer/reverse", s.reverseTransfer)
+	})
+	r.Group(func(r chi.Router) { // the gate
+		r.Use(s.Keys.Require, token.Allow(token.Caller.IsStaff))
+		post(r, "/verify", s.verify)
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(s.Keys.Require, token.Allow(token.Caller.IsAdmin))
+		post(r, "/transfer/reject", s.rejectDispute)
+		post(r, "/admin/events", s.createEvent)
+		get(r, "/admin/events/{event_id}/dashboard", s.dashboard)
+		get(r, "/admin/events/{event_id}/scans", s.listScans)
+		get(r, "/admin/users", s.listUsers)
+		r.Method(http.MethodPatch, "/admin/users/{user_id}", web.Handler(s.changeUser))
+	})
+	return r
+}
+
+func get(r chi.Router, path string, h web.Handler)  { r.Method(http.MethodGet, path, h) }
+func post(r chi.Router, path string, h web.Handler) { r.Method(http.MethodPost, path, h) }
+
+// mustBeCaller refuses a body that names someone else; clients may leave the field out.
+func mustBeCaller(r *http.Request, field, value string) error {
+	if value == "" {
+		return nil
+	}
+	id, err := web.UUID(field, value)
+	if err != nil {
+		return err
+	}
+	if id != token.From(r.Context()).UserID {
+		return fault.New(fault.Forbidden, fault.CodeForbidden, "%s is someone else", field)
+	}
+	return nil
+}
+
+// status is 200, or 202 while a saga is under way.
+func status(pending bool) int {
+	if pending {
+		return http.StatusAccepted
+	}
+	return http.StatusOK
+}
+
+func caller(r *http.Request) token.Caller { return token.From(r.Context()) }
+
+// rfc3339 gives a time on the wire, null for none.
+func rfc3339(t time.Time) *time.Time {
+	if t.IsZero() || t.Unix() == 0 {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// wholeSeconds rounds up: a client that waits that long is not early.
+func wholeSeconds(d time.Duration) int { return int((max(d, 0) + time.Second - 1) / time.Second) }
+
+func parseID(s string) uuid.UUID {
+	id, _ := uuid.Parse(s)
+	return id
+}

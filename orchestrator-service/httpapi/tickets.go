@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"mime"
+	"net/http"
+	"strings"
+
+	orchestrator "ticketremaster/orchestrator-service"
+	"ticketremaster/orchestrator-service/qr"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+	"ticketremaster/platform/web"
+)
+
+// ticketView is one of GET /tickets.
+func viewTicket(t orchestrator.Ticket) map[string]any {
+	return map[string]any{
+		"seat_id": t.Seat.GetSeatId(), "status": t.Seat.GetStatus().String(), "category": t.Seat.GetTier(),
+		"event": map[string]any{
+			"event_id": t.Event.EventID, "name": t.Event.Name, "event_date": t.Event.EventDate.UTC(),
+			"hall_id": t.Event.HallID, "venue": t.Event.Venue,
+		},
+		"row_number": t.Seat.GetRowNumber(), "seat_number": t.Seat.GetSeatNumber(),
+		"price_paid": money.Cents(t.Seat.GetPricePaidCents()), "purchased_at": rfc3339(t.Seat.GetSoldAt().AsTime()),
+	}
+}
+
+func (s *Server) listTickets(w http.ResponseWriter, r *http.Request) error {
+	tickets, err := s.Flows.Tickets(r.Context(), caller(r).UserID)
+	if err != nil {
+		return err
+	}
+	views := make([]map[string]any, len(tickets))
+	for i, t := range tickets {
+		views[i] = viewTicket(t)
+	}
+	return web.OK(w, views)
+}
+
+func (s *Server) listSold(w http.ResponseWriter, r *http.Request) error {
+	page, err := web.ReadPage(r)
+	if err != nil {
+		return err
+	}
+	sold, total, err := s.Flows.SoldTickets(r.Context(), caller(r).UserID, page)
+	if err != nil {
+		return err
+	}
+	views := make([]map[string]any, len(sold))
+	for i, x := range sold {
+		v := viewTicket(x.Ticket)
+		// The seat's present state and price are its present owner's business; what was sold is this.
+		v["status"], v["price_paid"] = "SOLD", x.Transfer.CreditsAmount
+		delete(v, "purchased_at")
+		v["transfer_id"], v["buyer_user_id"], v["sold_at"] = x.Transfer.TransferID, x.Transfer.BuyerUserID, x.Transfer.CompletedAt
+		views[i] = v
+	}
+	return web.List(w, views, page, total)
+}
+
+func (s *Server) ticketQR(w http.ResponseWriter, r *http.Request) error {
+	seat, err := web.PathUUID(r, "seat_id")
+	if err != nil {
+		return err
+	}
+	code, err := s.Flows.QRCode(r.Context(), caller(r).UserID, seat)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if wantsPNG(r.Header.Get("Accept")) {
+		picture, err := qr.Picture(code.Payload)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Content-Type", "image/png")
+		_, _ = w.Write(picture)
+		return nil
+	}
+	return web.OK(w, map[string]any{
+		"seat_id": seat, "qr_payload": code.Payload, "ttl_seconds": int(qr.Life.Seconds()),
+		"generated_at": code.IssuedAt, "expires_at": code.ExpiresAt,
+	})
+}
+
+func wantsPNG(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		if t, _, err := mime.ParseMediaType(part); err == nil && t == "image/png" {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) ticketHistory(w http.ResponseWriter, r *http.Request) error {
+	seat, err := web.PathUUID(r, "seat_id")
+	if err != nil {
+		return err
+	}
+	changes, err := s.Flows.History(r.Context(), caller(r).UserID, caller(r).IsAdmin(), seat)
+	if err != nil {
+		return err
+	}
+	views := make([]map[string]any, len(changes))
+	for i, c := range changes {
+		views[i] = map[string]any{
+			"operation_id": c.OperationId, "cause": c.Cause, "to_user_id": c.ToUserId,
+			"from_user_id": nullable(c.FromUserId), "at": rfc3339(c.At.AsTime()),
+		}
+	}
+	return web.OK(w, views)
+}
+
+func nullable(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		QR      string `json:"qr_payload"`
+		HallID  string `json:"hall_id"`
+		StaffID string `json:"staff_id"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	in.HallID = strings.TrimSpace(in.HallID)
+	switch {
+	case in.QR == "":
+		return fault.Field("qr_payload", "is required")
+	case in.HallID == "":
+		return fault.Field("hall_id", "is required: the hall where you stand")
+	case len(in.HallID) > 20:
+		return fault.Field("hall_id", "is longer than 20 characters")
+	}
+	if err := mustBeCaller(r, "staff_id", in.StaffID); err != nil {
+		return err
+	}
+	a, err := s.Flows.Verify(r.Context(), caller(r).UserID, in.QR, in.HallID)
+	if err != nil {
+		return err
+	}
+	out := map[string]any{"result": a.Result.String(), "message": a.Message}
+	if a.Seat != nil {
+		out["seat_id"], out["row_number"], out["seat_number"] = a.Seat.SeatId, a.Seat.RowNumber, a.Seat.SeatNumber
+		out["owner_name"] = a.Owner
+	}
+	return web.OK(w, out)
+}

@@ -1,0 +1,210 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	orchestrator "ticketremaster/orchestrator-service"
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+)
+
+func (s *Server) initiateTransfer(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		SeatID   string          `json:"seat_id"`
+		SellerID string          `json:"seller_id"`
+		BuyerID  string          `json:"buyer_id"`
+		Seller   string          `json:"seller_user_id"`
+		Buyer    string          `json:"buyer_user_id"`
+		Amount   json.RawMessage `json:"credits_amount"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	seat, err := web.UUID("seat_id", in.SeatID)
+	if err != nil {
+		return err
+	}
+	seller, err := party("seller_user_id", in.Seller, in.SellerID)
+	if err != nil {
+		return err
+	}
+	buyer, err := party("buyer_user_id", in.Buyer, in.BuyerID)
+	if err != nil {
+		return err
+	}
+	amount, err := web.Amount("credits_amount", in.Amount)
+	if err != nil {
+		return err
+	}
+	if amount < 0 {
+		return fault.Field("credits_amount", "must not be negative; 0 makes it a gift")
+	}
+	t, err := s.Flows.Initiate(r.Context(), caller(r).UserID, orchestrator.Offer{SeatID: seat, Seller: seller, Buyer: buyer, Amount: amount})
+	if err != nil {
+		return err
+	}
+	return web.Answer(w, http.StatusCreated, t)
+}
+
+// party reads one side of a transfer, a UUID or an e-mail address, under the client's name or the reference's.
+func party(field, value, alias string) (string, error) {
+	if value == "" {
+		value = alias
+	}
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return "", fault.Field(field, "is required")
+	}
+	if !strings.Contains(value, "@") {
+		_, err := web.UUID(field, value)
+		return value, err
+	}
+	if len(value) > 255 {
+		return "", fault.Field(field, "is longer than an e-mail address can be")
+	}
+	return value, nil
+}
+
+// transferID reads a body's transfer_id beside whatever else in has.
+func transferID(r *http.Request, in interface{ id() string }) (uuid.UUID, error) {
+	if err := web.Decode(r, in); err != nil {
+		return uuid.Nil, err
+	}
+	return web.UUID("transfer_id", in.id())
+}
+
+type transferRef struct {
+	TransferID string `json:"transfer_id"`
+}
+
+func (t *transferRef) id() string { return t.TransferID }
+
+func (s *Server) confirmTransfer(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		transferRef
+		SellerOTP string `json:"seller_otp"`
+		BuyerOTP  string `json:"buyer_otp"`
+	}
+	id, err := transferID(r, &in)
+	if err != nil {
+		return err
+	}
+	for field, code := range map[string]string{"seller_otp": in.SellerOTP, "buyer_otp": in.BuyerOTP} {
+		if code != "" {
+			if err := checkOTP(field, code); err != nil {
+				return err
+			}
+		}
+	}
+	t, pending, err := s.Flows.Confirm(r.Context(), caller(r).UserID, id, in.SellerOTP, in.BuyerOTP)
+	if err != nil {
+		return err
+	}
+	out := map[string]any{
+		"transfer_id": id, "seat_id": t.SeatID, "status": t.Status,
+		"seller_otp_verified": t.SellerOTPVerified, "buyer_otp_verified": t.BuyerOTPVerified,
+	}
+	switch {
+	case pending:
+		out["status"], out["message"] = "PENDING", "The transfer is under way. Look at it for its outcome."
+	case t.Status == clients.TransferCompleted:
+		out["new_owner_user_id"], out["credits_transferred"] = t.BuyerUserID, t.CreditsAmount
+	default:
+		out["message"] = "Thank you. The other party's one-time password is still to come."
+	}
+	return web.Answer(w, status(pending), out)
+}
+
+func (s *Server) disputeTransfer(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		transferRef
+		Reason string `json:"reason"`
+	}
+	id, err := transferID(r, &in)
+	if err != nil {
+		return err
+	}
+	in.Reason = strings.TrimSpace(in.Reason)
+	if n := utf8.RuneCountInString(in.Reason); n == 0 || n > 500 {
+		return fault.Field("reason", "is required, in at most 500 characters")
+	}
+	t, pending, err := s.Flows.Raise(r.Context(), caller(r).UserID, id, in.Reason)
+	if err != nil {
+		return err
+	}
+	return web.Answer(w, status(pending), map[string]any{"transfer_id": id, "status": t.Status})
+}
+
+func (s *Server) withdrawDispute(w http.ResponseWriter, r *http.Request) error {
+	return s.endDispute(w, r, false)
+}
+
+func (s *Server) rejectDispute(w http.ResponseWriter, r *http.Request) error {
+	return s.endDispute(w, r, true)
+}
+
+func (s *Server) endDispute(w http.ResponseWriter, r *http.Request, reject bool) error {
+	var in transferRef
+	id, err := transferID(r, &in)
+	if err != nil {
+		return err
+	}
+	t, pending, err := s.Flows.Withdraw(r.Context(), caller(r).UserID, reject, id)
+	if err != nil {
+		return err
+	}
+	return web.Answer(w, status(pending), map[string]any{"transfer_id": id, "status": t.Status})
+}
+
+func (s *Server) reverseTransfer(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		transferRef
+		CoverShort bool `json:"cover_short"`
+	}
+	id, err := transferID(r, &in)
+	if err != nil {
+		return err
+	}
+	t, pending, err := s.Flows.Undo(r.Context(), caller(r).UserID, caller(r).IsAdmin(), id, in.CoverShort)
+	if err != nil {
+		return err
+	}
+	out := map[string]any{"transfer_id": id, "status": t.Status}
+	if !pending {
+		out["restored_owner_user_id"], out["credits_returned"] = t.SellerUserID, t.CreditsAmount
+	}
+	return web.Answer(w, status(pending), out)
+}
+
+func (s *Server) listTransfers(w http.ResponseWriter, r *http.Request) error {
+	page, err := web.ReadPage(r)
+	if err != nil {
+		return err
+	}
+	list, total, err := s.Flows.Transfers(r.Context(), caller(r).UserID, page)
+	if err != nil {
+		return err
+	}
+	if list == nil {
+		list = []clients.Transfer{}
+	}
+	return web.List(w, list, page, total)
+}
+
+func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "transfer_id")
+	if err != nil {
+		return err
+	}
+	t, err := s.Flows.TransferOf(r.Context(), caller(r).UserID, caller(r).IsAdmin(), id)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, t)
+}
