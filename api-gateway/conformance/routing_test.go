@@ -135,6 +135,7 @@ func TestNothingElseIsReachable(t *testing.T) {
 		"GET /users", "POST /users", "GET /users/" + id + "/risk", "GET /users/" + id + "/", "DELETE /users/" + id, "PUT /users/" + id,
 		"GET /apiary", "GET /apievents", "GET /api", "GET /api/", "GET /api/api/events", "GET /", "GET /..", "GET /%2e%2e/etc/passwd",
 		"GET /events/", "GET /Events", "GET /EVENTS", "GET /API/events", "GET /events%2f", "GET /events;x=1", "GET /events%20", "GET /events.json",
+		"GET /events%2f" + id, "POST /auth%2flogin", "GET /%2565vents", "GET /%2fevents", "GET /x%2f..%2fevents",
 		"GET /events/" + id + "/seats", "POST /events", "DELETE /events/" + id, "GET /events/a%2fb", "GET /events/a.b", "GET /events/%c3%bc",
 		"GET /reserve", "POST /reserve/", "POST /Reserve", "POST /reserve/x", "GET /verify", "PUT /pay",
 		"GET /auth/login", "POST /auth", "POST /auth/", "POST /auth/login/", "POST /auth/sessions", "POST /auth/login/../internal", "GET /webhooks/stripe",

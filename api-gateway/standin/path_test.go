@@ -88,6 +88,19 @@ func FuzzRoutes(f *testing.F) {
 	})
 }
 
+func TestAPIPrefixIsASegment(t *testing.T) {
+	var r routes
+	d := &door{name: "keys", methods: []string{"GET"}}
+	if err := r.add("~/(?:api/)?(apikeys)$", d); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]*door{"/apikeys": d, "/api/apikeys": d, "/api/keys": nil, "/api/api/apikeys": nil, "/api": nil} {
+		if got, _ := r.find("GET", path); got != want {
+			t.Errorf("%s: found %v", path, got)
+		}
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	g, err := New([]byte(rendered(b, nil)))
 	if err != nil {

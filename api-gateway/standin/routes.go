@@ -155,9 +155,9 @@ func (n *node) door(method string) *door {
 // find returns the door for a normalized path and the path its service gets.
 // The door is nil only if the file has no catch-all.
 func (r *routes) find(method, path string) (*door, string) {
-	rest := strings.TrimPrefix(path, "/api")
-	if rest == "" || rest[0] != '/' {
-		rest = path
+	rest := path
+	if after, ok := strings.CutPrefix(path, "/api"); ok && strings.HasPrefix(after, "/") { // not /apiary
+		rest = after
 	}
 	if rest != "" && rest[0] == '/' {
 		if d := r.root.find(method, rest[1:]); d != nil {
