@@ -54,6 +54,10 @@ test: ## Run every module's tests, on one PostgreSQL and one RabbitMQ that they 
 test-modules: # on servers of their own, one per test program, when called by itself
 	@$(call in_each,GOWORK=off go test $(TESTFLAGS) ./...)
 
+.PHONY: gateway-conformance
+gateway-conformance: ## Hold the gateway to its contract; GATEWAY_URL=… JWT_SECRET=… takes a running one
+	@cd api-gateway && GOWORK=off go test -count=1 $(TESTFLAGS) ./conformance
+
 check: check-format check-tidy check-generated check-vet ## Formatting, go.mod, generated code, go vet, staticcheck
 check-format:
 	@unformatted=$$(gofmt -l $(MODULES)) && [ -z "$$unformatted" ] || { echo "not formatted (make fmt):" $$unformatted >&2; exit 1; }
