@@ -78,7 +78,7 @@ func (s *Sagas) Begin(ctx context.Context, r *saga.Record, owner uuid.UUID, leas
 // Turn writes down that the saga goes back. Of two that drive it at once, the first has its way.
 func (s *Sagas) Turn(ctx context.Context, r *saga.Record) error {
 	_, err := s.Pool.Exec(ctx, `
-		UPDATE sagas SET status = $2, turned = $3, refusal = $4, state = $5, trail = $6, updated_at = clock_timestamp()
+		UPDATE sagas SET status = $2, turned = $3, refusal = $4, state = $5, trail = coalesce($6, '[]'::jsonb), updated_at = clock_timestamp()
 		WHERE saga_id = $1 AND status = 'RUNNING'`,
 		r.ID, saga.Compensating, r.Turned, r.Refusal, r.State, r.Trail)
 	return known(err)
@@ -90,7 +90,7 @@ func (s *Sagas) End(ctx context.Context, r *saga.Record) error {
 	var b pgx.Batch
 	b.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
 	b.Queue(`
-		UPDATE sagas SET status = $2, turned = $3, refusal = $4, state = $5, trail = $6, updated_at = clock_timestamp()
+		UPDATE sagas SET status = $2, turned = $3, refusal = $4, state = $5, trail = coalesce($6, '[]'::jsonb), updated_at = clock_timestamp()
 		WHERE saga_id = $1 AND status IN ('RUNNING', 'COMPENSATING')`,
 		r.ID, r.Status, r.Turned, r.Refusal, r.State, r.Trail)
 	return known(s.Pool.SendBatch(ctx, &b).Close())

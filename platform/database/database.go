@@ -3,6 +3,8 @@ package database
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -116,6 +118,23 @@ func Migrate(ctx context.Context, dsn string, migrations fs.FS) error {
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+// Fingerprint names the schema that migrations make: it changes when they do. Tests name their template by it.
+func Fingerprint(migrations fs.FS) string {
+	sum := sha256.New()
+	err := fs.WalkDir(migrations, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(migrations, path)
+		sum.Write(text)
+		return err
+	})
+	if err != nil {
+		panic(err) // embedded files can be read
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
 }
 
 // Violates reports whether err is a violation of the constraint of that name (unique, check, foreign key or
