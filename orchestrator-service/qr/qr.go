@@ -118,7 +118,7 @@ func encode(t Ticket) ([]byte, error) {
 
 // Open reads a payload; ErrUnreadable unless one of our keys made it and nothing was changed.
 func (c *Codec) Open(payload string) (Ticket, error) {
-	if len(payload) > MaxLength {
+	if len(payload) > MaxLength || strings.ContainsAny(payload, "\r\n") { // which the decoder would pass over
 		return Ticket{}, ErrUnreadable
 	}
 	id, body, found := strings.Cut(payload, ".")
