@@ -1,0 +1,105 @@
+package grpcapi
+
+import (
+	"context"
+	"time"
+
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+// ReserveSeat holds a free seat for a user.
+func (s *Server) ReserveSeat(ctx context.Context, r *inventoryv1.ReserveSeatRequest) (*inventoryv1.ReserveSeatResponse, error) {
+	var in ids
+	wanted := inventory.Reservation{
+		SeatID: in.need("seat_id", r.SeatId), UserID: in.need("user_id", r.UserId), HoldID: in.need("hold_id", r.HoldId), MaxHolds: int(r.MaxHolds),
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	// Compared before it is multiplied, which could overflow.
+	if r.HoldTtlMs > 0 && r.HoldTtlMs <= inventory.MaxHold.Milliseconds() {
+		wanted.TTL = time.Duration(r.HoldTtlMs) * time.Millisecond
+	}
+	if err := wanted.Check(); err != nil {
+		return nil, err
+	}
+	hold, err := s.store.Reserve(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.ReserveSeatResponse{Seat: seatMessage(hold.Seat), AlreadyHeld: hold.Already, RemainingMs: hold.Remaining.Milliseconds()}, nil
+}
+
+// PinHold keeps a hold from expiring while it is paid for.
+func (s *Server) PinHold(ctx context.Context, r *inventoryv1.PinHoldRequest) (*inventoryv1.PinHoldResponse, error) {
+	var in ids
+	pin := inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId), UserID: in.need("user_id", r.UserId),
+		PinID: in.need("pin_id", r.PinId)}
+	if in.err != nil {
+		return nil, in.err
+	}
+	seat, err := s.store.Pin(ctx, pin)
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.PinHoldResponse{Seat: seatMessage(seat)}, nil
+}
+
+// UnpinHold undoes PinHold.
+func (s *Server) UnpinHold(ctx context.Context, r *inventoryv1.UnpinHoldRequest) (*inventoryv1.UnpinHoldResponse, error) {
+	var in ids
+	pin := inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId), PinID: in.need("pin_id", r.PinId)}
+	if in.err != nil {
+		return nil, in.err
+	}
+	released, err := s.store.Unpin(ctx, pin)
+	return &inventoryv1.UnpinHoldResponse{Released: released}, err
+}
+
+// ConfirmSeat sells a pinned seat.
+func (s *Server) ConfirmSeat(ctx context.Context, r *inventoryv1.ConfirmSeatRequest) (*inventoryv1.ConfirmSeatResponse, error) {
+	var in ids
+	sale := inventory.Sale{Price: money.Cents(r.PriceCents), Pin: inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId),
+		UserID: in.need("user_id", r.UserId), PinID: in.need("pin_id", r.PinId)}}
+	if in.err != nil {
+		return nil, in.err
+	}
+	if err := sale.Check(); err != nil {
+		return nil, err
+	}
+	seat, err := s.store.Confirm(ctx, sale)
+	if err != nil {
+		return nil, err
+	}
+	return &inventoryv1.ConfirmSeatResponse{Seat: seatMessage(seat)}, nil
+}
+
+// ReleaseSeat frees the seat from one hold.
+func (s *Server) ReleaseSeat(ctx context.Context, r *inventoryv1.ReleaseSeatRequest) (*inventoryv1.ReleaseSeatResponse, error) {
+	var in ids
+	seat, hold := in.need("seat_id", r.SeatId), in.need("hold_id", r.HoldId)
+	if in.err != nil {
+		return nil, in.err
+	}
+	outcome, err := s.store.Release(ctx, seat, hold, r.OnlyIfExpired)
+	if err != nil {
+		return nil, err
+	}
+	message, known := outcomes[outcome]
+	if !known {
+		return nil, fault.New(fault.Internal, fault.CodeInternal, "no message for the outcome %q", outcome)
+	}
+	return &inventoryv1.ReleaseSeatResponse{Outcome: message}, nil
+}
+
+var outcomes = map[inventory.Outcome]inventoryv1.ReleaseOutcome{
+	inventory.Released:    inventoryv1.ReleaseOutcome_RELEASED,
+	inventory.Gone:        inventoryv1.ReleaseOutcome_GONE,
+	inventory.NotDue:      inventoryv1.ReleaseOutcome_NOT_DUE,
+	inventory.StillPinned: inventoryv1.ReleaseOutcome_PINNED,
+	inventory.Bought:      inventoryv1.ReleaseOutcome_BOUGHT,
+}

@@ -1,0 +1,154 @@
+package grpcapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"ticketremaster/platform/fault"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+// Limits of the lists asked for.
+const (
+	maxEvents = 200
+	maxSeats  = 1_000
+)
+
+// CreateSeats makes all seats of an event.
+func (s *Server) CreateSeats(ctx context.Context, r *inventoryv1.CreateSeatsRequest) (*inventoryv1.CreateSeatsResponse, error) {
+	var in ids
+	plan := inventory.Plan{EventID: in.need("event_id", r.EventId), Total: int(r.TotalSeats), Tiers: r.Tiers, SeatsPerRow: int(r.SeatsPerRow)}
+	if in.err != nil {
+		return nil, in.err
+	}
+	if err := plan.Check(); err != nil {
+		return nil, err
+	}
+	n, err := s.store.CreateSeats(ctx, plan)
+	return &inventoryv1.CreateSeatsResponse{SeatsCreated: int32(n)}, err
+}
+
+// DeleteSeats undoes CreateSeats.
+func (s *Server) DeleteSeats(ctx context.Context, r *inventoryv1.DeleteSeatsRequest) (*inventoryv1.DeleteSeatsResponse, error) {
+	var in ids
+	event := in.need("event_id", r.EventId)
+	if in.err != nil {
+		return nil, in.err
+	}
+	n, err := s.store.DeleteSeats(ctx, event)
+	return &inventoryv1.DeleteSeatsResponse{SeatsDeleted: int32(n)}, err
+}
+
+// ListSeats gives an event's seats.
+func (s *Server) ListSeats(ctx context.Context, r *inventoryv1.ListSeatsRequest) (*inventoryv1.ListSeatsResponse, error) {
+	var in ids
+	event := in.need("event_id", r.EventId)
+	if in.err != nil {
+		return nil, in.err
+	}
+	seats, err := s.store.Seats(ctx, event)
+	return &inventoryv1.ListSeatsResponse{Seats: seatMessages(seats)}, err
+}
+
+// CountSeats gives totals per status.
+func (s *Server) CountSeats(ctx context.Context, r *inventoryv1.CountSeatsRequest) (*inventoryv1.CountSeatsResponse, error) {
+	if len(r.EventIds) > maxEvents {
+		return nil, fault.Field("event_ids", "must be at most %d", maxEvents)
+	}
+	var in ids
+	events := in.many("event_ids", r.EventIds)
+	if in.err != nil {
+		return nil, in.err
+	}
+	counts, err := s.store.Counts(ctx, events)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*inventoryv1.SeatCount, len(counts))
+	for i, c := range counts {
+		out[i] = &inventoryv1.SeatCount{EventId: c.EventID.String(), Total: int32(c.Total), Available: int32(c.Available), Held: int32(c.Held),
+			Sold: int32(c.Sold), CheckedIn: int32(c.CheckedIn), RevenueCents: int64(c.Revenue)}
+	}
+	return &inventoryv1.CountSeatsResponse{Counts: out}, nil
+}
+
+// GetSeats gives the seats asked for.
+func (s *Server) GetSeats(ctx context.Context, r *inventoryv1.GetSeatsRequest) (*inventoryv1.GetSeatsResponse, error) {
+	if len(r.SeatIds) > maxSeats {
+		return nil, fault.Field("seat_ids", "must be at most %d", maxSeats)
+	}
+	var in ids
+	wanted := in.many("seat_ids", r.SeatIds)
+	if in.err != nil {
+		return nil, in.err
+	}
+	seats, err := s.store.SeatsByID(ctx, wanted)
+	return &inventoryv1.GetSeatsResponse{Seats: seatMessages(seats)}, err
+}
+
+// ListOwnedSeats gives a user's tickets.
+func (s *Server) ListOwnedSeats(ctx context.Context, r *inventoryv1.ListOwnedSeatsRequest) (*inventoryv1.ListOwnedSeatsResponse, error) {
+	var in ids
+	user := in.need("user_id", r.UserId)
+	if in.err != nil {
+		return nil, in.err
+	}
+	seats, err := s.store.OwnedBy(ctx, user)
+	return &inventoryv1.ListOwnedSeatsResponse{Seats: seatMessages(seats)}, err
+}
+
+func seatMessages(seats []inventory.Seat) []*inventoryv1.Seat {
+	// One block of memory for a hall's seats, and one text for the event they share.
+	block, out := make([]inventoryv1.Seat, len(seats)), make([]*inventoryv1.Seat, len(seats))
+	var event uuid.UUID
+	var eventText string
+	for i := range seats {
+		if seats[i].EventID != event {
+			event, eventText = seats[i].EventID, seats[i].EventID.String()
+		}
+		fillSeat(&block[i], &seats[i], eventText)
+		out[i] = &block[i]
+	}
+	return out
+}
+
+func seatMessage(s inventory.Seat) *inventoryv1.Seat {
+	var m inventoryv1.Seat
+	fillSeat(&m, &s, s.EventID.String())
+	return &m
+}
+
+func fillSeat(m *inventoryv1.Seat, s *inventory.Seat, event string) {
+	m.SeatId, m.EventId, m.Status = s.ID.String(), event, statuses[s.Status]
+	m.OwnerUserId, m.HeldByUserId, m.HeldUntil = text(s.OwnerID), text(s.HeldBy), moment(s.HeldUntil)
+	m.HoldId, m.PinId, m.Tier = text(s.HoldID), text(s.PinID), s.Tier
+	m.RowNumber, m.SeatNumber, m.PricePaidCents = s.Row, int32(s.Number), int64(s.PricePaid)
+	m.OwnershipVersion, m.SoldAt = s.OwnershipVersion, moment(s.SoldAt)
+}
+
+var statuses = map[inventory.Status]inventoryv1.SeatStatus{
+	inventory.Available: inventoryv1.SeatStatus_AVAILABLE,
+	inventory.Held:      inventoryv1.SeatStatus_HELD,
+	inventory.Sold:      inventoryv1.SeatStatus_SOLD,
+	inventory.CheckedIn: inventoryv1.SeatStatus_CHECKED_IN,
+}
+
+// text gives an id's text, empty for none.
+func text(id uuid.UUID) string {
+	if id == uuid.Nil {
+		return ""
+	}
+	return id.String()
+}
+
+func moment(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}

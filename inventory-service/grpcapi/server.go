@@ -1,0 +1,108 @@
+// Package grpcapi speaks the contract of proto/inventory/v1: it reads requests, asks the store, and renders its answers.
+package grpcapi
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"ticketremaster/platform/rpc"
+	"ticketremaster/platform/web"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+
+	"ticketremaster/inventory-service/postgres"
+)
+
+// Limits of the server.
+const (
+	// callLimit bounds a call whose client set no deadline.
+	callLimit = 10 * time.Second
+	// stopLimit bounds how long calls in flight may take once the service is to stop.
+	stopLimit  = 10 * time.Second
+	maxStreams = 1_000 // calls in flight per connection
+)
+
+// Server implements the Inventory service on a store.
+type Server struct {
+	inventoryv1.UnimplementedInventoryServer
+	store *postgres.Store
+}
+
+// New makes the gRPC server: Inventory for callers with the secret, health for all.
+func New(store *postgres.Store, secret string) *grpc.Server {
+	s := rpc.NewServer(secret, grpc.MaxConcurrentStreams(maxStreams), grpc.ChainUnaryInterceptor(
+		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			ctx, cancel := context.WithTimeout(ctx, callLimit)
+			defer cancel()
+			return handle(ctx, req)
+		}))
+	inventoryv1.RegisterInventoryServer(s, &Server{store: store})
+	healthv1.RegisterHealthServer(s, healthServer{health.NewServer(), store})
+	return s
+}
+
+// Serve answers on l until ctx ends, then lets calls in flight finish for a while.
+func Serve(ctx context.Context, l net.Listener, s *grpc.Server) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	hard := time.AfterFunc(stopLimit, s.Stop)
+	defer hard.Stop()
+	s.GracefulStop()
+	return nil
+}
+
+// healthServer is gRPC's standard health service; a check asks the database.
+type healthServer struct {
+	*health.Server
+	store *postgres.Store
+}
+
+// Check answers SERVING while the database does.
+func (h healthServer) Check(ctx context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := h.store.Ping(ctx); err != nil {
+		return &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_NOT_SERVING}, nil
+	}
+	return h.Server.Check(ctx, r)
+}
+
+// ids reads UUIDs from a request: the first that is none is the error, and later ones are not looked at.
+type ids struct{ err error }
+
+// need reads an id that must be there.
+func (r *ids) need(field, value string) uuid.UUID {
+	if r.err != nil {
+		return uuid.Nil
+	}
+	id, err := web.UUID(field, value)
+	r.err = err
+	return id
+}
+
+// may reads an id that may be empty.
+func (r *ids) may(field, value string) uuid.UUID {
+	if value == "" {
+		return uuid.Nil
+	}
+	return r.need(field, value)
+}
+
+// many reads a list of ids.
+func (r *ids) many(field string, values []string) []uuid.UUID {
+	all := make([]uuid.UUID, len(values))
+	for i, v := range values {
+		all[i] = r.need(field, v)
+	}
+	return all
+}

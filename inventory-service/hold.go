@@ -1,0 +1,124 @@
+package inventory
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+)
+
+// Limits of a hold.
+const (
+	MinHold  = time.Second
+	MaxHold  = time.Hour
+	MaxHolds = 1_000 // the most that a caller may allow one user
+)
+
+// What is refused about holds.
+var (
+	ErrTooManyHolds      = fault.New(fault.TooMany, "TOO_MANY_HOLDS", "you hold as many seats as you may; pay for one or give one back first")
+	ErrHoldExpired       = fault.New(fault.Gone, "HOLD_EXPIRED", "the time to pay for this seat is over")
+	ErrNotHeld           = fault.New(fault.Conflict, "SEAT_NOT_HELD", "this seat is not held for you")
+	ErrPaymentInProgress = fault.New(fault.Conflict, "PAYMENT_IN_PROGRESS", "this seat is being paid for already")
+)
+
+// Reservation asks for a seat. HoldID is proposed, and becomes the order's id.
+type Reservation struct {
+	SeatID, UserID, HoldID uuid.UUID
+	TTL                    time.Duration
+	MaxHolds               int // live holds the user may have, this one included
+}
+
+// Check says what is wrong with the request.
+func (r Reservation) Check() error {
+	switch {
+	case r.TTL < MinHold || r.TTL > MaxHold:
+		return fault.Field("hold_ttl_ms", "must be from %d to %d", MinHold.Milliseconds(), MaxHold.Milliseconds())
+	case r.MaxHolds < 1 || r.MaxHolds > MaxHolds:
+		return fault.Field("max_holds", "must be from 1 to %d", MaxHolds)
+	}
+	return nil
+}
+
+// Refusal says why the database would not hold a seat in this state; nil: the user holds it already.
+func (r Reservation) Refusal(s Seat) error {
+	switch {
+	case s.Status == Held && s.HeldBy == r.UserID:
+		return nil
+	case s.Status == Sold || s.Status == CheckedIn:
+		return ErrAlreadySold
+	default:
+		return ErrSeatUnavailable
+	}
+}
+
+// Hold is a seat held for a user.
+type Hold struct {
+	Seat      Seat
+	Already   bool          // the user had it: Seat.HoldID is the earlier hold
+	Remaining time.Duration // by the database's clock, never negative
+}
+
+// Pin names one payment of a hold. A pinned hold is neither released nor swept nor reserved again. Its mark
+// (table pins) outlives it: it tells repeats, and refuses a pin that comes after its own undoing.
+type Pin struct {
+	SeatID, HoldID, UserID, PinID uuid.UUID
+}
+
+// Mark is what became of a pin.
+type Mark string
+
+// The marks; the empty one is: never heard of.
+const (
+	Pinned    Mark = "PINNED"
+	Unpinned  Mark = "UNPINNED"
+	Confirmed Mark = "CONFIRMED"
+)
+
+// Refusal says why the database would not pin a seat in this state. touched tells whether the seat was
+// ever held before: then a hold that is not there is one that is over.
+func (p Pin) Refusal(s Seat, mark Mark, touched bool) error {
+	mine := s.HoldID == p.HoldID
+	switch {
+	case mark == Unpinned:
+		return ErrVoided
+	case mine && s.Status == Held && s.HeldBy != p.UserID:
+		return ErrNotHeld
+	case mine && s.Status == Held && s.PinID != uuid.Nil:
+		return ErrPaymentInProgress
+	case mine && (s.Status == Sold || s.Status == CheckedIn): // paid for under another pin
+		return ErrNotHeld
+	case !touched:
+		return ErrNotHeld
+	default:
+		return ErrHoldExpired
+	}
+}
+
+// Sale turns a pinned hold into a ticket.
+type Sale struct {
+	Pin
+	Price money.Cents
+}
+
+// Check says what is wrong with the price; 0 is a free ticket.
+func (s Sale) Check() error {
+	if s.Price < 0 || s.Price > money.Max {
+		return fault.Field("price_cents", "must be from 0 to %d", money.Max)
+	}
+	return nil
+}
+
+// Outcome is what a release found.
+type Outcome string
+
+// The outcomes.
+const (
+	Released    Outcome = "RELEASED" // the seat is free by this call
+	Gone        Outcome = "GONE"     // this hold is no more: released before, or another's hold or ticket now
+	NotDue      Outcome = "NOT_DUE"  // asked only for an expired hold, and its time is not over
+	StillPinned Outcome = "PINNED"   // being paid for
+	Bought      Outcome = "BOUGHT"   // this hold became a ticket
+)

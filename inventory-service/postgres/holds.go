@@ -1,0 +1,234 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/fault"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+// lockUser makes one user's reservations take turns, so that the count of the user's holds is strict.
+const lockUser = `SELECT pg_advisory_xact_lock(1, hashtext($1::uuid::text))`
+
+// reserve takes the seat if it is free and the user may have one more; FOR UPDATE NOWAIT fails at once where
+// someone else decides over the seat right now. Without a row there is no such seat.
+const reserve = `
+WITH seat AS (
+	SELECT *, status = 'AVAILABLE' OR status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() AS free
+	FROM seats WHERE seat_id = $1 FOR UPDATE NOWAIT
+), mine AS (
+	SELECT count(*) AS live FROM seats
+	WHERE status = 'HELD' AND held_by_user_id = $2 AND seat_id <> $1 AND (pin_id IS NOT NULL OR held_until > clock_timestamp())
+), took AS (
+	UPDATE seats SET status = 'HELD', held_by_user_id = $2, hold_id = $3, updated_at = clock_timestamp(),
+		held_until = clock_timestamp() + $4::bigint * interval '1 millisecond'
+	FROM seat, mine
+	WHERE seats.seat_id = seat.seat_id AND seat.free AND mine.live < $5
+	RETURNING seats.*
+)
+SELECT true, true, extract(epoch FROM held_until - clock_timestamp())::float8, ` + columns + ` FROM took
+UNION ALL
+SELECT false, free, coalesce(extract(epoch FROM held_until - clock_timestamp()), 0)::float8, ` + columns + ` FROM seat WHERE NOT EXISTS (SELECT FROM took)`
+
+// Reserve holds a free seat for a user; the rules are on inventory.Reservation and the contract. A user's live hold on
+// the seat is answered again.
+func (s *Store) Reserve(ctx context.Context, r inventory.Reservation) (inventory.Hold, error) {
+	var b pgx.Batch
+	b.Queue(lockUser, r.UserID)
+	b.Queue(reserve, r.SeatID, r.UserID, r.HoldID, r.TTL.Milliseconds(), r.MaxHolds)
+	answers := s.pool.SendBatch(ctx, &b)
+	if _, err := answers.Exec(); err != nil {
+		_ = answers.Close()
+		return inventory.Hold{}, translate(err)
+	}
+	var took, free bool
+	var seconds float64
+	var row seatRow
+	err := answers.QueryRow().Scan(row.into(&took, &free, &seconds)...)
+	if end := answers.Close(); err == nil {
+		err = end // the commit's
+	}
+	switch {
+	case database.State(err) == database.LockNotAvailable:
+		return inventory.Hold{}, inventory.ErrSeatUnavailable
+	case err != nil:
+		return inventory.Hold{}, translate(err)
+	case !took && free:
+		return inventory.Hold{}, inventory.ErrTooManyHolds
+	}
+	hold := inventory.Hold{Seat: row.seat(), Already: !took, Remaining: time.Duration(max(seconds, 0) * float64(time.Second))}
+	if !took {
+		return hold, r.Refusal(hold.Seat)
+	}
+	return hold, nil
+}
+
+// free is what frees a HELD seat.
+const free = `status = 'AVAILABLE', held_by_user_id = NULL, held_until = NULL, hold_id = NULL, pin_id = NULL, updated_at = clock_timestamp()`
+
+const pin = `
+WITH mark AS (
+	SELECT state, seat_id = $1 AND hold_id = $2 AS same FROM pins WHERE pin_id = $4
+), pinned AS (
+	UPDATE seats SET pin_id = $4, updated_at = clock_timestamp()
+	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND held_by_user_id = $3 AND pin_id IS NULL
+		AND held_until > clock_timestamp() AND NOT EXISTS (SELECT FROM mark)
+	RETURNING *
+), marked AS (
+	INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT pin_id, seat_id, hold_id, 'PINNED' FROM pinned
+), seat AS (
+	SELECT * FROM pinned UNION ALL SELECT * FROM seats WHERE seat_id = $1 AND NOT EXISTS (SELECT FROM pinned)
+)
+SELECT EXISTS (SELECT FROM pinned), coalesce((SELECT state::text FROM mark), ''), coalesce((SELECT same FROM mark), true),
+	updated_at > created_at, ` + columns + ` FROM seat`
+
+// Pin keeps a hold from expiring while it is paid for. A repeat answers the seat as it is now; the refusals are inventory.Pin's.
+func (s *Store) Pin(ctx context.Context, p inventory.Pin) (inventory.Seat, error) {
+	var done, same, touched bool
+	var mark inventory.Mark
+	var row seatRow
+	err := s.underLock(ctx, p.SeatID, func(answer pgx.Row) error {
+		return answer.Scan(row.into(&done, (*string)(&mark), &same, &touched)...)
+	}, pin, p.SeatID, p.HoldID, p.UserID, p.PinID)
+	switch {
+	case database.Violates(err, "pins_pkey"):
+		return inventory.Seat{}, errPinReused
+	case err != nil:
+		return inventory.Seat{}, err
+	case !same:
+		return inventory.Seat{}, errPinReused
+	}
+	seat := row.seat()
+	if done || mark == inventory.Confirmed || mark == inventory.Pinned && seat.HeldBy == p.UserID {
+		return seat, nil
+	}
+	return inventory.Seat{}, p.Refusal(seat, mark, touched)
+}
+
+var errPinReused = fault.Field("pin_id", "was used for another hold")
+
+const unpin = `
+WITH mark AS (
+	SELECT state, released, seat_id = $1 AND hold_id = $2 AS same FROM pins WHERE pin_id = $3
+), held AS (
+	SELECT seat_id, held_until <= clock_timestamp() AS over FROM seats WHERE seat_id = $1 AND status = 'HELD' AND pin_id = $3 AND hold_id = $2
+), freed AS (
+	UPDATE seats SET ` + free + ` FROM held WHERE seats.seat_id = held.seat_id AND held.over RETURNING seats.seat_id
+), unpinned AS (
+	UPDATE seats SET pin_id = NULL, updated_at = clock_timestamp() FROM held WHERE seats.seat_id = held.seat_id AND NOT held.over
+), voided AS (
+	INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT $3, seat_id, $2, 'UNPINNED' FROM seats WHERE seat_id = $1
+	ON CONFLICT (pin_id) DO UPDATE SET state = 'UNPINNED', released = EXISTS (SELECT FROM freed), updated_at = clock_timestamp()
+	WHERE pins.state = 'PINNED' AND pins.seat_id = $1 AND pins.hold_id = $2
+)
+SELECT EXISTS (SELECT FROM freed) OR coalesce((SELECT released FROM mark), false), coalesce((SELECT state::text FROM mark), ''),
+	coalesce((SELECT same FROM mark), true)`
+
+// Unpin undoes Pin and voids the pin's id, also one that never came. It reports whether that freed the seat, the hold's time
+// being over. A pin that became a ticket is SEAT_ALREADY_SOLD.
+func (s *Store) Unpin(ctx context.Context, p inventory.Pin) (released bool, err error) {
+	var mark inventory.Mark
+	var same bool
+	err = s.underLock(ctx, p.SeatID, func(answer pgx.Row) error {
+		return answer.Scan(&released, (*string)(&mark), &same)
+	}, unpin, p.SeatID, p.HoldID, p.PinID)
+	switch {
+	case err != nil:
+		return false, err
+	case !same:
+		return false, errPinReused
+	case mark == inventory.Confirmed:
+		return false, inventory.ErrAlreadySold
+	}
+	return released, nil
+}
+
+const confirm = `
+WITH sold AS (
+	UPDATE seats SET status = 'SOLD', owner_user_id = held_by_user_id, price_paid = $5, ownership_version = 1, sold_at = clock_timestamp(),
+		held_by_user_id = NULL, held_until = NULL, pin_id = NULL, updated_at = clock_timestamp()
+	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND held_by_user_id = $3 AND pin_id = $4
+	RETURNING *
+), marked AS (
+	UPDATE pins SET state = 'CONFIRMED', updated_at = clock_timestamp() WHERE pin_id = $4 AND EXISTS (SELECT FROM sold)
+), bought AS (
+	INSERT INTO seat_ownership (operation_id, seat_id, to_user_id, cause, version, at)
+	SELECT hold_id, seat_id, owner_user_id, 'PURCHASE', ownership_version, sold_at FROM sold
+), seat AS (
+	SELECT * FROM sold UNION ALL SELECT * FROM seats WHERE seat_id = $1 AND NOT EXISTS (SELECT FROM sold)
+)
+SELECT EXISTS (SELECT FROM sold) OR EXISTS (
+		SELECT FROM pins JOIN seat_ownership AS first ON first.operation_id = pins.hold_id
+		WHERE pin_id = $4 AND state = 'CONFIRMED' AND pins.seat_id = $1 AND pins.hold_id = $2 AND first.to_user_id = $3
+	), ` + columns + ` FROM seat`
+
+// Confirm sells a pinned seat to the hold's user. A repeat answers the seat as it is now, even one that was passed on or
+// checked in since; SEAT_NOT_HELD when the seat is not pinned under this pin and was not sold by it.
+func (s *Store) Confirm(ctx context.Context, sale inventory.Sale) (inventory.Seat, error) {
+	var done bool
+	var row seatRow
+	err := s.underLock(ctx, sale.SeatID, func(answer pgx.Row) error {
+		return answer.Scan(row.into(&done)...)
+	}, confirm, sale.SeatID, sale.HoldID, sale.UserID, sale.PinID, sale.Price)
+	switch {
+	case database.Violates(err, "seat_ownership_pkey"):
+		return inventory.Seat{}, fault.Field("hold_id", "has bought another seat")
+	case err != nil:
+		return inventory.Seat{}, err
+	case !done:
+		return inventory.Seat{}, inventory.ErrNotHeld
+	}
+	return row.seat(), nil
+}
+
+const release = `
+WITH freed AS (
+	UPDATE seats SET ` + free + `
+	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND pin_id IS NULL AND (NOT $3 OR held_until <= clock_timestamp())
+	RETURNING seat_id
+)
+SELECT CASE
+	WHEN EXISTS (SELECT FROM freed) THEN 'RELEASED'
+	ELSE coalesce((SELECT CASE
+		WHEN status <> 'HELD' THEN 'BOUGHT'
+		WHEN pin_id IS NOT NULL THEN 'PINNED'
+		ELSE 'NOT_DUE'
+	END FROM seats WHERE seat_id = $1 AND hold_id = $2), 'GONE')
+END`
+
+// Release frees the seat from this hold and from no other, unless it is pinned or sold, or onlyIfExpired and its time is
+// not over. It has an outcome for every state of the seat, and GONE for an unknown one.
+func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired bool) (inventory.Outcome, error) {
+	var outcome inventory.Outcome
+	err := s.underLock(ctx, seat, func(answer pgx.Row) error {
+		return answer.Scan((*string)(&outcome))
+	}, release, seat, hold, onlyIfExpired)
+	return outcome, err
+}
+
+// sweep skips what others work on: it comes again.
+const sweep = `
+WITH due AS (
+	SELECT seat_id, hold_id FROM seats
+	WHERE status = 'HELD' AND pin_id IS NULL AND held_until < clock_timestamp() - $1::bigint * interval '1 millisecond'
+	LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE seats SET ` + free + ` FROM due
+WHERE seats.seat_id = due.seat_id AND seats.status = 'HELD' AND seats.hold_id = due.hold_id AND seats.pin_id IS NULL
+RETURNING due.hold_id`
+
+// Sweep frees at most limit seats whose hold ended longer than grace ago and is not pinned, and returns the holds.
+func (s *Store) Sweep(ctx context.Context, grace time.Duration, limit int) ([]uuid.UUID, error) {
+	rows, err := s.pool.Query(ctx, sweep, grace.Milliseconds(), limit)
+	if err != nil {
+		return nil, translate(err)
+	}
+	holds, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return holds, translate(err)
+}

@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/fault"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+// Ticket gives what the gate's rules need of a seat: its state, and whether its entry is logged already.
+func (s *Store) Ticket(ctx context.Context, id uuid.UUID) (seat inventory.Seat, entered bool, err error) {
+	var row seatRow
+	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM entry_logs WHERE entry_logs.seat_id = $1 AND result = 'SUCCESS'), `+columns+`
+		FROM seats WHERE seat_id = $1`, id).Scan(row.into(&entered)...)
+	return row.seat(), entered, translate(err)
+}
+
+// checkIn decides in the order of the gate's table: not this owner's (or nobody's), entered already, not paid for.
+const checkIn = `
+WITH logged AS (
+	SELECT result, presented_seat_id = $1 AS same FROM entry_logs WHERE log_id = $2
+), entered AS (
+	UPDATE seats SET status = 'CHECKED_IN', updated_at = clock_timestamp()
+	WHERE seat_id = $1 AND status = 'SOLD' AND owner_user_id = $3 AND ownership_version = $4 AND NOT EXISTS (SELECT FROM logged)
+	RETURNING *
+), seat AS (
+	SELECT * FROM entered UNION ALL SELECT * FROM seats WHERE seat_id = $1 AND NOT EXISTS (SELECT FROM entered)
+), decided AS (
+	SELECT (CASE
+		WHEN EXISTS (SELECT FROM entered) THEN 'SUCCESS'
+		WHEN seat.seat_id IS NULL THEN 'NOT_FOUND'
+		WHEN owner_user_id IS NOT NULL AND (owner_user_id, ownership_version) <> ($3, $4) THEN 'NOT_FOUND'
+		WHEN status = 'CHECKED_IN' THEN 'DUPLICATE'
+		WHEN status = 'HELD' AND (pin_id IS NOT NULL OR held_until > clock_timestamp()) THEN 'UNPAID'
+		ELSE 'NOT_FOUND'
+	END)::scan_result AS result FROM (VALUES (1)) AS one LEFT JOIN seat ON true
+), noted AS (
+	INSERT INTO entry_logs (log_id, seat_id, presented_seat_id, event_id, scanned_by_staff_id, hall_id_presented, hall_id_expected, result)
+	SELECT $2, (SELECT seat_id FROM seat), $1, $5, $6, $7, $8, result FROM decided WHERE NOT EXISTS (SELECT FROM logged)
+)
+SELECT coalesce((SELECT result FROM logged), decided.result)::text, coalesce((SELECT same FROM logged), true), ` + columns + `
+FROM decided LEFT JOIN seat ON true`
+
+// CheckIn lets the owner of a SOLD seat in and logs the scan, in one transaction: SUCCESS for exactly one scan of a
+// seat. A repeat of a scan answers what was logged. Seat is the zero Seat if there is none.
+func (s *Store) CheckIn(ctx context.Context, c inventory.CheckIn) (inventory.Result, inventory.Seat, error) {
+	var result inventory.Result
+	var same bool
+	var row seatRow
+	err := s.underLock(ctx, c.SeatID, func(answer pgx.Row) error {
+		return answer.Scan(row.into((*string)(&result), &same)...)
+	}, checkIn, c.SeatID, c.ID, c.OwnerID, c.OwnershipVersion, orNull(c.EventID), c.StaffID, c.HallPresented, c.HallExpected)
+	switch {
+	case database.Violates(err, "entry_logs_pkey"), err == nil && !same:
+		return "", inventory.Seat{}, fault.Field("scan_id", "was used for another scan")
+	case err != nil:
+		return "", inventory.Seat{}, err
+	}
+	return result, row.seat(), nil
+}
+
+// RecordScan logs a scan that was decided without CheckIn, once per id. A seat that is not ours is logged as presented only.
+func (s *Store) RecordScan(ctx context.Context, scan inventory.Scan) error {
+	_, err := s.pool.Exec(ctx, `INSERT INTO entry_logs (log_id, seat_id, presented_seat_id, event_id, scanned_by_staff_id, hall_id_presented,
+			hall_id_expected, result)
+		VALUES ($1, (SELECT seat_id FROM seats WHERE seat_id = $2), $3, $4, $5, $6, $7, $8::text::scan_result) ON CONFLICT (log_id) DO NOTHING`,
+		scan.ID, orNull(scan.SeatID), orNull(scan.PresentedSeatID), orNull(scan.EventID), scan.StaffID, scan.HallPresented, scan.HallExpected,
+		string(scan.Result))
+	return translate(err)
+}
+
+// Scans gives a page of an event's scans, newest first; an empty result asks for all. page counts from 1.
+func (s *Store) Scans(ctx context.Context, event uuid.UUID, result inventory.Result, page, perPage int) (inventory.ScanPage, error) {
+	const scanColumns = `log_id, seat_id, presented_seat_id, event_id, scanned_by_staff_id, result::text, hall_id_presented, hall_id_expected, scanned_at`
+	var b pgx.Batch
+	b.Queue(`SELECT result::text, count(*) FROM entry_logs WHERE event_id = $1 GROUP BY result`, event)
+	if result == "" {
+		b.Queue(`SELECT `+scanColumns+` FROM entry_logs WHERE event_id = $1
+			ORDER BY event_id, scanned_at DESC, log_id DESC LIMIT $2 OFFSET $3`, event, perPage, (page-1)*perPage)
+	} else {
+		b.Queue(`SELECT `+scanColumns+` FROM entry_logs WHERE event_id = $1 AND result = $4::text::scan_result
+			ORDER BY event_id, result, scanned_at DESC, log_id DESC LIMIT $2 OFFSET $3`, event, perPage, (page-1)*perPage, string(result))
+	}
+	answers := s.pool.SendBatch(ctx, &b)
+	defer answers.Close()
+	p := inventory.ScanPage{Counts: map[inventory.Result]int{}}
+	rows, err := answers.Query()
+	if err != nil {
+		return p, translate(err)
+	}
+	var r inventory.Result
+	var n int
+	if _, err := pgx.ForEachRow(rows, []any{(*string)(&r), &n}, func() error {
+		p.Counts[r] = n
+		if result == "" || result == r {
+			p.Total += n
+		}
+		return nil
+	}); err != nil {
+		return p, translate(err)
+	}
+	if rows, err = answers.Query(); err != nil {
+		return p, translate(err)
+	}
+	p.Scans, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (scan inventory.Scan, err error) {
+		var seat, presented, of pgtype.UUID
+		err = row.Scan(&scan.ID, &seat, &presented, &of, &scan.StaffID, (*string)(&scan.Result), &scan.HallPresented, &scan.HallExpected, &scan.At)
+		scan.SeatID, scan.PresentedSeatID, scan.EventID = seat.Bytes, presented.Bytes, of.Bytes
+		return scan, err
+	})
+	return p, translate(err)
+}
+
+// orNull gives a parameter that is NULL for no id.
+func orNull(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }

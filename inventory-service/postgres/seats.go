@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"ticketremaster/platform/database"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+// bulkTime bounds the making and deleting of a whole hall. It goes on when its caller gives up, since a repeat
+// would only begin again: the repeat waits for it and gets its answer.
+const bulkTime = 30 * time.Second
+
+// lockPlan makes all that creates or deletes an event's seats take turns.
+const lockPlan = `SELECT pg_advisory_xact_lock(2, hashtext($1::uuid::text))`
+
+// CreateSeats makes a checked plan's seats and returns their number. A repeat returns it again; another plan is SEATS_EXIST,
+// and one whose seats were deleted OPERATION_VOIDED.
+func (s *Store) CreateSeats(ctx context.Context, p inventory.Plan) (int, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
+	defer cancel()
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockPlan, p.EventID); err != nil {
+			return err
+		}
+		var total, perRow *int
+		var tiers []string
+		var voided bool
+		err := tx.QueryRow(ctx, `SELECT total_seats, seats_per_row, tiers, deleted_at IS NOT NULL FROM seat_plans WHERE event_id = $1`,
+			p.EventID).Scan(&total, &perRow, &tiers, &voided)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return createSeats(ctx, tx, p)
+		case err != nil:
+			return err
+		case voided:
+			return inventory.ErrVoided
+		case *total != p.Total || *perRow != p.SeatsPerRow || !slices.Equal(tiers, p.Tiers):
+			return inventory.ErrSeatsExist
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, translate(err)
+	}
+	return p.Total, nil
+}
+
+func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
+	_, err := tx.Exec(ctx, `INSERT INTO seat_plans (event_id, total_seats, seats_per_row, tiers) VALUES ($1, $2, $3, $4)`,
+		p.EventID, p.Total, p.SeatsPerRow, p.Tiers)
+	if err != nil {
+		return err
+	}
+	var rows [][]any
+	for place := range p.Places() {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []any{id, p.EventID, place.Tier, place.Row, place.Number})
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"seats"}, []string{"seat_id", "event_id", "tier", "row_number", "seat_number"}, pgx.CopyFromRows(rows))
+	return err
+}
+
+// DeleteSeats deletes an event's seats, returns their number, and leaves a mark that refuses a CreateSeats that comes late.
+// SEATS_IN_USE once one of them was held, sold or scanned.
+func (s *Store) DeleteSeats(ctx context.Context, event uuid.UUID) (int, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
+	defer cancel()
+	var deleted int
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, lockPlan, event); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO seat_plans (event_id, deleted_at) VALUES ($1, now())
+			ON CONFLICT (event_id) DO UPDATE SET deleted_at = coalesce(seat_plans.deleted_at, now())`, event)
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `DELETE FROM seats WHERE event_id = $1`, event)
+		deleted = int(tag.RowsAffected())
+		return err
+	})
+	if database.Violates(err, "seats_delete_untouched") || database.Violates(err, "entry_logs_seat") {
+		return 0, inventory.ErrSeatsInUse
+	}
+	return deleted, translate(err)
+}
+
+// Seats gives an event's seats by row, then number; none for an unknown event.
+func (s *Store) Seats(ctx context.Context, event uuid.UUID) ([]inventory.Seat, error) {
+	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats
+		WHERE event_id = $1 ORDER BY event_id, length(row_number), row_number, seat_number`, event))
+}
+
+// SeatsByID gives the seats with these ids, in no order; unknown ids are left out.
+func (s *Store) SeatsByID(ctx context.Context, ids []uuid.UUID) ([]inventory.Seat, error) {
+	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats WHERE seat_id = ANY($1)`, ids))
+}
+
+// maxOwned is the most tickets that one list shows.
+const maxOwned = 1_000
+
+// OwnedBy gives the seats that a user owns now, newest first, 1,000 at most.
+func (s *Store) OwnedBy(ctx context.Context, user uuid.UUID) ([]inventory.Seat, error) {
+	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats WHERE owner_user_id = $1 ORDER BY sold_at DESC LIMIT $2`, user, maxOwned))
+}
+
+// Seat gives one seat, or SEAT_NOT_FOUND.
+func (s *Store) Seat(ctx context.Context, id uuid.UUID) (inventory.Seat, error) {
+	var r seatRow
+	err := s.pool.QueryRow(ctx, `SELECT `+columns+` FROM seats WHERE seat_id = $1`, id).Scan(r.into()...)
+	return r.seat(), translate(err)
+}
+
+// countSeats reads what is held and what is sold from partial indexes of that size; the total is the plan's.
+const countSeats = `
+SELECT asked.event_id, coalesce(plan.total_seats, 0), held.n, sold.n, sold.checked_in, (sold.revenue * 100)::bigint
+FROM unnest($1::uuid[]) AS asked (event_id)
+LEFT JOIN seat_plans AS plan ON plan.event_id = asked.event_id AND plan.deleted_at IS NULL
+CROSS JOIN LATERAL (
+	SELECT count(*) AS n FROM seats
+	WHERE event_id = asked.event_id AND status = 'HELD' AND (held_until > now() OR pin_id IS NOT NULL)
+) AS held
+CROSS JOIN LATERAL (
+	SELECT count(*) AS n, count(*) FILTER (WHERE status = 'CHECKED_IN') AS checked_in, coalesce(sum(price_paid), 0) AS revenue FROM seats
+	WHERE event_id = asked.event_id AND status IN ('SOLD', 'CHECKED_IN')
+) AS sold`
+
+// Counts adds up the seats of each event asked for; an unknown one counts nothing.
+func (s *Store) Counts(ctx context.Context, events []uuid.UUID) ([]inventory.Count, error) {
+	rows, err := s.pool.Query(ctx, countSeats, events)
+	if err != nil {
+		return nil, translate(err)
+	}
+	counts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c inventory.Count, err error) {
+		err = row.Scan(&c.EventID, &c.Total, &c.Held, &c.Sold, &c.CheckedIn, (*int64)(&c.Revenue))
+		c.Available = c.Total - c.Held - c.Sold
+		return c, err
+	})
+	return counts, translate(err)
+}

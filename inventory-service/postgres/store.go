@@ -1,0 +1,168 @@
+// Package postgres keeps seats, holds, ownership and scans in seats_db. Whatever decides over a seat does so under
+// that seat's row lock, in one round trip and one commit; the schema refuses what this package should never try.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations are goose's files, at the root.
+func Migrations() fs.FS {
+	root, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded above
+	}
+	return root
+}
+
+// settings of each connection beside the platform's. A lock is waited for briefly: the caller tries again. Every
+// statement here has its index, so that a plan made while a table was small must not become a scan of the
+// whole hall later on; plans are made once, and compiling them never pays.
+var settings = map[string]string{
+	"lock_timeout":     "1000", // ms
+	"enable_seqscan":   "off",
+	"plan_cache_mode":  "force_generic_plan",
+	"jit":              "off",
+	"application_name": "inventory-service",
+}
+
+// Store is seats_db. Its errors are faults; a database that cannot be asked is SERVICE_UNAVAILABLE.
+type Store struct{ pool *pgxpool.Pool }
+
+// Open connects to dsn (a postgres:// URL) and migrates the database; see database.Open.
+func Open(ctx context.Context, dsn string) (*Store, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("the database's address: %w", err)
+	}
+	q := u.Query()
+	for name, value := range settings {
+		q.Set(name, value)
+	}
+	u.RawQuery = q.Encode()
+	pool, err := database.Open(ctx, u.String(), Migrations())
+	if err != nil {
+		return nil, err
+	}
+	return &Store{pool}, nil
+}
+
+// Close closes the connections.
+func (s *Store) Close() { s.pool.Close() }
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.Ping(ctx)) }
+
+// translate maps the database's errors to faults, once for the package. One that is a fault already stays.
+func translate(err error) error {
+	var known *fault.Error
+	switch {
+	case err == nil || errors.As(err, &known):
+		return err
+	case errors.Is(err, pgx.ErrNoRows):
+		return inventory.ErrSeatNotFound
+	}
+	switch database.State(err) {
+	case database.LockNotAvailable, deadlockDetected:
+		return inventory.ErrBusy.Because(err)
+	}
+	if database.Unreachable(err) {
+		return fault.Unreachable("inventory", err)
+	}
+	return err
+}
+
+const deadlockDetected = "40P01"
+
+// lockSeat waits for the seat's row lock. What follows it in the same batch sees all that its former holders did.
+const lockSeat = `SELECT FROM seats WHERE seat_id = $1 FOR UPDATE`
+
+// underLock locks the seat and runs one statement that decides, as one transaction in one round trip. scan is
+// called for the statement's only row; without a row the error is SEAT_NOT_FOUND.
+func (s *Store) underLock(ctx context.Context, seat uuid.UUID, scan func(pgx.Row) error, sql string, args ...any) error {
+	var b pgx.Batch
+	b.Queue(lockSeat, seat)
+	b.Queue(sql, args...)
+	answers := s.pool.SendBatch(ctx, &b)
+	_, err := answers.Exec()
+	if err == nil {
+		err = scan(answers.QueryRow())
+	}
+	// The commit happens with the batch's end: only then the answer is true.
+	if end := answers.Close(); err == nil {
+		err = end
+	}
+	return translate(err)
+}
+
+// columns are a seat as readSeat reads it. The last tells that the hold's time is over, though nobody has cleared it yet.
+const columns = `seat_id, event_id, status::text, owner_user_id, held_by_user_id, held_until, hold_id, pin_id, tier, row_number, seat_number,
+	(price_paid * 100)::bigint, ownership_version, sold_at, status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp()`
+
+// seatRow takes one row of columns, all of which may be null after an outer join.
+type seatRow struct {
+	id, event, owner, heldBy, hold, pin pgtype.UUID
+	heldUntil, soldAt                   pgtype.Timestamptz
+	status, tier, row                   pgtype.Text
+	number                              pgtype.Int4
+	price, version                      pgtype.Int8
+	over                                pgtype.Bool
+}
+
+// into gives the places to scan to, after those of the columns that come first.
+func (r *seatRow) into(first ...any) []any {
+	return append(first, &r.id, &r.event, &r.status, &r.owner, &r.heldBy, &r.heldUntil, &r.hold, &r.pin, &r.tier, &r.row, &r.number,
+		&r.price, &r.version, &r.soldAt, &r.over)
+}
+
+// seat gives the row as the rules know it: a hold that is over is none.
+func (r *seatRow) seat() inventory.Seat {
+	s := inventory.Seat{
+		ID: r.id.Bytes, EventID: r.event.Bytes, Status: inventory.Status(r.status.String), OwnerID: r.owner.Bytes,
+		HeldBy: r.heldBy.Bytes, HeldUntil: r.heldUntil.Time, HoldID: r.hold.Bytes, PinID: r.pin.Bytes,
+		Tier: r.tier.String, Row: r.row.String, Number: int(r.number.Int32), PricePaid: money.Cents(r.price.Int64),
+		OwnershipVersion: r.version.Int64, SoldAt: r.soldAt.Time,
+	}
+	if r.over.Bool {
+		s.Status, s.HeldBy, s.HeldUntil, s.HoldID = inventory.Available, uuid.Nil, time.Time{}, uuid.Nil
+	}
+	return s
+}
+
+// readSeats reads rows of columns.
+func readSeats(rows pgx.Rows, err error) ([]inventory.Seat, error) {
+	if err != nil {
+		return nil, translate(err)
+	}
+	defer rows.Close()
+	var seats []inventory.Seat
+	var r seatRow
+	into := r.into()
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, translate(err)
+		}
+		seats = append(seats, r.seat())
+	}
+	return seats, translate(rows.Err())
+}

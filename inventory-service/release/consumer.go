@@ -1,0 +1,78 @@
+// Package release frees seats whose hold was abandoned: when the hold's message comes back from the broker as
+// a dead letter, and, for messages that were lost, by a sweep.
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"ticketremaster/platform/broker"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+
+	inventory "ticketremaster/inventory-service"
+	"ticketremaster/inventory-service/postgres"
+)
+
+// The broker's names, as in rabbitmq/definitions.json.
+const (
+	Exchange = "seat.release.exchange"
+	Queue    = "seat.release.queue"
+	Parking  = "parked.queue"
+	key      = "hold"
+)
+
+// Consumer gives the consumer of the release queue; its Run ends with its context. A dead letter may come late,
+// twice, or for a hold that another one followed: it frees what ReleaseSeat(only_if_expired) frees, and nothing else.
+func Consumer(url string, store *postgres.Store) broker.Consumer {
+	return broker.Consumer{
+		URL: url, Role: "inventory-service: release", Queue: Queue, Parking: Parking, Declare: declare,
+		Handle: func(ctx context.Context, body []byte) error { return handle(ctx, store, body) },
+	}
+}
+
+// declare says the same as rabbitmq/definitions.json, so that either may come first.
+func declare(ch *amqp.Channel) error {
+	_, parkingErr := ch.QueueDeclare(Parking, true, false, false, false, nil)
+	_, queueErr := ch.QueueDeclare(Queue, true, false, false, false, nil)
+	return errors.Join(
+		parkingErr, queueErr,
+		ch.ExchangeDeclare(Exchange, amqp.ExchangeDirect, true, false, false, false, nil),
+		ch.QueueBind(Queue, key, Exchange, false, nil),
+	)
+}
+
+// errEarly has the consumer try again a little later: the broker's clock and the database's are not the same one.
+var errEarly = fault.New(fault.Unavailable, fault.CodeUnavailable, "the hold's time is not over yet")
+
+// handle reads the hold message (docs/internal-api.md) and frees its seat.
+func handle(ctx context.Context, store *postgres.Store, body []byte) error {
+	var message struct {
+		SeatID string `json:"seat_id"`
+		HoldID string `json:"hold_id"`
+	}
+	if err := json.Unmarshal(body, &message); err != nil {
+		return fault.New(fault.Invalid, fault.CodeValidation, "not a hold message").Because(err)
+	}
+	seat, err := web.UUID("seat_id", message.SeatID)
+	if err != nil {
+		return err
+	}
+	hold, err := web.UUID("hold_id", message.HoldID)
+	if err != nil {
+		return err
+	}
+	outcome, err := store.Release(ctx, seat, hold, true)
+	switch {
+	case err != nil:
+		return err
+	case outcome == inventory.NotDue:
+		return errEarly
+	}
+	slog.InfoContext(ctx, "hold message came back", "seat_id", seat, "hold_id", hold, "outcome", outcome)
+	return nil
+}

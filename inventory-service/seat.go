@@ -1,0 +1,103 @@
+// Package inventory holds the rules of seats: what a seat is, how a hall is laid out, who may hold,
+// buy and pass on a seat, and what the gate decides. Package postgres keeps them under its locks,
+// package grpcapi speaks them, package release frees what was abandoned.
+package inventory
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+)
+
+// Status is a seat's place in its life:
+//
+//	AVAILABLE ⇄ HELD → SOLD → CHECKED_IN
+//
+// A HELD seat may also go to another hold, once its own time is over; a SOLD one to another owner. The database lets
+// nothing else through (trigger seats_transition).
+type Status string
+
+// The statuses; the names are the reference's.
+const (
+	Available Status = "AVAILABLE"
+	Held      Status = "HELD"
+	Sold      Status = "SOLD"
+	CheckedIn Status = "CHECKED_IN"
+)
+
+// Seat is a seat's whole present state; uuid.Nil and the zero time mean none. A hold whose time is
+// over, and which is not being paid for, reads as AVAILABLE.
+type Seat struct {
+	ID, EventID uuid.UUID
+	Status      Status
+	OwnerID     uuid.UUID
+	HeldBy      uuid.UUID
+	HeldUntil   time.Time
+	HoldID      uuid.UUID // of the present hold, or of the one that sold the seat
+	PinID       uuid.UUID // the payment under way
+	Tier        string
+	Row         string
+	Number      int
+	PricePaid   money.Cents
+	// OwnershipVersion grows by one with every change of owner; 0 is: never sold.
+	OwnershipVersion int64
+	SoldAt           time.Time // when the present owner got it
+}
+
+// Count is what an event's seats add up to. Sold includes CheckedIn; Revenue is what the sold ones were bought for.
+type Count struct {
+	EventID                                 uuid.UUID
+	Total, Available, Held, Sold, CheckedIn int
+	Revenue                                 money.Cents
+}
+
+// What is refused about seats. ErrBusy is no refusal: someone held the seat's lock for too long, and asking again makes sense.
+var (
+	ErrSeatNotFound    = fault.New(fault.NotFound, "SEAT_NOT_FOUND", "this seat does not exist")
+	ErrSeatUnavailable = fault.New(fault.Conflict, "SEAT_UNAVAILABLE", "this seat is not available right now")
+	ErrAlreadySold     = fault.New(fault.Conflict, "SEAT_ALREADY_SOLD", "this seat is sold")
+	ErrNotOwner        = fault.New(fault.Forbidden, "NOT_SEAT_OWNER", "this ticket belongs to someone else")
+	ErrSeatsExist      = fault.New(fault.Conflict, "SEATS_EXIST", "this event has its seats already, in another number or order")
+	ErrSeatsInUse      = fault.New(fault.Conflict, "SEATS_IN_USE", "seats of this event were held or sold")
+	ErrVoided          = fault.New(fault.Conflict, "OPERATION_VOIDED", "this operation was undone before it came")
+	ErrBusy            = fault.New(fault.Unavailable, fault.CodeUnavailable, "the seat is busy right now, please try again shortly")
+)
+
+// Cause says why a seat changed its owner.
+type Cause string
+
+// The causes.
+const (
+	Purchase Cause = "PURCHASE"
+	Transfer Cause = "TRANSFER"
+	Reversal Cause = "REVERSAL"
+)
+
+// Ownership is one link in a seat's chain of custody.
+type Ownership struct {
+	OperationID uuid.UUID // a purchase's is its hold's id
+	From        uuid.UUID // uuid.Nil: bought
+	To          uuid.UUID
+	Cause       Cause
+	At          time.Time
+	Version     int64
+}
+
+// Handover passes a sold seat from its owner on to another, once per OperationID.
+type Handover struct {
+	SeatID, From, To, OperationID uuid.UUID
+	Cause                         Cause
+}
+
+// Refusal says why the database would not hand over a seat in this state.
+func (h Handover) Refusal(s Seat) error {
+	switch {
+	case s.OwnerID != uuid.Nil && s.OwnerID != h.From:
+		return ErrNotOwner
+	default: // checked in, or nobody's
+		return ErrSeatUnavailable
+	}
+}
