@@ -113,7 +113,7 @@ func TestRateLimit(t *testing.T) {
 	if refused.header.Get("Access-Control-Allow-Origin") != origin {
 		t.Error("no CORS header on 429: the app would take it for a network failure")
 	}
-	if got := try("/auth/password/reset-request"); !d.echoes && got.status != 429 || d.echoes && !got.byGateway(429) && wait > 2 {
+	if got := try("/auth/password/reset-request"); !got.byGateway(429) && wait > 2 { // else a new minute may have begun
 		t.Errorf("another path of the same limit: %d", got.status)
 	}
 	if got := try("/auth/login"); got.byGateway(429) {

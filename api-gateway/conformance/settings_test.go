@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,9 @@ import (
 
 func TestAPIKeyWhenOn(t *testing.T) {
 	const key = "an-api-key-of-the-tests-0123456789"
-	d := own(t, map[string]string{"GATEWAY_API_KEY": key, "RATE_LIMIT_LOGIN": "1000", "RATE_LIMIT_OTP": "1000", "RATE_LIMIT": "10000"}, nil)
+	env := maps.Clone(generous)
+	env["GATEWAY_API_KEY"] = key
+	d := own(t, env, nil)
 	for _, e := range endpoints {
 		for _, path := range spellings(e.path) {
 			t.Run(e.method+path, func(t *testing.T) {
