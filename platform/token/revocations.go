@@ -51,13 +51,20 @@ func (r *Revocations) Add(now time.Time, revoked ...Revocation) {
 	}
 }
 
+// last is the highest sequence number seen.
+func (r *Revocations) last() int64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.seq
+}
+
 // Follow asks fetch for what came after the last sequence number, every interval, until ctx ends.
 func (r *Revocations) Follow(ctx context.Context, every time.Duration, fetch func(ctx context.Context, after int64) ([]Revocation, error)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	failing := false
 	for {
-		news, err := fetch(ctx, r.seq)
+		news, err := fetch(ctx, r.last())
 		if err == nil {
 			r.Add(time.Now(), news...)
 		} else if !failing && ctx.Err() == nil {
