@@ -38,7 +38,7 @@ func build(kongYML []byte, now clock) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := builder{issuers, apiKeys, now}
+	b := builder{newVerifier(issuers, now), apiKeys, now}
 	g := &Gateway{}
 	if g.global, err = b.apply(policy{}, d.Plugins); err != nil {
 		return nil, fmt.Errorf("global: %w", err)

@@ -2,10 +2,10 @@ package standin
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -23,11 +23,25 @@ var (
 type verifier struct {
 	issuers map[string][]byte
 	now     clock
+
+	mu    sync.RWMutex
+	known map[string]float64 // tokens whose signature was good, and their exp
+}
+
+// The tokens remembered: a client sends the same one for its quarter of an
+// hour, and checking it is a tenth of a request's cost.
+const (
+	maxKnown      = 10_000
+	maxKnownBytes = 1 << 10 // of one token
+)
+
+func newVerifier(issuers map[string][]byte, now clock) *verifier {
+	return &verifier{issuers: issuers, now: now, known: map[string]float64{}}
 }
 
 // Claims are judged below and not by the library, which also looks at nbf: Kong
 // verifies what claims_to_verify lists and nothing else.
-var tokens = jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithoutClaimsValidation(), jwt.WithJSONNumber())
+var tokens = jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithoutClaimsValidation())
 
 // verify takes the bearer token of a request. It returns errExpired for a
 // token that is good but for its age, and errUnauthorized for any other fault.
@@ -36,6 +50,24 @@ func (v *verifier) verify(h http.Header) error {
 	if !ok {
 		return errUnauthorized
 	}
+	v.mu.RLock()
+	exp, known := v.known[raw]
+	v.mu.RUnlock()
+	if !known {
+		var err error
+		if exp, err = v.check(raw); err != nil {
+			return err
+		}
+		v.remember(raw, exp)
+	}
+	if exp <= float64(v.now().Unix()) {
+		return errExpired
+	}
+	return nil
+}
+
+// check returns the exp of a token with a good signature.
+func (v *verifier) check(raw string) (float64, error) {
 	claims := jwt.MapClaims{}
 	_, err := tokens.ParseWithClaims(raw, claims, func(*jwt.Token) (any, error) {
 		issuer, _ := claims["iss"].(string)
@@ -44,21 +76,23 @@ func (v *verifier) verify(h http.Header) error {
 		}
 		return nil, errUnauthorized
 	})
-	if err != nil {
-		return errUnauthorized
+	exp, isNumber := claims["exp"].(float64)
+	if err != nil || !isNumber { // Kong: "must be a number"
+		return 0, errUnauthorized
 	}
-	number, ok := claims["exp"].(json.Number)
-	if !ok {
-		return errUnauthorized // Kong: "must be a number"
+	return exp, nil
+}
+
+func (v *verifier) remember(raw string, exp float64) {
+	if len(raw) > maxKnownBytes {
+		return
 	}
-	exp, err := number.Float64()
-	if err != nil {
-		return errUnauthorized
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.known) >= maxKnown {
+		clear(v.known)
 	}
-	if exp <= float64(v.now().Unix()) {
-		return errExpired
-	}
-	return nil
+	v.known[strings.Clone(raw)] = exp // a clone, or the request's whole header would be kept
 }
 
 // bearer finds the token in the Authorization header, and only there: not in

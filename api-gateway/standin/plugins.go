@@ -26,9 +26,9 @@ type policy struct {
 
 // builder makes policies out of plugins.
 type builder struct {
-	issuers map[string][]byte
-	apiKeys []string
-	clock   clock
+	verifier *verifier // one for all scopes, so that a token is remembered once
+	apiKeys  []string
+	clock    clock
 }
 
 // apply returns base with plugins put over it: one of the same name is
@@ -67,7 +67,7 @@ func (b builder) set(p *policy, from plugin) error {
 		p.cors, err = newCORS(c)
 		return err
 	case "jwt":
-		p.jwt = &verifier{issuers: b.issuers, now: b.clock}
+		p.jwt = b.verifier
 		return exactly(from, jwtConfig{
 			KeyClaimName: "iss", ClaimsToVerify: []string{"exp"}, HeaderNames: []string{"authorization"},
 			URIParamNames: []string{}, CookieNames: []string{}, // absent would mean Kong's default: ?jwt= is taken

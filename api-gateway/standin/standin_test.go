@@ -1,11 +1,14 @@
 package standin
 
 import (
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"ticketremaster/platform/render"
 )
@@ -106,6 +109,42 @@ func TestNewRefuses(t *testing.T) {
 				t.Log(err)
 			}
 		})
+	}
+}
+
+func TestRememberedTokensExpireAllTheSame(t *testing.T) {
+	now := time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)
+	key := []byte("a-secret-of-the-tests-0123456789ab")
+	v := newVerifier(map[string][]byte{"us": key}, func() time.Time { return now })
+	header := func(exp time.Time, key []byte) http.Header {
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": "us", "exp": exp.Unix()}).SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return http.Header{"Authorization": {"Bearer " + token}}
+	}
+	good := header(now.Add(time.Minute), key)
+	forged := header(now.Add(time.Minute), []byte("another-secret-of-32-bytes-012345"))
+	for range 2 {
+		if err := v.verify(good); err != nil {
+			t.Error(err)
+		}
+		if err := v.verify(forged); err != errUnauthorized {
+			t.Errorf("forged: %v", err)
+		}
+	}
+	if len(v.known) != 1 {
+		t.Errorf("%d tokens are remembered, want the good one", len(v.known))
+	}
+	now = now.Add(time.Minute)
+	if err := v.verify(good); err != errExpired {
+		t.Errorf("a minute later: %v", err)
+	}
+	for i := range maxKnown {
+		v.known[strconv.Itoa(i)] = 0
+	}
+	if v.remember("one more", 1); len(v.known) > maxKnown {
+		t.Errorf("%d tokens are remembered", len(v.known))
 	}
 }
 
