@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	order "ticketremaster/order-service"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+)
+
+// maxOlderThan bounds ?older_than_ms: a day.
+const maxOlderThan = 24 * time.Hour
+
+// placeOrConfirm serves POST /orders: an order that waits for its payment, or one that is paid.
+func (s server) placeOrConfirm(w http.ResponseWriter, r *http.Request) error {
+	request, payment, err := readOrder(r)
+	if err != nil {
+		return err
+	}
+	var o order.Order
+	if payment == nil {
+		o, err = s.ledger.Place(r.Context(), request)
+	} else {
+		o, err = s.ledger.Confirm(r.Context(), request, *payment)
+	}
+	if err != nil {
+		return err
+	}
+	return web.Answer(w, http.StatusCreated, o)
+}
+
+// readOrder reads the body of POST /orders; without a payment the order is pending.
+func readOrder(r *http.Request) (order.Request, *order.Payment, error) {
+	var in struct {
+		Status         order.Status    `json:"status"`
+		OrderID        string          `json:"order_id"`
+		UserID         string          `json:"user_id"`
+		SeatID         string          `json:"seat_id"`
+		EventID        string          `json:"event_id"`
+		Price          json.RawMessage `json:"price"`
+		HeldUntil      string          `json:"held_until"`
+		AttemptID      string          `json:"attempt_id"`
+		CreditsCharged json.RawMessage `json:"credits_charged"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return order.Request{}, nil, err
+	}
+	var f fields
+	request := order.Request{
+		ID:        f.uuid("order_id", in.OrderID),
+		UserID:    f.uuid("user_id", in.UserID),
+		SeatID:    f.uuid("seat_id", in.SeatID),
+		EventID:   f.uuid("event_id", in.EventID),
+		Price:     f.amount("price", in.Price),
+		HeldUntil: f.time("held_until", in.HeldUntil),
+	}
+	switch in.Status {
+	case order.Pending:
+		return request, nil, f.err
+	case order.Confirmed:
+		payment := &order.Payment{AttemptID: f.uuid("attempt_id", in.AttemptID), CreditsCharged: f.amount("credits_charged", in.CreditsCharged)}
+		return request, payment, f.err
+	}
+	f.fail(fault.Field("status", "must be PENDING or CONFIRMED"))
+	return request, nil, f.err
+}
+
+func (s server) undoConfirm(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "id")
+	if err != nil {
+		return err
+	}
+	var in struct {
+		AttemptID string `json:"attempt_id"`
+		Reason    string `json:"reason"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	var f fields
+	attempt, reason := f.uuid("attempt_id", in.AttemptID), f.text("reason", in.Reason, maxFailureReason)
+	if f.err != nil {
+		return f.err
+	}
+	o, err := s.ledger.UndoConfirm(r.Context(), id, attempt, reason)
+	if err != nil {
+		return err
+	}
+	if o == nil { // only the mark was left
+		return web.OK(w, nil)
+	}
+	return web.OK(w, o)
+}
+
+func (s server) failOrder(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "id")
+	if err != nil {
+		return err
+	}
+	reason, err := readReason(r, maxFailureReason)
+	if err != nil {
+		return err
+	}
+	o, err := s.ledger.Fail(r.Context(), id, reason)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, o)
+}
+
+// readReason reads a body that is a reason alone.
+func readReason(r *http.Request, most int) (string, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return "", err
+	}
+	return web.Text("reason", in.Reason, most)
+}
+
+func (s server) order(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "id")
+	if err != nil {
+		return err
+	}
+	o, err := s.ledger.Order(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, o)
+}
+
+func (s server) orders(w http.ResponseWriter, r *http.Request) error {
+	filter, err := readOrderFilter(r)
+	if err != nil {
+		return err
+	}
+	page, err := web.ReadPage(r)
+	if err != nil {
+		return err
+	}
+	orders, total, err := s.ledger.Orders(r.Context(), filter, page)
+	if err != nil {
+		return err
+	}
+	return web.List(w, orders, page, total)
+}
+
+func readOrderFilter(r *http.Request) (order.Filter, error) {
+	var f fields
+	filter := order.Filter{
+		UserID:  f.queryUUID(r, "user_id"),
+		SeatID:  f.queryUUID(r, "seat_id"),
+		EventID: f.queryUUID(r, "event_id"),
+		Status:  order.Status(r.URL.Query().Get("status")),
+	}
+	if filter.Status != "" && !filter.Status.Valid() {
+		f.fail(fault.Field("status", "must be PENDING, CONFIRMED, FAILED or REFUNDED"))
+	}
+	if filter.UserID == nil && filter.SeatID == nil && filter.EventID == nil {
+		f.fail(fault.Field("user_id", "is required, or seat_id or event_id"))
+	}
+	return filter, f.err
+}
+
+func (s server) overdueOrders(w http.ResponseWriter, r *http.Request) error {
+	age, err := web.QueryInt(r, "older_than_ms", 0, 0, int(maxOlderThan/time.Millisecond))
+	if err != nil {
+		return err
+	}
+	limit, err := web.QueryInt(r, "limit", defaultOverdue, 1, maxOverdue)
+	if err != nil {
+		return err
+	}
+	orders, err := s.ledger.Overdue(r.Context(), time.Duration(age)*time.Millisecond, limit)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, orders)
+}

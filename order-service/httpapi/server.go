@@ -1,0 +1,123 @@
+// Package httpapi serves orders and transfers to the other services, as docs/internal-api.md says.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"ticketremaster/order-service/postgres"
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+	"ticketremaster/platform/web"
+)
+
+const (
+	// requestLimit bounds a request, the wait for a connection to the database included.
+	requestLimit = 5 * time.Second
+	// maxFailureReason and maxDisputeReason are in characters, as in the schema.
+	maxFailureReason = 500
+	maxDisputeReason = 1000
+	// maxOverdue bounds a list of what is overdue, and defaultOverdue is how long it is when nobody says.
+	maxOverdue     = 1000
+	defaultOverdue = 100
+)
+
+type server struct{ ledger postgres.Store }
+
+// New gives the service's handler. Every address but /health wants the bearer secret.
+func New(ledger postgres.Store, secret string) http.Handler {
+	s := server{ledger}
+	r := web.NewRouter(ledger.Pool.Ping)
+	r.Group(func(r chi.Router) {
+		r.Use(web.RequireService(secret))
+		r.Method(http.MethodPost, "/orders", edge(s.placeOrConfirm))
+		r.Method(http.MethodGet, "/orders", edge(s.orders))
+		r.Method(http.MethodGet, "/orders/overdue", edge(s.overdueOrders))
+		r.Method(http.MethodGet, "/orders/{id}", edge(s.order))
+		r.Method(http.MethodPost, "/orders/{id}/undo-confirm", edge(s.undoConfirm))
+		r.Method(http.MethodPost, "/orders/{id}/fail", edge(s.failOrder))
+
+		r.Method(http.MethodPost, "/transfers", edge(s.initiate))
+		r.Method(http.MethodGet, "/transfers", edge(s.transfers))
+		r.Method(http.MethodGet, "/transfers/overdue", edge(s.overdueTransfers))
+		r.Method(http.MethodGet, "/transfers/{id}", edge(s.transfer))
+		r.Method(http.MethodPost, "/transfers/{id}/dispute", edge(s.dispute))
+		for address, read := range moves {
+			r.Method(http.MethodPost, "/transfers/{id}/"+address, edge(s.move(read)))
+		}
+	})
+	return r
+}
+
+// edge gives a handler its deadline, and is the one place where the database's errors become faults.
+func edge(h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), requestLimit)
+		defer cancel()
+		err := h(w, r.WithContext(ctx))
+		var known *fault.Error
+		if err != nil && !errors.As(err, &known) && database.Unreachable(err) {
+			return fault.Unreachable("the order ledger", err)
+		}
+		return err
+	}
+}
+
+// fields reads the fields of one body and keeps the first thing that is wrong with them, so that a decoder is a
+// list of its fields.
+type fields struct{ err error }
+
+func (f *fields) uuid(name, value string) uuid.UUID {
+	id, err := web.UUID(name, value)
+	f.fail(err)
+	return id
+}
+
+// amount reads an amount of credits, 0 or more.
+func (f *fields) amount(name string, raw []byte) money.Cents {
+	c, err := web.Amount(name, raw)
+	if err == nil && c < 0 {
+		err = fault.Field(name, "must not be negative")
+	}
+	f.fail(err)
+	return c
+}
+
+func (f *fields) time(name, value string) time.Time {
+	t, err := time.Parse(time.RFC3339, value)
+	switch {
+	case value == "":
+		f.fail(fault.Field(name, "is required"))
+	case err != nil:
+		f.fail(fault.Field(name, "must be a time in RFC 3339 such as 2027-12-31T20:00:00Z"))
+	}
+	return t
+}
+
+func (f *fields) text(name, value string, most int) string {
+	s, err := web.Text(name, value, most)
+	f.fail(err)
+	return s
+}
+
+func (f *fields) fail(err error) {
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+// queryUUID reads an id from the query, nil if it is not given.
+func (f *fields) queryUUID(r *http.Request, name string) *uuid.UUID {
+	value := r.URL.Query().Get(name)
+	if value == "" {
+		return nil
+	}
+	id := f.uuid(name, value)
+	return &id
+}

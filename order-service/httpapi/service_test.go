@@ -1,0 +1,208 @@
+package httpapi_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ticketremaster/order-service/httpapi"
+	"ticketremaster/order-service/postgres"
+	"ticketremaster/platform/call"
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/testenv"
+	"ticketremaster/platform/web"
+)
+
+const secret = "the ledger's own secret"
+
+// service is the real service on a port of its own, before a real database.
+type service struct {
+	call.Client
+	t    *testing.T
+	pool *pgxpool.Pool
+}
+
+func start(t *testing.T) *service {
+	t.Helper()
+	schema, err := fs.ReadFile(postgres.Migrations, "0001_init.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(schema)
+	dsn := testenv.Template(t, "orders_"+hex.EncodeToString(sum[:6]), func(ctx context.Context, url string) error {
+		return database.Migrate(ctx, url, postgres.Migrations)
+	})
+	pool, err := database.Open(t.Context(), dsn, postgres.Migrations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- web.ServeOn(ctx, l, httpapi.New(postgres.Store{Pool: pool}, secret)) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		pool.Close()
+	})
+	return &service{call.Client{Name: "the ledger", BaseURL: "http://" + l.Addr().String(), Token: secret, Timeout: 10 * time.Second}, t, pool}
+}
+
+type body map[string]any
+
+// with gives a copy of b with other fields; a nil value leaves the field out.
+func (b body) with(changes body) body {
+	b = maps.Clone(b)
+	for k, v := range changes {
+		if v == nil {
+			delete(b, k)
+		} else {
+			b[k] = v
+		}
+	}
+	return b
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// post sends a body; in is decoded from the answer's data.
+func (s *service) post(path string, b any, in any) error {
+	return s.Do(s.t.Context(), http.MethodPost, path, b, in)
+}
+
+func (s *service) get(path string, in any) error {
+	return s.Do(s.t.Context(), http.MethodGet, path, nil, in)
+}
+
+// want fails the test unless err has that code, and gives err's fault.
+func want(t *testing.T, err error, code string) *fault.Error {
+	t.Helper()
+	if got := fault.Code(err); got != code {
+		t.Fatalf("got %q (%v), want %q", got, err, code)
+	}
+	if err == nil {
+		return nil
+	}
+	return fault.From(err)
+}
+
+// wantField fails the test unless err is a 400 that names the field.
+func wantField(t *testing.T, err error, field string) {
+	t.Helper()
+	if e := fault.From(err); err == nil || e.Kind != fault.Invalid || e.Fields[field] == "" {
+		t.Errorf("%s: got %v with fields %v", field, err, e.Fields)
+	}
+}
+
+// atOnce runs all of the calls n times at once and gives what came of each, in turns of one of each.
+func atOnce(n int, calls ...func() error) []error {
+	results := make([]error, n*len(calls))
+	var all sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range results {
+		all.Go(func() {
+			<-begin
+			results[i] = calls[i%len(calls)]()
+		})
+	}
+	close(begin)
+	all.Wait()
+	return results
+}
+
+func (s *service) count(sql string, args ...any) (n int) {
+	s.t.Helper()
+	if err := s.pool.QueryRow(s.t.Context(), sql, args...).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// refuses fails the test unless the database refuses the statement under that constraint's name.
+func (s *service) refuses(constraint, sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); !database.Violates(err, constraint) {
+		s.t.Errorf("%s: got %v, want a violation of %s", sql, err, constraint)
+	}
+}
+
+func TestOnlyTheSecretOpensTheDoor(t *testing.T) {
+	s := start(t)
+	id := newID()
+	for _, address := range strings.Fields(`
+		POST:/orders GET:/orders GET:/orders/overdue GET:/orders/ID POST:/orders/ID/undo-confirm POST:/orders/ID/fail
+		POST:/transfers GET:/transfers GET:/transfers/overdue GET:/transfers/ID POST:/transfers/ID/dispute POST:/transfers/ID/await-otp
+		POST:/transfers/ID/otp-verified POST:/transfers/ID/begin-swap POST:/transfers/ID/complete POST:/transfers/ID/abort-swap
+		POST:/transfers/ID/fail POST:/transfers/ID/end-dispute POST:/transfers/ID/begin-reversal POST:/transfers/ID/abort-reversal
+		POST:/transfers/ID/reverse`) {
+		method, path, _ := strings.Cut(strings.ReplaceAll(address, "ID", id), ":")
+		for _, token := range []string{"", "wrong", secret + "x"} {
+			stranger := s.Client
+			stranger.Token = token
+			if got := fault.Code(stranger.Do(t.Context(), method, path, body{}, nil)); got != fault.CodeUnauthorized {
+				t.Errorf("%s with token %q: %s", address, token, got)
+			}
+		}
+		// With the secret the address is there: it looks at the request.
+		if got := fault.Code(s.Do(t.Context(), method, path, body{}, nil)); got == fault.CodeUnauthorized || got == fault.CodeNotFound || got == "METHOD_NOT_ALLOWED" {
+			t.Errorf("%s with the secret: %s", address, got)
+		}
+	}
+	stranger := s.Client
+	stranger.Token = ""
+	if err := stranger.Do(t.Context(), http.MethodGet, "/health", nil, nil); err != nil {
+		t.Errorf("health: %v", err)
+	}
+}
+
+func TestMalformedPath(t *testing.T) {
+	s := start(t)
+	for _, path := range strings.Fields("/orders/A-1 /transfers/A-1") {
+		want(t, s.get(path, nil), fault.CodeInvalidUUID)
+	}
+	for _, path := range strings.Fields(`/orders/A-1/fail /orders/A-1/undo-confirm /transfers/A-1/await-otp /transfers/A-1/fail /transfers/A-1/dispute`) {
+		want(t, s.post(path, body{"reason": "x"}, nil), fault.CodeInvalidUUID)
+	}
+}
+
+func TestDatabaseGoneIsUnavailable(t *testing.T) {
+	s := start(t)
+	s.pool.Close()
+	want(t, s.get("/orders/"+newID(), nil), fault.CodeUnavailable)
+	want(t, s.post("/orders", pendingOrder(), nil), fault.CodeUnavailable)
+	want(t, s.get("/health", nil), fault.CodeUnavailable)
+}
+
+func TestTwoReplicasMigrateAtOnce(t *testing.T) {
+	dsn := testenv.Postgres(t)
+	for _, err := range atOnce(2, func() error {
+		pool, err := database.Open(t.Context(), dsn, postgres.Migrations)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		_, err = pool.Exec(t.Context(), `SELECT FROM orders, transfers`)
+		return err
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

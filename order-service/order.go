@@ -1,0 +1,81 @@
+// Package order is the ledger of orders and of transfers between users: what was agreed to, in which state it is, and
+// which step each state allows. It moves neither money nor seats; the orchestrator does, and writes down here what it did.
+package order
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+)
+
+// Status is the state of an order.
+type Status string
+
+// The states: Pending → Confirmed → Refunded, or Pending → Failed. Nothing else is possible (a trigger sees to it).
+const (
+	Pending   Status = "PENDING"
+	Confirmed Status = "CONFIRMED"
+	Failed    Status = "FAILED"
+	Refunded  Status = "REFUNDED"
+)
+
+// Valid reports whether s is one of the states.
+func (s Status) Valid() bool {
+	switch s {
+	case Pending, Confirmed, Failed, Refunded:
+		return true
+	}
+	return false
+}
+
+// Order is one user's order of one seat, as other services read it. Its id names the hold.
+type Order struct {
+	ID             uuid.UUID   `json:"order_id" db:"order_id"`
+	UserID         uuid.UUID   `json:"user_id"`
+	SeatID         uuid.UUID   `json:"seat_id"`
+	EventID        uuid.UUID   `json:"event_id"`
+	Status         Status      `json:"status"`
+	Price          money.Cents `json:"price"`           // of the seat, when it was reserved
+	CreditsCharged money.Cents `json:"credits_charged"` // 0 until it is confirmed; stays after a refund
+	HeldUntil      time.Time   `json:"held_until"`      // UTC, as all times
+	CreatedAt      time.Time   `json:"created_at"`
+	ConfirmedAt    *time.Time  `json:"confirmed_at"`
+	FailureReason  *string     `json:"failure_reason"` // why it failed or was refunded
+	AttemptID      *uuid.UUID  `json:"attempt_id"`     // the attempt to pay that confirmed it
+}
+
+// Request is an order to be written down. Its maker gives it its id: the same id is the same order.
+type Request struct {
+	ID        uuid.UUID
+	UserID    uuid.UUID
+	SeatID    uuid.UUID
+	EventID   uuid.UUID
+	Price     money.Cents
+	HeldUntil time.Time
+}
+
+// Payment is the attempt to pay that confirms an order.
+type Payment struct {
+	AttemptID      uuid.UUID
+	CreditsCharged money.Cents
+}
+
+// Filter narrows a list of orders; a nil or empty field lets all through. One of the ids must be given.
+type Filter struct {
+	UserID, SeatID, EventID *uuid.UUID
+	Status                  Status
+}
+
+// What the ledger refuses.
+var (
+	ErrNotFound     = fault.New(fault.NotFound, "ORDER_NOT_FOUND", "This order does not exist")
+	ErrInvalidState = fault.New(fault.Conflict, "ORDER_INVALID_STATE", "The order is not in a state that allows this")
+	// ErrVoided refuses an action that arrives after it was undone.
+	ErrVoided = fault.New(fault.Conflict, "OPERATION_VOIDED", "This operation was undone before it arrived")
+)
+
+// InvalidState is ErrInvalidState telling the order's present state.
+func InvalidState(s Status) error { return ErrInvalidState.With("status", string(s)) }

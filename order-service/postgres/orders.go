@@ -1,0 +1,178 @@
+// Package postgres keeps orders and transfers in orders_db.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	order "ticketremaster/order-service"
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations make orders_db.
+var Migrations, _ = fs.Sub(files, "migrations")
+
+// Store keeps orders and transfers. A refusal is a fault of package order; any other error is the database's.
+type Store struct{ Pool *pgxpool.Pool }
+
+const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id`
+
+const getOrder = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
+
+// oneOrder reads the single order of a query, or returns order.ErrNotFound.
+func oneOrder(rows pgx.Rows, err error) (order.Order, error) {
+	if err != nil {
+		return order.Order{}, err
+	}
+	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[order.Order])
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = order.ErrNotFound
+	}
+	return o, err
+}
+
+// Order returns an order, or order.ErrNotFound.
+func (s Store) Order(ctx context.Context, id uuid.UUID) (order.Order, error) {
+	return oneOrder(s.Pool.Query(ctx, getOrder, id))
+}
+
+// Place writes down a pending order. One that exists already is returned as it is, whatever its state.
+func (s Store) Place(ctx context.Context, r order.Request) (order.Order, error) {
+	o, err := oneOrder(s.Pool.Query(ctx, `
+		INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until)
+		VALUES ($1, $2, $3, $4, 'PENDING', $5, $6)
+		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns,
+		r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil))
+	if errors.Is(err, order.ErrNotFound) {
+		return s.Order(ctx, r.ID)
+	}
+	return o, err
+}
+
+// Confirm marks an order as paid by this attempt, and makes the order if need be. A repeat by the same attempt returns the order as it is. It
+// returns order.ErrVoided for an attempt that was undone, and order.ErrInvalidState for an order that is not pending, that is of
+// another user or seat, or whose seat was sold under another order.
+//
+// The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not wait for
+// each other, because UndoConfirm touches only an order that this attempt has confirmed already.
+func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (order.Order, error) {
+	o, err := oneOrder(s.Pool.Query(ctx, `
+		WITH confirmed AS (
+			INSERT INTO orders AS o (order_id, user_id, seat_id, event_id, status, price, held_until, attempt_id, credits_charged, confirmed_at)
+			SELECT $1, $2, $3, $4, 'CONFIRMED', $5, $6, $7::uuid, $8, now()
+			WHERE NOT EXISTS (SELECT FROM order_attempts WHERE attempt_id = $7)
+			ON CONFLICT (order_id) DO UPDATE
+				SET status = 'CONFIRMED', attempt_id = excluded.attempt_id, credits_charged = excluded.credits_charged, confirmed_at = now()
+				WHERE o.status = 'PENDING' AND o.user_id = excluded.user_id AND o.seat_id = excluded.seat_id
+			RETURNING `+orderColumns+`
+		), mark AS (
+			INSERT INTO order_attempts (attempt_id, order_id, outcome) SELECT attempt_id, order_id, 'CONFIRMED' FROM confirmed
+		)
+		SELECT `+orderColumns+` FROM confirmed`,
+		r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, p.AttemptID, p.CreditsCharged))
+	switch {
+	case errors.Is(err, order.ErrNotFound), // nothing was to be done
+		database.Violates(err, "order_attempts_pkey"), // undone in this very moment
+		database.Violates(err, "orders_one_owner_per_seat"):
+		return s.whyNotConfirmed(ctx, r.ID, p.AttemptID)
+	}
+	return o, err
+}
+
+// whyNotConfirmed tells a repeat from a refusal.
+func (s Store) whyNotConfirmed(ctx context.Context, id, attempt uuid.UUID) (order.Order, error) {
+	var b pgx.Batch
+	b.Queue(`SELECT EXISTS (SELECT FROM order_attempts WHERE attempt_id = $1 AND outcome = 'VOIDED')`, attempt)
+	b.Queue(getOrder, id)
+	results := s.Pool.SendBatch(ctx, &b)
+	defer results.Close()
+	var voided bool
+	if err := results.QueryRow().Scan(&voided); err != nil {
+		return order.Order{}, err
+	}
+	o, err := oneOrder(results.Query())
+	switch {
+	case voided:
+		return o, order.ErrVoided
+	case errors.Is(err, order.ErrNotFound): // made in one go, on a seat that is sold
+		return o, order.InvalidState(order.Pending)
+	case err != nil:
+		return o, err
+	case o.Status == order.Confirmed && *o.AttemptID == attempt:
+		return o, nil
+	}
+	return o, order.InvalidState(o.Status)
+}
+
+// UndoConfirm refunds the order if this attempt confirmed it, and marks the attempt, so that it confirms nothing any more.
+// It returns the order as it is then, nil if there is none. An attempt of another order is a fault.
+func (s Store) UndoConfirm(ctx context.Context, id, attempt uuid.UUID, reason string) (*order.Order, error) {
+	var b pgx.Batch
+	b.Queue(`
+		INSERT INTO order_attempts AS a (attempt_id, order_id, outcome) VALUES ($1, $2, 'VOIDED')
+		ON CONFLICT (attempt_id) DO UPDATE SET outcome = 'VOIDED' WHERE a.order_id = excluded.order_id`, attempt, id)
+	b.Queue(`UPDATE orders SET status = 'REFUNDED', failure_reason = $3 WHERE order_id = $1 AND attempt_id = $2 AND status = 'CONFIRMED'`, id, attempt, reason)
+	b.Queue(getOrder, id)
+	results := s.Pool.SendBatch(ctx, &b)
+	defer results.Close()
+	mark, err := results.Exec()
+	if err != nil {
+		return nil, err
+	}
+	if mark.RowsAffected() == 0 {
+		return nil, fault.Field("attempt_id", "belongs to another order")
+	}
+	if _, err := results.Exec(); err != nil {
+		return nil, err
+	}
+	o, err := oneOrder(results.Query())
+	if errors.Is(err, order.ErrNotFound) {
+		return nil, results.Close()
+	}
+	return &o, errors.Join(err, results.Close())
+}
+
+// Fail ends an order that nobody paid; a repeat returns it as it is. It returns order.ErrNotFound, or order.ErrInvalidState for one that was paid.
+func (s Store) Fail(ctx context.Context, id uuid.UUID, reason string) (order.Order, error) {
+	o, err := oneOrder(s.Pool.Query(ctx,
+		`UPDATE orders SET status = 'FAILED', failure_reason = $2 WHERE order_id = $1 AND status = 'PENDING' RETURNING `+orderColumns, id, reason))
+	if !errors.Is(err, order.ErrNotFound) {
+		return o, err
+	}
+	if o, err = s.Order(ctx, id); err == nil && o.Status != order.Failed {
+		err = order.InvalidState(o.Status)
+	}
+	return o, err
+}
+
+// Orders returns a page of the orders that f lets through, newest first, and how many there are in all.
+func (s Store) Orders(ctx context.Context, f order.Filter, page web.Page) ([]order.Order, int, error) {
+	var w where
+	w.id("user_id", f.UserID)
+	w.id("seat_id", f.SeatID)
+	w.id("event_id", f.EventID)
+	w.status(string(f.Status))
+	return list(ctx, s.Pool, "orders", orderColumns, "created_at DESC, order_id DESC", w, page, pgx.RowToStructByName[order.Order])
+}
+
+// Overdue returns up to limit pending orders whose hold ended at least that long ago, oldest first.
+func (s Store) Overdue(ctx context.Context, olderThan time.Duration, limit int) ([]order.Order, error) {
+	rows, err := s.Pool.Query(ctx, `SELECT `+orderColumns+` FROM orders
+		WHERE status = 'PENDING' AND held_until < now() - make_interval(secs => $1) ORDER BY held_until LIMIT $2`, olderThan.Seconds(), limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[order.Order])
+}
