@@ -1,0 +1,240 @@
+// Package account is what people do with their accounts: register, log in and out, keep password, phone and authenticator app.
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/token"
+	user "ticketremaster/user-service"
+	"ticketremaster/user-service/otp"
+	"ticketremaster/user-service/postgres"
+)
+
+// Service holds what the flows need. All fields are set.
+type Service struct {
+	Store      *postgres.Store
+	OTP        *otp.Service
+	Hasher     *user.Hasher
+	Vault      *user.Vault
+	Keys       token.Keys
+	Revoked    *token.Revocations
+	AccessTTL  time.Duration // of an access token
+	RefreshTTL time.Duration // of a session, seven days at most
+	// Background runs what no answer waits for, and is waited for at the end; false when too much is under way.
+	Background func(func(context.Context)) bool
+}
+
+// Login is a new session.
+type Login struct {
+	Access    string
+	Refresh   string // opaque; kept as its hash only
+	ExpiresIn time.Duration
+	User      user.User
+}
+
+// registrationLife is how long an account that nobody confirmed keeps its e-mail address from others.
+const registrationLife = 15 * time.Minute
+
+// Register makes an account that is not verified yet and sends the code that will verify it. Who registers the same again before the
+// code was entered gets the same account and a new code; after a quarter of an hour anyone may have the address. EMAIL_ALREADY_EXISTS;
+// SERVICE_UNAVAILABLE when no code could be sent: then there is no account.
+func (s *Service) Register(ctx context.Context, email, phone, password string) (uuid.UUID, error) {
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, err
+	}
+	u := user.User{ID: id, Email: email, Phone: phone, Role: token.Customer}
+	err = s.Store.Create(ctx, u, hash)
+	if errors.Is(err, user.ErrEmailTaken) {
+		if again, err := s.sameRegistration(ctx, email, phone, password); again != uuid.Nil || err != nil {
+			return again, err
+		}
+		taken, err := s.Store.Replace(ctx, u, hash, registrationLife)
+		if err != nil {
+			return uuid.Nil, err
+		}
+		if !taken {
+			return uuid.Nil, user.ErrEmailTaken
+		}
+	} else if err != nil {
+		return uuid.Nil, err
+	}
+	if err := s.sendRegistration(ctx, id); err != nil {
+		forget, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		return uuid.Nil, errors.Join(err, s.Store.Forget(forget, id))
+	}
+	return id, nil
+}
+
+// sameRegistration gives the unverified account with this address, phone and password, with a code on its way; Nil if there is none.
+func (s *Service) sameRegistration(ctx context.Context, email, phone, password string) (uuid.UUID, error) {
+	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
+	if errors.Is(err, user.ErrNotFound) || err == nil && (c.Verified || c.Phone != phone) {
+		return uuid.Nil, nil
+	}
+	if err != nil {
+		return uuid.Nil, err
+	}
+	same, err := s.Hasher.Matches(ctx, c.PasswordHash, password)
+	if err != nil || !same {
+		return uuid.Nil, err
+	}
+	return c.ID, s.sendRegistration(ctx, c.ID)
+}
+
+func (s *Service) sendRegistration(ctx context.Context, id uuid.UUID) error {
+	_, err := s.OTP.Send(ctx, otp.Request{UserID: id, Purpose: user.ForRegistration, IfNonePending: true,
+		Message: "TicketRemaster: your code to confirm your account"})
+	return err
+}
+
+// ResendRegistration sends a new code to an account that waits for one. USER_NOT_FOUND, also for one that is verified already.
+func (s *Service) ResendRegistration(ctx context.Context, id uuid.UUID) error {
+	u, err := s.Store.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	if u.Verified {
+		return errBadRequest("this account is confirmed already")
+	}
+	_, err = s.OTP.Send(ctx, otp.Request{UserID: id, Purpose: user.ForRegistration,
+		Message: "TicketRemaster: your code to confirm your account"})
+	return err
+}
+
+// VerifyRegistration confirms the phone and logs in. NOT_FOUND; BAD_REQUEST for a wrong code or none pending, which is no 401 because nobody
+// is logged in.
+func (s *Service) VerifyRegistration(ctx context.Context, id uuid.UUID, code string) (Login, error) {
+	c, err := s.Store.Credentials(ctx, id, "")
+	if errors.Is(err, user.ErrNotFound) {
+		return Login{}, fault.New(fault.NotFound, fault.CodeNotFound, "there is no such account")
+	}
+	if err != nil {
+		return Login{}, err
+	}
+	if _, err := s.OTP.Verify(ctx, id, user.ForRegistration, nil, code); err != nil {
+		return Login{}, publicOTP(err)
+	}
+	if err := s.Store.MarkVerified(ctx, id); err != nil {
+		return Login{}, err
+	}
+	c.Verified = true
+	return s.open(ctx, c)
+}
+
+// publicOTP gives what someone without a session learns of a code that did not fit.
+func publicOTP(err error) error {
+	switch fault.Code(err) {
+	case user.ErrOTPInvalid.Code, user.ErrOTPExpired.Code:
+		return errBadRequest("the code is wrong or has expired")
+	case fault.CodeValidation:
+		if errors.Is(err, user.ErrOTPNone) && fault.From(err).Message == user.ErrOTPNone.Message {
+			return errBadRequest("the code is wrong or has expired")
+		}
+	}
+	return err
+}
+
+func errBadRequest(message string) error { return fault.New(fault.Invalid, "BAD_REQUEST", message) }
+
+// LogIn checks a password and begins a session. An unknown address and a wrong password give the same answer in the same time.
+// An account that is not verified gives UNVERIFIED_ACCOUNT (details: user_id), with a code pending.
+func (s *Service) LogIn(ctx context.Context, email, password string) (Login, error) {
+	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
+	if err != nil && !errors.Is(err, user.ErrNotFound) {
+		return Login{}, err
+	}
+	ok, err := s.Hasher.Matches(ctx, c.PasswordHash, password)
+	if err != nil {
+		return Login{}, err
+	}
+	if !ok {
+		return Login{}, user.ErrCredentials
+	}
+	if !c.Verified {
+		if err := s.sendRegistration(ctx, c.ID); fault.From(err).Kind == fault.Unavailable && err != nil {
+			return Login{}, err
+		}
+		return Login{}, user.ErrUnverified.With("user_id", c.ID.String())
+	}
+	return s.open(ctx, c)
+}
+
+// open begins a session for a user whose password or code was right.
+func (s *Service) open(ctx context.Context, c user.Credentials) (Login, error) {
+	session, err := uuid.NewV7()
+	if err != nil {
+		return Login{}, err
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	refresh := base64.RawURLEncoding.EncodeToString(secret)
+	c.Role, err = s.Store.OpenSession(ctx, session, c.ID, c.PasswordHash, refreshHash(refresh), s.RefreshTTL)
+	if err != nil {
+		return Login{}, err
+	}
+	access, err := s.sign(token.Caller{UserID: c.ID, Role: c.Role, SessionID: session})
+	return Login{access, refresh, s.AccessTTL, c.User}, err
+}
+
+func (s *Service) sign(c token.Caller) (string, error) {
+	c.ExpiresAt = time.Now().Add(s.AccessTTL)
+	return s.Keys.Sign(c)
+}
+
+func refreshHash(refresh string) []byte {
+	sum := sha256.Sum256([]byte(refresh))
+	return sum[:]
+}
+
+// Refresh gives a new access token for a refresh token, which stays good. UNAUTHORIZED once its session has ended.
+func (s *Service) Refresh(ctx context.Context, refresh string) (access string, expiresIn time.Duration, err error) {
+	if len(refresh) != 43 { // of 32 bytes
+		return "", 0, user.ErrSession
+	}
+	c, err := s.Store.SessionOf(ctx, refreshHash(refresh))
+	if err != nil {
+		return "", 0, err
+	}
+	access, err = s.sign(c)
+	return access, s.AccessTTL, err
+}
+
+// LogOut ends a session: its refresh token at once, its access tokens as soon as the services hear of it.
+func (s *Service) LogOut(ctx context.Context, session uuid.UUID) error {
+	if err := s.Store.CloseSession(ctx, session, s.lastAccess()); err != nil {
+		return err
+	}
+	s.revoked(session)
+	return nil
+}
+
+// SetStanding changes a user's role and flag, where not nil; a new value ends the user's sessions. USER_NOT_FOUND.
+func (s *Service) SetStanding(ctx context.Context, id uuid.UUID, role *string, flagged *bool) (user.User, error) {
+	u, sessions, err := s.Store.SetStanding(ctx, id, role, flagged, s.lastAccess())
+	s.revoked(sessions...)
+	return u, err
+}
+
+// lastAccess is when an access token that was signed before now has ended for sure.
+func (s *Service) lastAccess() time.Time { return time.Now().Add(s.AccessTTL + time.Minute) }
+
+// revoked makes this process refuse the sessions at once; the feed tells the others.
+func (s *Service) revoked(sessions ...uuid.UUID) {
+	for _, id := range sessions {
+		s.Revoked.Add(time.Now(), token.Revocation{SessionID: id, Until: s.lastAccess()})
+	}
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ticketremaster/platform/config"
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/testenv"
+	"ticketremaster/user-service/postgres"
+)
+
+// world is one running user service on a database of its own, with the phones that its codes reach.
+type world struct {
+	t        *testing.T
+	url      string
+	dsn      string
+	db       *pgxpool.Pool
+	phones   *phones
+	settings settings
+	stop     func()
+}
+
+const serviceToken = "the-user-services-own-secret"
+
+// startWorld starts a service; change may alter its settings first.
+func startWorld(t *testing.T, change ...func(*settings)) *world {
+	t.Helper()
+	w := &world{t: t, phones: startPhones(t)}
+	w.dsn = testenv.Template(t, "users_"+schemaHash(t), func(ctx context.Context, url string) error {
+		return database.Migrate(ctx, url, postgres.Migrations())
+	})
+	w.settings = settings{
+		Token: serviceToken, JWTSecret: "a secret of thirty-two characters or more", JWTIssuer: "ticketremaster",
+		AccessTTL: 15 * time.Minute, RefreshTTL: 24 * time.Hour, BcryptCost: 4,
+		SMUURL: w.phones.url, SMUKey: smuKey, TOTPKey: config.Key32{7},
+		OTPTTL: 5 * time.Minute, OTPSendsPerHour: 20, OTPPairPerHour: 10, OTPWrongPerDay: 10,
+		StripeKey: "sk_test_123", WebhookSecret: webhookSecret, StripeURL: "http://127.0.0.1:1", TopUpMin: 1_00, TopUpMax: 10_000_00,
+	}
+	for _, c := range change {
+		c(&w.settings)
+	}
+	w.run()
+	return w
+}
+
+// run starts the service's program on a free port.
+func (w *world) run() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	pool, err := database.Open(ctx, w.dsn, postgres.Migrations())
+	must(w.t, err)
+	svc, err := assemble(w.settings, postgres.New(pool))
+	must(w.t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(w.t, err)
+	done := make(chan error, 1)
+	go func() { done <- svc.serve(ctx, w.settings, l) }()
+	w.url, w.db = "http://"+l.Addr().String(), pool
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("the service ended with %v", err)
+		}
+		svc.background.wait()
+		pool.Close()
+	})
+	w.t.Cleanup(w.stop)
+}
+
+func schemaHash(t *testing.T) string {
+	h := sha256.New()
+	must(t, fs.WalkDir(postgres.Migrations(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(postgres.Migrations(), path)
+		h.Write(b)
+		return err
+	}))
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answer is one HTTP answer, its body decoded.
+type answer struct {
+	status int
+	body   map[string]any
+	header http.Header
+	raw    string
+}
+
+func (a answer) code() string { s, _ := a.body["error_code"].(string); return s }
+
+func (a answer) data() map[string]any { m, _ := a.body["data"].(map[string]any); return m }
+
+// want fails the test unless the answer has that status and code ("" for a success).
+func (a answer) want(t testing.TB, status int, code string) answer {
+	t.Helper()
+	if a.status != status || a.code() != code {
+		t.Fatalf("status %d %q, want %d %q: %s", a.status, a.code(), status, code, a.raw)
+	}
+	if a.body["success"] != (status < 400) {
+		t.Fatalf("not our envelope: %s", a.raw)
+	}
+	return a
+}
+
+// call sends body (a string as it is, anything else as JSON, nil nothing) with bearer.
+func (w *world) call(method, path, bearer string, body any, headers ...string) answer {
+	a, err := w.try(method, path, bearer, body, headers...)
+	if err != nil {
+		w.t.Errorf("%s %s: %v", method, path, err)
+	}
+	return a
+}
+
+func (w *world) try(method, path, bearer string, body any, headers ...string) (answer, error) {
+	var r io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(b)
+	default:
+		raw, err := json.Marshal(b)
+		if err != nil {
+			return answer{}, err
+		}
+		r = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequest(method, w.url+path, r)
+	if err != nil {
+		return answer{}, err
+	}
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	a := answer{status: res.StatusCode, header: res.Header, raw: string(raw)}
+	if err == nil {
+		err = json.Unmarshal(raw, &a.body)
+	}
+	return a, err
+}
+
+// internal calls as another of our services.
+func (w *world) internal(method, path string, body any) answer {
+	return w.call(method, path, serviceToken, body)
+}
+
+type obj = map[string]any
+
+// person is someone with an account, logged in.
+type person struct {
+	id, email, phone, password string
+	access, refresh            string
+}
+
+// join registers and verifies someone and logs in.
+func (w *world) join() person {
+	w.t.Helper()
+	p := person{
+		email: fmt.Sprintf("p%s@example.com", uuid.NewString()[:13]), phone: fmt.Sprintf("+65%08d", uuid.New().ID()%100_000_000),
+		password: "correct horse",
+	}
+	a := w.call("POST", "/auth/register", "", obj{"email": p.email, "phone": p.phone, "password": p.password}).want(w.t, 201, "")
+	p.id = a.data()["user_id"].(string)
+	a = w.call("POST", "/auth/verify-registration", "", obj{"user_id": p.id, "otp_code": w.phones.code(p.phone)}).want(w.t, 200, "")
+	p.access, p.refresh = a.data()["access_token"].(string), a.data()["refresh_token"].(string)
+	return p
+}
+
+// rich is join with credits.
+func (w *world) rich(credits string) person {
+	w.t.Helper()
+	p := w.join()
+	w.give(p, credits)
+	return p
+}
+
+func (w *world) give(p person, credits string) {
+	w.t.Helper()
+	_, err := w.db.Exec(context.Background(), `
+		INSERT INTO movements (kind, operation_id, source, target, target_id, amount)
+		VALUES ('grant', gen_random_uuid(), 'platform', 'user', $1, $2::text::numeric)`, p.id, credits)
+	must(w.t, err)
+}
+
+// has fails the test unless the person's credits are that many.
+func (w *world) has(p person, credits float64) {
+	w.t.Helper()
+	a := w.call("GET", "/credits/balance", p.access, nil).want(w.t, 200, "")
+	if a.data()["credit_balance"] != credits {
+		w.t.Fatalf("%s has %v, want %v", p.email, a.data()["credit_balance"], credits)
+	}
+}
+
+// booksAreRight checks the ledger's invariants.
+func (w *world) booksAreRight() {
+	w.t.Helper()
+	var wrongBalances, wrongSum, wrongDebts int
+	must(w.t, w.db.QueryRow(context.Background(), `
+		SELECT (SELECT count(*) FROM users u WHERE credit_balance < 0 OR credit_balance <>
+		            (SELECT coalesce(sum(amount), 0) FROM ledger_entries WHERE account = 'user' AND owner_id = u.user_id)),
+		       (SELECT count(*) FROM (SELECT sum(amount) AS s FROM ledger_entries) x WHERE s <> 0)
+		     + (SELECT count(*) FROM (SELECT sum(amount) AS s FROM ledger_entries WHERE account IN ('escrow', 'frozen') GROUP BY account, owner_id) x WHERE s < 0),
+		       (SELECT count(*) FROM debts d WHERE amount - remaining - cancelled <>
+		            (SELECT coalesce(sum(amount), 0) FROM movements m WHERE m.debt_id = d.debt_id))
+		     + (SELECT count(*) FROM users u WHERE credit_balance > 0 AND EXISTS (SELECT FROM debts d WHERE d.user_id = u.user_id AND remaining > 0))`).
+		Scan(&wrongBalances, &wrongSum, &wrongDebts))
+	if wrongBalances+wrongSum+wrongDebts > 0 {
+		w.t.Fatalf("the books are wrong: %d balances, %d sums, %d debts", wrongBalances, wrongSum, wrongDebts)
+	}
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,0 +1,63 @@
+// Command user-service serves accounts, one-time passwords and credits.
+//
+//	user-service                                serves
+//	user-service health                         asks a running one on this machine
+//	user-service create-admin EMAIL PHONE       makes an administrator; the password of a new one is ADMIN_PASSWORD, or a line on standard input
+//	user-service grant EMAIL AMOUNT OPERATION   gives credits from the platform, once per operation id (a UUID)
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"ticketremaster/platform/config"
+	"ticketremaster/platform/database"
+	"ticketremaster/platform/run"
+	"ticketremaster/platform/web"
+	"ticketremaster/user-service/postgres"
+)
+
+func main() { run.Main("user-service", ":5000", start) }
+
+func start(ctx context.Context) error {
+	s, err := config.Load[settings]()
+	if err != nil {
+		return err
+	}
+	pool, err := database.Open(ctx, s.DSN(s.DBPassword), postgres.Migrations())
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	svc, err := assemble(s, postgres.New(pool))
+	if err != nil {
+		return err
+	}
+	defer svc.background.wait()
+	switch args := os.Args[1:]; {
+	case len(args) == 0:
+		l, err := net.Listen("tcp", s.HTTPAddr)
+		if err != nil {
+			return err
+		}
+		return svc.serve(ctx, s, l)
+	case args[0] == "create-admin" && len(args) == 3:
+		return svc.createAdmin(ctx, args[1], args[2])
+	case args[0] == "grant" && len(args) == 4:
+		return svc.grant(ctx, args[1], args[2], args[3])
+	}
+	return fmt.Errorf("usage: user-service [health | create-admin EMAIL PHONE | grant EMAIL AMOUNT OPERATION]")
+}
+
+// serve answers until ctx ends. Sessions that were revoked before the start are known before the first request.
+func (svc *service) serve(ctx context.Context, s settings, l net.Listener) error {
+	if err := svc.catchUp(ctx); err != nil {
+		return err
+	}
+	go svc.revoked.Follow(ctx, 500*time.Millisecond, svc.store.Revocations)
+	go func() { _ = web.ServeDebug(ctx, s.DebugAddr) }()
+	return web.ServeOn(ctx, l, svc.api.Handler())
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+const smuKey = "the-key-for-smu"
+
+// phones is a server that speaks SMU's two endpoints and keeps the codes that the phones got. It can be slow, or be down.
+type phones struct {
+	url      string
+	mu       sync.Mutex
+	codes    map[string]string
+	messages map[string][]string
+	sent     int
+	verified int
+	delay    time.Duration
+	listener net.Listener
+	server   *http.Server
+}
+
+func startPhones(t *testing.T) *phones {
+	p := &phones{codes: map[string]string{}, messages: map[string][]string{}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	p.url = "http://" + l.Addr().String()
+	p.serve(l)
+	t.Cleanup(func() { p.server.Close() })
+	return p
+}
+
+func (p *phones) serve(l net.Listener) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /sendOTP", p.handle(p.send))
+	mux.HandleFunc("POST /verifyOTP", p.handle(p.verify))
+	p.server = &http.Server{Handler: mux}
+	go func(s *http.Server) { _ = s.Serve(l) }(p.server)
+}
+
+// down closes the server's port; up opens it again.
+func (p *phones) down() { p.server.Close() }
+
+func (p *phones) up(t *testing.T) {
+	l, err := net.Listen("tcp", p.url[len("http://"):])
+	must(t, err)
+	p.serve(l)
+}
+
+func (p *phones) slow(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+type smuCall struct {
+	Phone   string `json:"phone_number"`
+	Message string `json:"message"`
+	Code    string `json:"otp_code"`
+}
+
+func (p *phones) handle(answer func(smuCall) (int, map[string]any)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		delay := p.delay
+		p.mu.Unlock()
+		select {
+		case <-time.After(delay):
+		case <-r.Context().Done():
+			return
+		}
+		status, body := http.StatusUnauthorized, map[string]any{"success": false, "error": "key"}
+		var in smuCall
+		if err := json.NewDecoder(r.Body).Decode(&in); err == nil && r.Header.Get("X-API-Key") == smuKey {
+			p.mu.Lock()
+			status, body = answer(in)
+			p.mu.Unlock()
+		}
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(body)
+	}
+}
+
+func (p *phones) send(in smuCall) (int, map[string]any) {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		return 500, nil
+	}
+	p.codes[in.Phone] = fmt.Sprintf("%06d", n)
+	p.messages[in.Phone] = append(p.messages[in.Phone], in.Message)
+	p.sent++
+	return 200, map[string]any{"success": true}
+}
+
+func (p *phones) verify(in smuCall) (int, map[string]any) {
+	p.verified++
+	code, ok := p.codes[in.Phone]
+	switch {
+	case !ok:
+		return 400, map[string]any{"success": false, "error": "expired"}
+	case code != in.Code:
+		return 400, map[string]any{"success": false, "error": "invalid"}
+	}
+	delete(p.codes, in.Phone)
+	return 200, map[string]any{"success": true}
+}
+
+// code is the last one that the phone got, "" if none.
+func (p *phones) code(phone string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.codes[phone]
+}
+
+// wrong is a code that the phone did not get.
+func (p *phones) wrong(phone string) string {
+	if p.code(phone) == "000000" {
+		return "111111"
+	}
+	return "000000"
+}
+
+func (p *phones) counts() (sent, verified int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent, p.verified
+}

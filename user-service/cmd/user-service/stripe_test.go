@@ -1,0 +1,3 @@
+package main
+
+const webhookSecret = "whsec_test_secret"

@@ -1,0 +1,137 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+	"ticketremaster/platform/web"
+)
+
+// operation is what the calls on credits say, each its part of it.
+type operation struct {
+	OperationID string          `json:"operation_id"`
+	UserID      string          `json:"user_id"`
+	DisputeID   string          `json:"dispute_id"`
+	Amount      json.RawMessage `json:"amount"`
+	Reference   *string         `json:"reference_id"`
+	CoverShort  bool            `json:"cover_short"`
+}
+
+// amount reads an amount that may be zero (a gift, a free seat) and never less.
+func (o operation) amount() (money.Cents, error) {
+	c, err := web.Amount("amount", o.Amount)
+	if err == nil && c < 0 {
+		err = fault.Field("amount", "must not be negative")
+	}
+	return c, err
+}
+
+func readOperation(r *http.Request) (o operation, id uuid.UUID, err error) {
+	if err := web.Decode(r, &o); err != nil {
+		return o, id, err
+	}
+	id, err = web.UUID("operation_id", o.OperationID)
+	return o, id, err
+}
+
+type takes func(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (money.Cents, error)
+
+// take serves what takes credits from a user and answers the balance after.
+func (a *API) take(from takes) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		o, id, err := readOperation(r)
+		if err != nil {
+			return err
+		}
+		userID, errUser := web.UUID("user_id", o.UserID)
+		amount, errAmount := o.amount()
+		reference, errReference := optionalID("reference_id", o.Reference)
+		if err := first(errUser, errAmount, errReference); err != nil {
+			return err
+		}
+		balance, err := from(r.Context(), id, userID, amount, reference)
+		if err != nil {
+			return err
+		}
+		return web.OK(w, map[string]money.Cents{"credit_balance": balance})
+	}
+}
+
+// undo serves what undoes an operation and answers whether there was something to undo.
+func (a *API) undo(back func(context.Context, uuid.UUID) (bool, error)) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		_, id, err := readOperation(r)
+		if err != nil {
+			return err
+		}
+		returned, err := back(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		return web.OK(w, map[string]bool{"returned": returned})
+	}
+}
+
+func (a *API) releaseEscrow(w http.ResponseWriter, r *http.Request) error {
+	o, id, err := readOperation(r)
+	if err != nil {
+		return err
+	}
+	userID, err := web.UUID("user_id", o.UserID)
+	if err != nil {
+		return err
+	}
+	balance, err := a.Store.ReleaseEscrow(r.Context(), id, userID)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, map[string]money.Cents{"credit_balance": balance})
+}
+
+func (a *API) freeze(w http.ResponseWriter, r *http.Request) error {
+	o, id, err := readOperation(r)
+	if err != nil {
+		return err
+	}
+	userID, errUser := web.UUID("user_id", o.UserID)
+	amount, errAmount := o.amount()
+	if err := first(errUser, errAmount); err != nil {
+		return err
+	}
+	frozen, short, err := a.Store.Freeze(r.Context(), id, userID, amount)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, map[string]money.Cents{"frozen": frozen, "short": short})
+}
+
+func (a *API) freezeToEscrow(w http.ResponseWriter, r *http.Request) error {
+	o, id, err := readOperation(r)
+	if err != nil {
+		return err
+	}
+	dispute, err := web.UUID("dispute_id", o.DisputeID)
+	if err != nil {
+		return err
+	}
+	amount, err := a.Store.FreezeToEscrow(r.Context(), id, dispute, o.CoverShort)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, map[string]money.Cents{"amount": amount})
+}
+
+// first gives the first of the errors that is one.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+	user "ticketremaster/user-service"
+)
+
+// maxLookup is how many users one lookup names.
+const maxLookup = 200
+
+func (a *API) risk(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "id")
+	if err != nil {
+		return err
+	}
+	asked := r.URL.Query().Get("reference_id")
+	order, err := optionalID("reference_id", &asked)
+	if err != nil {
+		return err
+	}
+	risk, err := a.Store.Risk(r.Context(), id, order)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, map[string]any{
+		"user_id": id, "is_flagged": risk.Flagged, "is_verified": risk.Verified,
+		"otp_verified": risk.OTPVerified, "otp_pending": risk.OTPPending,
+	})
+}
+
+func (a *API) lookup(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		IDs    []string `json:"ids"`
+		Emails []string `json:"emails"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	if len(in.IDs)+len(in.Emails) > maxLookup {
+		return fault.Field("ids", "at most %d users at once", maxLookup)
+	}
+	ids, emails := make([]uuid.UUID, 0, len(in.IDs)), make([]string, 0, len(in.Emails))
+	for _, s := range in.IDs {
+		id, err := web.UUID("ids", s)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	for _, s := range in.Emails {
+		if e, err := user.ParseEmail(s); err == nil { // what is no address is no user's
+			emails = append(emails, e)
+		}
+	}
+	list, err := a.Store.Lookup(r.Context(), ids, emails)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, allToJSON(list))
+}
+
+func (a *API) listUsers(w http.ResponseWriter, r *http.Request) error {
+	page, err := web.ReadPage(r)
+	if err != nil {
+		return err
+	}
+	list, total, err := a.Store.List(r.Context(), printable(r.URL.Query().Get("email")), page.Size, page.Offset())
+	if err != nil {
+		return err
+	}
+	return web.List(w, allToJSON(list), page, total)
+}
+
+func (a *API) setStanding(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Role    *string `json:"role"`
+		Flagged *bool   `json:"is_flagged"`
+	}
+	id, err := web.PathUUID(r, "id")
+	if err != nil {
+		return err
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	if in.Role != nil {
+		if err := user.CheckRole(*in.Role); err != nil {
+			return err
+		}
+	}
+	u, err := a.Accounts.SetStanding(r.Context(), id, in.Role, in.Flagged)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, toJSON(u))
+}
+
+func (a *API) revocations(w http.ResponseWriter, r *http.Request) error {
+	after := int64(0)
+	if s := r.URL.Query().Get("after"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 0 {
+			return fault.Field("after", "must be the number of a revocation")
+		}
+		after = n
+	}
+	list, err := a.Store.Revocations(r.Context(), after)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, list)
+}

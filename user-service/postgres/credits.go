@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"ticketremaster/platform/money"
+	user "ticketremaster/user-service"
+)
+
+// The credits_ functions stand in migrations/0003_credits.sql: each is one round trip and one commit.
+
+// Deduct pays the platform from a user's credits under the id of an attempt to pay, and gives the balance after. USER_NOT_FOUND,
+// INSUFFICIENT_CREDITS (nothing is recorded), OPERATION_VOIDED after Return, OPERATION_MISMATCH if the id is another operation's.
+func (s *Store) Deduct(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (balance money.Cents, err error) {
+	err = s.one(ctx, `SELECT credits_take('purchase', $1, $2, $3, $4)`, []any{operation, userID, amount, reference}, &balance)
+	return balance, err
+}
+
+// Return gives a deduction back, or marks one that never came so that it never will; returned is false then.
+func (s *Store) Return(ctx context.Context, operation uuid.UUID) (returned bool, err error) {
+	err = s.one(ctx, `SELECT credits_return($1)`, []any{operation}, &returned)
+	return returned, err
+}
+
+// Escrow sets a user's credits aside under the id of a transfer. Refusals are Deduct's.
+func (s *Store) Escrow(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (balance money.Cents, err error) {
+	err = s.one(ctx, `SELECT credits_take('escrow', $1, $2, $3, $4)`, []any{operation, userID, amount, reference}, &balance)
+	return balance, err
+}
+
+// ReturnEscrow undoes Escrow or FreezeToEscrow; ESCROW_RELEASED once it was paid out.
+func (s *Store) ReturnEscrow(ctx context.Context, operation uuid.UUID) (returned bool, err error) {
+	err = s.one(ctx, `SELECT credits_escrow_return($1)`, []any{operation}, &returned)
+	return returned, err
+}
+
+// ReleaseEscrow pays an escrow to a user and gives that user's balance. ESCROW_NOT_FOUND, OPERATION_VOIDED.
+func (s *Store) ReleaseEscrow(ctx context.Context, operation, userID uuid.UUID) (balance money.Cents, err error) {
+	err = s.one(ctx, `SELECT credits_escrow_release($1, $2)`, []any{operation, userID}, &balance)
+	return balance, err
+}
+
+// Freeze holds a user's credits under a dispute's id. What is short is owed, and frozen as soon as the user gets it.
+func (s *Store) Freeze(ctx context.Context, dispute, userID uuid.UUID, amount money.Cents) (frozen, short money.Cents, err error) {
+	err = s.one(ctx, `SELECT frozen, short FROM credits_freeze($1, $2, $3)`, []any{dispute, userID, amount}, &frozen, &short)
+	return frozen, short, err
+}
+
+// Unfreeze undoes Freeze; FROZEN_TAKEN once a reversal has taken the credits.
+func (s *Store) Unfreeze(ctx context.Context, dispute uuid.UUID) (returned bool, err error) {
+	err = s.one(ctx, `SELECT credits_unfreeze($1)`, []any{dispute}, &returned)
+	return returned, err
+}
+
+// FreezeToEscrow moves what a dispute froze into an escrow under the reversal's id and gives its amount. FROZEN_SHORT (details: short)
+// unless coverShort, FREEZE_NOT_FOUND, FROZEN_TAKEN by another reversal, OPERATION_VOIDED.
+func (s *Store) FreezeToEscrow(ctx context.Context, reversal, dispute uuid.UUID, coverShort bool) (amount money.Cents, err error) {
+	err = s.one(ctx, `SELECT credits_freeze_escrow($1, $2, $3)`, []any{reversal, dispute, coverShort}, &amount)
+	return amount, err
+}
+
+// Grant gives a user credits from the platform, once per operation: for demos and goodwill. USER_NOT_FOUND.
+func (s *Store) Grant(ctx context.Context, operation, userID uuid.UUID, amount money.Cents) error {
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO movements (kind, operation_id, source, target, target_id, amount)
+		VALUES ('grant', $1, 'platform', 'user', $2, $3)
+		ON CONFLICT ON CONSTRAINT movements_once DO NOTHING`, operation, userID, amount)
+	return faulty(err)
+}
+
+// Balance gives a user's credits.
+func (s *Store) Balance(ctx context.Context, userID uuid.UUID) (balance money.Cents, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT credit_balance FROM users WHERE user_id = $1`, userID).Scan(&balance)
+	return balance, orNotFound(err)
+}
+
+// Movements gives one page of a user's movements, newest first, and how many there are. Those of nothing are left out.
+func (s *Store) Movements(ctx context.Context, userID uuid.UUID, limit, offset int) ([]user.Movement, int, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT count(*) FROM movements WHERE user_id = $1 AND amount > 0`, userID)
+	batch.Queue(`
+		SELECT movement_id, kind::text, CASE source WHEN 'user' THEN -amount ELSE amount END, balance_after, reference_id, created_at
+		FROM movements WHERE user_id = $1 AND amount > 0
+		ORDER BY movement_id DESC LIMIT $2 OFFSET $3`, userID, limit, offset)
+	res := s.pool.SendBatch(ctx, batch)
+	defer res.Close()
+	var total int
+	if err := res.QueryRow().Scan(&total); err != nil {
+		return nil, 0, faulty(err)
+	}
+	rows, err := res.Query()
+	if err != nil {
+		return nil, 0, faulty(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[user.Movement])
+	return list, total, faulty(err)
+}

@@ -1,0 +1,172 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	user "ticketremaster/user-service"
+)
+
+// userColumns are user.User's, in its order.
+const userColumns = `user_id, email, phone, credit_balance, role::text, is_flagged, is_verified, created_at`
+
+const credentialColumns = userColumns + `, password_hash, coalesce(two_fa_secret, ''), coalesce(two_fa_pending, '')`
+
+func orNotFound(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return user.ErrNotFound
+	}
+	return faulty(err)
+}
+
+func (s *Store) users(ctx context.Context, sql string, args ...any) ([]user.User, error) {
+	rows, err := s.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, faulty(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[user.User])
+	return list, faulty(err)
+}
+
+func exactlyOne(list []user.User, err error) (user.User, error) {
+	if err != nil {
+		return user.User{}, err
+	}
+	if len(list) == 0 {
+		return user.User{}, user.ErrNotFound
+	}
+	return list[0], nil
+}
+
+// User gives a user; USER_NOT_FOUND.
+func (s *Store) User(ctx context.Context, id uuid.UUID) (user.User, error) {
+	return exactlyOne(s.users(ctx, `SELECT `+userColumns+` FROM users WHERE user_id = $1`, id))
+}
+
+// Lookup gives the users with these ids or e-mail addresses (lower case); unknown ones are left out.
+func (s *Store) Lookup(ctx context.Context, ids []uuid.UUID, emails []string) ([]user.User, error) {
+	return s.users(ctx, `SELECT `+userColumns+` FROM users WHERE user_id = ANY($1) OR email = ANY($2)`, ids, emails)
+}
+
+// List gives one page of users whose address contains part, in the order they came, and how many there are.
+func (s *Store) List(ctx context.Context, part string, limit, offset int) ([]user.User, int, error) {
+	var total int
+	if err := s.one(ctx, `SELECT count(*) FROM users WHERE strpos(email, lower($1)) > 0`, []any{part}, &total); err != nil {
+		return nil, 0, err
+	}
+	list, err := s.users(ctx, `SELECT `+userColumns+` FROM users WHERE strpos(email, lower($1)) > 0
+		ORDER BY user_id LIMIT $2 OFFSET $3`, part, limit, offset)
+	return list, total, err
+}
+
+// Credentials gives a user by id or by e-mail address; USER_NOT_FOUND.
+func (s *Store) Credentials(ctx context.Context, id uuid.UUID, email string) (user.Credentials, error) {
+	var c user.Credentials
+	u := &c.User
+	err := s.pool.QueryRow(ctx, `SELECT `+credentialColumns+` FROM users WHERE user_id = $1 OR email = $2`, id, email).Scan(
+		&u.ID, &u.Email, &u.Phone, &u.Balance, &u.Role, &u.Flagged, &u.Verified, &u.Created, &c.PasswordHash, &c.Secret, &c.Pending)
+	return c, orNotFound(err)
+}
+
+// Risk is what a purchase asks of its buyer.
+type Risk struct {
+	Flagged, Verified       bool
+	OTPVerified, OTPPending bool // for the purchase that was asked about
+}
+
+// Risk gives a user's risk and where the OTP of one purchase stands; USER_NOT_FOUND.
+func (s *Store) Risk(ctx context.Context, id uuid.UUID, order *uuid.UUID) (r Risk, err error) {
+	err = s.pool.QueryRow(ctx, `
+		SELECT u.is_flagged, u.is_verified,
+		       coalesce(bool_or(c.state = 'VERIFIED'), false),
+		       coalesce(bool_or(c.state = 'PENDING' AND c.expires_at > now()), false)
+		FROM users u
+		LEFT JOIN otp_challenges c ON c.user_id = u.user_id AND c.purpose = 'purchase' AND c.reference_id = $2
+		WHERE u.user_id = $1
+		GROUP BY u.user_id`, id, order).Scan(&r.Flagged, &r.Verified, &r.OTPVerified, &r.OTPPending)
+	return r, orNotFound(err)
+}
+
+// Create adds a user; EMAIL_ALREADY_EXISTS.
+func (s *Store) Create(ctx context.Context, u user.User, passwordHash string) error {
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO users (user_id, email, phone, password_hash, role, is_verified) VALUES ($1, $2, $3, $4, $5, $6)`,
+		u.ID, u.Email, u.Phone, passwordHash, u.Role, u.Verified)
+	return faulty(err)
+}
+
+// Replace gives an account that nobody confirmed within the time since it was registered to who registers the address now; taken is
+// false if there is none such.
+func (s *Store) Replace(ctx context.Context, u user.User, passwordHash string, after time.Duration) (taken bool, err error) {
+	err = s.tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			DELETE FROM users WHERE email = $1 AND NOT is_verified AND created_at < now() - $2::interval
+			AND NOT EXISTS (SELECT FROM movements m WHERE m.user_id = users.user_id)`, u.Email, after)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		taken = true
+		_, err = tx.Exec(ctx, `INSERT INTO users (user_id, email, phone, password_hash) VALUES ($1, $2, $3, $4)`,
+			u.ID, u.Email, u.Phone, passwordHash)
+		return err
+	})
+	return taken, err
+}
+
+// Forget removes an account that was never confirmed.
+func (s *Store) Forget(ctx context.Context, id uuid.UUID) error {
+	_, err := s.pool.Exec(ctx, `DELETE FROM users WHERE user_id = $1 AND NOT is_verified`, id)
+	return faulty(err)
+}
+
+// MarkVerified confirms an account.
+func (s *Store) MarkVerified(ctx context.Context, id uuid.UUID) error {
+	_, err := s.pool.Exec(ctx, `UPDATE users SET is_verified = true WHERE user_id = $1`, id)
+	return faulty(err)
+}
+
+// SetContact changes e-mail address and phone. Codes on their way to the old phone are void. EMAIL_ALREADY_EXISTS.
+func (s *Store) SetContact(ctx context.Context, id uuid.UUID, email, phone string) (user.User, error) {
+	var u user.User
+	err := s.tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			UPDATE otp_challenges SET state = 'VOID' WHERE user_id = $1 AND state IN ('SENDING', 'PENDING')`, id); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `UPDATE users SET email = $2, phone = $3 WHERE user_id = $1 RETURNING `+userColumns, id, email, phone)
+		if err != nil {
+			return err
+		}
+		u, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[user.User])
+		return err
+	})
+	return u, orNotFound(err)
+}
+
+// SetStanding changes role and flag, where not nil. A new value revokes the user's sessions. USER_NOT_FOUND.
+func (s *Store) SetStanding(ctx context.Context, id uuid.UUID, role *string, flagged *bool, until time.Time) (u user.User, revoked []uuid.UUID, err error) {
+	err = s.tx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE users SET role = coalesce($2::user_role, role), is_flagged = coalesce($3, is_flagged)
+			WHERE user_id = $1 AND (role, is_flagged) IS DISTINCT FROM (coalesce($2::user_role, role), coalesce($3, is_flagged))`, id, role, flagged)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() > 0 {
+			if revoked, err = revoke(ctx, tx, `user_id = $1`, id, until); err != nil {
+				return err
+			}
+		}
+		rows, err := tx.Query(ctx, `SELECT `+userColumns+` FROM users WHERE user_id = $1`, id)
+		if err != nil {
+			return err
+		}
+		u, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[user.User])
+		return err
+	})
+	return u, revoked, orNotFound(err)
+}
