@@ -12,7 +12,7 @@
 //	${NAME|list}        a comma list, becomes ["a", "b"]
 //	${NAME|set}         true if NAME is set and not empty, else false
 //
-// Each but secret and set may carry a default, `${NAME:-default}`, which
+// Each but set may carry a default, `${NAME:-default}`, which
 // stands in for a variable that is missing or empty. A line whose first
 // character is # is a comment and stays as it is.
 //
