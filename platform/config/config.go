@@ -23,8 +23,13 @@ func Load[T any]() (T, error) {
 	var all env.AggregateError
 	if errors.As(err, &all) {
 		for _, e := range all.Errors {
+			var malformed env.ParseError
+			if errors.As(e, &malformed) { // it names the struct's field only; the next line its variable
+				continue
+			}
 			problems = append(problems, e.Error())
 		}
+		problems = append(problems, malformedIn(reflect.TypeFor[T]())...)
 	} else if err != nil {
 		problems = append(problems, err.Error())
 	}
@@ -38,6 +43,27 @@ func Load[T any]() (T, error) {
 		return c, fmt.Errorf("the configuration is not usable:\n  - %s", strings.Join(problems, "\n  - "))
 	}
 	return c, nil
+}
+
+// malformedIn parses each variable of t alone, and names those that do not fit their type.
+func malformedIn(t reflect.Type) (problems []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag, isVariable := f.Tag.Lookup("env")
+		if !isVariable {
+			if f.Type.Kind() == reflect.Struct {
+				problems = append(problems, malformedIn(f.Type)...)
+			}
+			continue
+		}
+		alone := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.Name, Type: f.Type, Tag: f.Tag}}))
+		var malformed env.ParseError
+		if err := env.Parse(alone.Interface()); errors.As(err, &malformed) {
+			name, _, _ := strings.Cut(tag, ",")
+			problems = append(problems, fmt.Sprintf("%s is malformed: %v", name, malformed.Err))
+		}
+	}
+	return problems
 }
 
 // Common is embedded by every service's settings.
