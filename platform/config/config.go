@@ -66,6 +66,22 @@ func malformedIn(t reflect.Type) (problems []string) {
 	return problems
 }
 
+// variable gives the environment variable of the field of that name, "" if t has none.
+func variable(t reflect.Type, field string) string {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("env"), ","); f.Name == field && name != "" {
+			return name
+		}
+		if f.Type.Kind() == reflect.Struct {
+			if name := variable(f.Type, field); name != "" {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
 // Common is embedded by every service's settings.
 type Common struct {
 	AppEnv    string `env:"APP_ENV" envDefault:"development"` // production refuses placeholder secrets
