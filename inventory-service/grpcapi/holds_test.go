@@ -232,7 +232,9 @@ func TestPin(t *testing.T) {
 	wantCode(t, request(as), "") // a repeat
 	wantCode(t, request(func(r *inventoryv1.PinHoldRequest) { r.UserId = newID() }), "SEAT_NOT_HELD")
 	wantCode(t, request(func(r *inventoryv1.PinHoldRequest) { r.PinId = newID() }), "PAYMENT_IN_PROGRESS")
-	wantCode(t, request(func(r *inventoryv1.PinHoldRequest) { r.SeatId, r.HoldId = seats[1].SeatId, s.Hold(t, seats[1].SeatId, user) }), "VALIDATION_ERROR")
+	wantCode(t, request(func(r *inventoryv1.PinHoldRequest) {
+		r.SeatId, r.HoldId = seats[1].SeatId, s.Hold(t, seats[1].SeatId, user)
+	}), "VALIDATION_ERROR")
 
 	// Nothing takes a pinned seat away, though its time is over.
 	s.Expire(t, seats[0].SeatId, time.Hour)

@@ -1,0 +1,176 @@
+package postgres
+
+// These tests look at the statements themselves, so they stand inside the package.
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"ticketremaster/platform/testenv"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+func openEmpty(t *testing.T) *Store {
+	t.Helper()
+	u, err := url.Parse(testenv.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := Open(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	return store
+}
+
+// fillHall makes an event and returns one of its seats in the middle.
+func fillHall(t *testing.T, s *Store, seats int) (event, seat uuid.UUID) {
+	t.Helper()
+	p := inventory.Plan{EventID: uuid.Must(uuid.NewV7()), Total: seats, Tiers: []string{"CAT1", "CAT2"}}
+	if err := p.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateSeats(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Seats(t.Context(), p.EventID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.EventID, all[len(all)/2].ID
+}
+
+// work runs a statement and returns its plan's lines, and the buffers and rows that it touched, and takes it back.
+func work(t *testing.T, s *Store, sql string, args ...any) (plan string, buffers int) {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), s.pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, COSTS OFF, SUMMARY OFF) `+sql, args...)
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		plan = strings.Join(lines, "\n")
+		// The first line of Buffers is the whole statement's.
+		for _, line := range lines {
+			if b, found := strings.CutPrefix(strings.TrimSpace(line), "Buffers: shared "); found {
+				for _, part := range strings.Fields(b) {
+					var n int
+					if _, err := fmt.Sscanf(part, "hit=%d", &n); err == nil {
+						buffers += n
+					} else if _, err := fmt.Sscanf(part, "read=%d", &n); err == nil {
+						buffers += n
+					}
+				}
+				break
+			}
+		}
+		return errUndo
+	})
+	if err != errUndo {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	if buffers == 0 {
+		t.Fatalf("no buffers in the plan:\n%s", plan)
+	}
+	return plan, buffers
+}
+
+var errUndo = fmt.Errorf("undo")
+
+// A reservation does work proportional to one seat, whatever the hall.
+func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
+	s := openEmpty(t)
+	user := uuid.Must(uuid.NewV7())
+	measure := func(seat uuid.UUID) int {
+		args := []any{seat, user, uuid.Must(uuid.NewV7()), 60_000, 10}
+		work(t, s, reserve, args...) // the first run fills the catalogue's caches
+		plan, buffers := work(t, s, reserve, args...)
+		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "seats_pkey") || !strings.Contains(plan, "seats_held_by") {
+			t.Fatalf("not by its indexes:\n%s", plan)
+		}
+		return buffers
+	}
+	_, small := fillHall(t, s, 100)
+	before := measure(small)
+	_, large := fillHall(t, s, 20_000)
+	after := measure(large)
+	t.Logf("buffers: %d with 100 seats, %d with 20,000", before, after)
+	// Each index may have become a level or two deeper, and the row may have gone to another page.
+	if after > before+24 {
+		t.Fatalf("a reservation touches %d pages with 20,000 seats, %d with 100", after, before)
+	}
+}
+
+// Every other statement of a request has its index too, though the tables were empty when it was planned.
+func TestNoStatementReadsAWholeTable(t *testing.T) {
+	s := openEmpty(t)
+	event, seat := fillHall(t, s, 5_000)
+	id := uuid.Must(uuid.NewV7())
+	for name, c := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"pin":     {pin, []any{seat, id, id, id}},
+		"unpin":   {unpin, []any{seat, id, id}},
+		"confirm": {confirm, []any{seat, id, id, id, "1.00"}},
+		"release": {release, []any{seat, id, true}},
+		"sweep":   {sweep, []any{0, 100}},
+		"hand":    {handOver, []any{seat, id, user2, id, "TRANSFER"}},
+		"qr":      {recordQR, []any{seat, id, 1, "ab"}},
+		"checkin": {checkIn, []any{seat, id, id, 1, orNull(event), id, "", ""}},
+		"count":   {countSeats, []any{[]uuid.UUID{event}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, buffers := work(t, s, c.sql, c.args...)
+			if strings.Contains(plan, "Seq Scan on seats") || buffers > 60 {
+				t.Fatalf("%d buffers:\n%s", buffers, plan)
+			}
+		})
+	}
+	start := time.Now()
+	if seats, err := s.Seats(t.Context(), event); err != nil || len(seats) != 5_000 {
+		t.Fatalf("%d seats (%v)", len(seats), err)
+	}
+	t.Logf("5,000 seats read in %s", time.Since(start))
+	plan, _ := work(t, s, `SELECT `+columns+` FROM seats WHERE event_id = $1 ORDER BY event_id, length(row_number), row_number, seat_number`, event)
+	if strings.Contains(plan, "Seq Scan") {
+		t.Fatalf("a seat map reads the other halls too:\n%s", plan)
+	}
+}
+
+var user2 = uuid.MustParse("01930000-0000-7000-8000-000000000002")
+
+// Replicas that start at the same moment on an empty database: one migrates, the others wait.
+func TestReplicasStartAtOnce(t *testing.T) {
+	dsn := testenv.Postgres(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	results := make(chan error, 3)
+	for range 3 {
+		go func() {
+			s, err := Open(ctx, dsn)
+			if err == nil {
+				_, err = s.Seats(ctx, user2)
+				s.Close()
+			}
+			results <- err
+		}()
+	}
+	for range 3 {
+		if err := <-results; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,283 @@
+package release_test
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"ticketremaster/platform/testenv"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+
+	"ticketremaster/inventory-service/inventorytest"
+	"ticketremaster/inventory-service/release"
+)
+
+const patience = 15 * time.Second
+
+// consume runs the consumer until the test ends.
+func consume(t *testing.T, url string, s *inventorytest.Service) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); release.Consumer(url, s.Store).Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+}
+
+// channel opens a channel to the broker.
+func channel(t *testing.T, url string) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch
+}
+
+func holdMessage(t *testing.T, seat, hold string) []byte {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"seat_id": seat, "hold_id": hold, "user_id": inventorytest.NewID(), "held_until": "2026-01-01T00:00:00Z"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// expired sends a message as the broker does once a hold's time is over.
+func expired(t *testing.T, ch *amqp.Channel, body []byte) {
+	t.Helper()
+	err := ch.PublishWithContext(t.Context(), release.Exchange, "hold", true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: body})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// free reports whether the row itself is free, not only read as free because its time is over.
+func free(t *testing.T, s *inventorytest.Service, seat string) bool {
+	t.Helper()
+	var status string
+	if err := s.SQL.QueryRow(t.Context(), `SELECT status::text FROM seats WHERE seat_id = $1`, seat).Scan(&status); err != nil {
+		t.Fatal(err)
+	}
+	return status == "AVAILABLE"
+}
+
+// waiting is the number of messages in a queue, those in hand left out.
+func waiting(t *testing.T, ch *amqp.Channel, queue string) int {
+	t.Helper()
+	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q.Messages
+}
+
+// The whole way of the reference: the hold message waits its time in a queue, dies, and frees the seat.
+func TestADeadLetterFreesTheSeat(t *testing.T) {
+	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
+	consume(t, url, s)
+	ch := channel(t, url)
+	const ttl = 1_000
+	name := "seat.hold.queue." + strconv.Itoa(ttl)
+	if _, err := ch.QueueDeclare(name, true, false, false, false, amqp.Table{
+		"x-message-ttl": ttl, "x-dead-letter-exchange": release.Exchange, "x-dead-letter-routing-key": "hold",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	seat := s.Hall(t, 1)[0].SeatId
+	held, err := s.ReserveSeat(t.Context(), &inventoryv1.ReserveSeatRequest{SeatId: seat, UserId: inventorytest.NewID(), HoldId: inventorytest.NewID(), HoldTtlMs: ttl, MaxHolds: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.PublishWithContext(t.Context(), "", name, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: holdMessage(t, seat, held.Seat.HoldId)}); err != nil {
+		t.Fatal(err)
+	}
+	inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat) })
+}
+
+func TestMessagesThatMustFreeNothing(t *testing.T) {
+	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
+	consume(t, url, s)
+	ch := channel(t, url)
+	seats := s.Hall(t, 5)
+	user := inventorytest.NewID()
+
+	late := s.Hold(t, seats[0].SeatId, user) // this seat's message comes after another hold took it
+	s.Expire(t, seats[0].SeatId, 0)
+	newer := s.Hold(t, seats[0].SeatId, inventorytest.NewID())
+	bought, _ := s.Buy(t, seats[1].SeatId, user)
+	pinned := s.Hold(t, seats[2].SeatId, user)
+	if _, err := s.PinHold(t.Context(), &inventoryv1.PinHoldRequest{SeatId: seats[2].SeatId, HoldId: pinned, UserId: user, PinId: inventorytest.NewID()}); err != nil {
+		t.Fatal(err)
+	}
+	s.Expire(t, seats[2].SeatId, time.Minute)
+	for range 2 { // each twice
+		expired(t, ch, holdMessage(t, seats[0].SeatId, late))
+		expired(t, ch, holdMessage(t, seats[1].SeatId, bought))
+		expired(t, ch, holdMessage(t, seats[2].SeatId, pinned))
+		expired(t, ch, holdMessage(t, inventorytest.NewID(), inventorytest.NewID()))
+	}
+	// All of them were worked off once the last one is.
+	last := s.Hold(t, seats[4].SeatId, user)
+	s.Expire(t, seats[4].SeatId, 0)
+	expired(t, ch, holdMessage(t, seats[4].SeatId, last))
+	inventorytest.Eventually(t, patience, "the messages are worked off", func() bool {
+		return free(t, s, seats[4].SeatId) && waiting(t, ch, release.Queue) == 0
+	})
+	if now := s.Seat(t, seats[0].SeatId); now.HoldId != newer {
+		t.Fatalf("the newer hold was freed: %v", now)
+	}
+	if now := s.Seat(t, seats[1].SeatId); now.Status != inventoryv1.SeatStatus_SOLD {
+		t.Fatalf("the ticket was freed: %v", now)
+	}
+	if now := s.Seat(t, seats[2].SeatId); now.HoldId != pinned || now.Status != inventoryv1.SeatStatus_HELD {
+		t.Fatalf("the payment lost its seat: %v", now)
+	}
+	if n := waiting(t, ch, release.Parking); n != 0 {
+		t.Fatalf("%d harmless messages were parked", n)
+	}
+}
+
+func TestMalformedMessagesAreParked(t *testing.T) {
+	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
+	consume(t, url, s)
+	ch := channel(t, url)
+	poison := []string{"", "{", "[]", `{"seat_id":1}`, `{"seat_id":"A-1","hold_id":"B"}`, `{"hold_id":"` + inventorytest.NewID() + `"}`}
+	for _, body := range poison {
+		expired(t, ch, []byte(body))
+	}
+	// They hold up nobody.
+	seat := s.Hall(t, 1)[0].SeatId
+	hold := s.Hold(t, seat, inventorytest.NewID())
+	s.Expire(t, seat, 0)
+	expired(t, ch, holdMessage(t, seat, hold))
+	inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat) })
+	inventorytest.Eventually(t, patience, "all are parked", func() bool { return waiting(t, ch, release.Parking) == len(poison) })
+	if n := waiting(t, ch, release.Queue); n != 0 {
+		t.Fatalf("%d messages still wait", n)
+	}
+}
+
+// The broker's clock may be ahead of the database's.
+func TestAMessageThatIsEarlyIsTriedAgain(t *testing.T) {
+	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
+	consume(t, url, s)
+	ch := channel(t, url)
+	seat := s.Hall(t, 1)[0].SeatId
+	held, err := s.ReserveSeat(t.Context(), &inventoryv1.ReserveSeatRequest{SeatId: seat, UserId: inventorytest.NewID(), HoldId: inventorytest.NewID(), HoldTtlMs: 1_500, MaxHolds: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expired(t, ch, holdMessage(t, seat, held.Seat.HoldId))
+	inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat) })
+	if now := time.Now(); now.Before(held.Seat.HeldUntil.AsTime()) {
+		t.Fatalf("freed %s before its time", held.Seat.HeldUntil.AsTime().Sub(now))
+	}
+	if n := waiting(t, ch, release.Parking); n != 0 {
+		t.Fatalf("%d parked", n)
+	}
+}
+
+func TestTheConsumerSurvivesTheBroker(t *testing.T) {
+	s, server := inventorytest.Start(t), testenv.PrivateRabbitMQ(t)
+	consume(t, server.URL, s) // on an empty broker: it declares what it needs
+	seats := s.Hall(t, 2)
+	for i, seat := range seats {
+		hold := s.Hold(t, seat.SeatId, inventorytest.NewID())
+		s.Expire(t, seat.SeatId, 0)
+		// The queue is there once the consumer has connected.
+		inventorytest.Eventually(t, 30*time.Second, "the consumer is connected", func() bool {
+			conn, err := amqp.Dial(server.URL)
+			if err != nil {
+				return false
+			}
+			defer conn.Close()
+			ch, err := conn.Channel()
+			if err != nil {
+				return false
+			}
+			q, err := ch.QueueDeclarePassive(release.Queue, true, false, false, false, nil)
+			return err == nil && q.Consumers > 0
+		})
+		expired(t, channel(t, server.URL), holdMessage(t, seat.SeatId, hold))
+		inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat.SeatId) })
+		if i == 0 {
+			server.Stop()
+			server.Start()
+		}
+	}
+}
+
+func TestSweep(t *testing.T) {
+	s := inventorytest.Start(t)
+	seats := s.Hall(t, 6)
+	user := inventorytest.NewID()
+	for i := range 5 {
+		s.Hold(t, seats[i].SeatId, user)
+	}
+	pinned := s.Seat(t, seats[2].SeatId).HoldId
+	if _, err := s.PinHold(t.Context(), &inventoryv1.PinHoldRequest{SeatId: seats[2].SeatId, HoldId: pinned, UserId: user, PinId: inventorytest.NewID()}); err != nil {
+		t.Fatal(err)
+	}
+	s.Expire(t, seats[0].SeatId, time.Hour)
+	s.Expire(t, seats[1].SeatId, time.Hour)
+	s.Expire(t, seats[2].SeatId, time.Hour)
+	s.Expire(t, seats[3].SeatId, time.Second) // within the grace: the message's turn
+	// seats[4] is held, seats[5] never was.
+
+	// One row is worked on by someone else: the sweep passes by and comes again.
+	tx, err := s.SQL.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM seats WHERE seat_id = $1 FOR UPDATE`, seats[1].SeatId); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); release.Sweep(ctx, s.Store, 20*time.Millisecond, 10*time.Second) }()
+	defer func() { stop(); <-ended }()
+	inventorytest.Eventually(t, patience, "the abandoned seat is free", func() bool { return free(t, s, seats[0].SeatId) })
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	inventorytest.Eventually(t, patience, "the one that was locked is free", func() bool { return free(t, s, seats[1].SeatId) })
+	for _, i := range []int{2, 3, 4} {
+		if free(t, s, seats[i].SeatId) {
+			t.Fatalf("seat %d was swept", i)
+		}
+	}
+}
+
+// More than one statement's worth, and two replicas at once.
+func TestManySweeps(t *testing.T) {
+	s := inventorytest.Start(t)
+	const seats = 1_200
+	event := s.Hall(t, seats)[0].EventId
+	if _, err := s.SQL.Exec(t.Context(), `UPDATE seats SET status = 'HELD', held_by_user_id = gen_random_uuid(), hold_id = gen_random_uuid(),
+		held_until = now() - interval '1 minute' WHERE event_id = $1`, event); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{}, 2)
+	for range 2 {
+		go func() {
+			release.Sweep(ctx, s.Store, 10*time.Millisecond, time.Second)
+			ended <- struct{}{}
+		}()
+	}
+	defer func() { stop(); <-ended; <-ended }()
+	inventorytest.Eventually(t, patience, "all are free", func() bool {
+		var left int
+		err := s.SQL.QueryRow(t.Context(), `SELECT count(*) FROM seats WHERE status <> 'AVAILABLE'`).Scan(&left)
+		return err == nil && left == 0
+	})
+}
