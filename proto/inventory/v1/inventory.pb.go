@@ -7,7 +7,11 @@
 // The contract of inventory-service: seats, holds, ownership and scans.
 //
 // Errors are gRPC statuses with a google.rpc.ErrorInfo whose reason is the error code that clients
-// of the public API see (SEAT_UNAVAILABLE, HOLD_EXPIRED, …); each RPC names its own below.
+// of the public API see (SEAT_UNAVAILABLE, HOLD_EXPIRED, …) and whose metadata has the fault's kind; each RPC
+// names its own below. Kind and status belong together by the one table of platform/rpc: a conflict with the present
+// state is ABORTED, what was possible once FAILED_PRECONDITION. Any RPC may also say INVALID_ARGUMENT / INVALID_UUID
+// or VALIDATION_ERROR, naming the field; UNAUTHENTICATED / UNAUTHORIZED; and UNAVAILABLE / SERVICE_UNAVAILABLE (the
+// database is down, or a seat's lock was taken for a second: the outcome is unknown, ask again under the same id).
 //
 // Every call that changes a seat carries the id of the operation that causes it (hold_id, pin_id,
 // operation_id, scan_id). A repeat changes nothing and answers the same.

@@ -7,7 +7,11 @@
 // The contract of inventory-service: seats, holds, ownership and scans.
 //
 // Errors are gRPC statuses with a google.rpc.ErrorInfo whose reason is the error code that clients
-// of the public API see (SEAT_UNAVAILABLE, HOLD_EXPIRED, …); each RPC names its own below.
+// of the public API see (SEAT_UNAVAILABLE, HOLD_EXPIRED, …) and whose metadata has the fault's kind; each RPC
+// names its own below. Kind and status belong together by the one table of platform/rpc: a conflict with the present
+// state is ABORTED, what was possible once FAILED_PRECONDITION. Any RPC may also say INVALID_ARGUMENT / INVALID_UUID
+// or VALIDATION_ERROR, naming the field; UNAUTHENTICATED / UNAUTHORIZED; and UNAVAILABLE / SERVICE_UNAVAILABLE (the
+// database is down, or a seat's lock was taken for a second: the outcome is unknown, ask again under the same id).
 //
 // Every call that changes a seat carries the id of the operation that causes it (hold_id, pin_id,
 // operation_id, scan_id). A repeat changes nothing and answers the same.
@@ -54,9 +58,11 @@ const (
 type InventoryClient interface {
 	// CreateSeats makes all seats of an event at once: rows of seats_per_row, named A, B, … Z, AA, …;
 	// tiers in the order given, in equal blocks. Repeating it for an event that has its seats returns
-	// their number; with another total or other tiers it is ALREADY_EXISTS / SEATS_EXIST.
+	// their number; with another total, row length or other tiers it is ABORTED / SEATS_EXIST; after DeleteSeats it is
+	// ABORTED / OPERATION_VOIDED. A large hall may take longer than its caller waits: the work goes on, the repeat answers.
 	CreateSeats(ctx context.Context, in *CreateSeatsRequest, opts ...grpc.CallOption) (*CreateSeatsResponse, error)
-	// DeleteSeats undoes CreateSeats; FAILED_PRECONDITION / SEATS_IN_USE once a seat was held or sold.
+	// DeleteSeats undoes CreateSeats and voids the event's id, also one that never had seats; ABORTED / SEATS_IN_USE once
+	// a seat was held or sold.
 	DeleteSeats(ctx context.Context, in *DeleteSeatsRequest, opts ...grpc.CallOption) (*DeleteSeatsResponse, error)
 	// ListSeats gives an event's seats, by row then number. A hold whose time is over reads AVAILABLE.
 	ListSeats(ctx context.Context, in *ListSeatsRequest, opts ...grpc.CallOption) (*ListSeatsResponse, error)
@@ -64,7 +70,7 @@ type InventoryClient interface {
 	CountSeats(ctx context.Context, in *CountSeatsRequest, opts ...grpc.CallOption) (*CountSeatsResponse, error)
 	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
 	GetSeats(ctx context.Context, in *GetSeatsRequest, opts ...grpc.CallOption) (*GetSeatsResponse, error)
-	// ListOwnedSeats gives the seats that a user owns now, newest first.
+	// ListOwnedSeats gives the seats that a user owns now, newest first, at most 1,000.
 	ListOwnedSeats(ctx context.Context, in *ListOwnedSeatsRequest, opts ...grpc.CallOption) (*ListOwnedSeatsResponse, error)
 	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
 	// already gives the same hold again (its hold_id may differ from the one proposed).
@@ -73,36 +79,40 @@ type InventoryClient interface {
 	ReserveSeat(ctx context.Context, in *ReserveSeatRequest, opts ...grpc.CallOption) (*ReserveSeatResponse, error)
 	// PinHold keeps a hold from expiring while it is paid for; only while held_until > now().
 	// NOT_FOUND / SEAT_NOT_FOUND; FAILED_PRECONDITION / HOLD_EXPIRED (its time is over or it is gone);
-	// FAILED_PRECONDITION / SEAT_NOT_HELD (never was, or not this user's); ABORTED / PAYMENT_IN_PROGRESS (pinned under
-	// another pin_id); FAILED_PRECONDITION / OPERATION_VOIDED (this pin_id was unpinned before).
+	// ABORTED / SEAT_NOT_HELD (never was, not this user's, or a ticket already); ABORTED / PAYMENT_IN_PROGRESS (pinned
+	// under another pin_id); ABORTED / OPERATION_VOIDED (this pin_id was unpinned before).
 	PinHold(ctx context.Context, in *PinHoldRequest, opts ...grpc.CallOption) (*PinHoldResponse, error)
 	// UnpinHold undoes PinHold and voids the pin_id, also one that was never pinned. If the hold's time
 	// is over the seat is free at once. Nothing happens to a seat that is not pinned under pin_id.
+	// ABORTED / SEAT_ALREADY_SOLD when the pin became a ticket: that is never undone.
 	UnpinHold(ctx context.Context, in *UnpinHoldRequest, opts ...grpc.CallOption) (*UnpinHoldResponse, error)
-	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. FAILED_PRECONDITION / SEAT_NOT_HELD when
-	// the seat is not pinned under pin_id and was not sold by it.
+	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_NOT_HELD
+	// when the seat is not pinned under pin_id and was not sold by it. A repeat is right also after the ticket was passed
+	// on or used.
 	ConfirmSeat(ctx context.Context, in *ConfirmSeatRequest, opts ...grpc.CallOption) (*ConfirmSeatResponse, error)
 	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
-	// for the seat's state: the outcome says what became of the hold.
+	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(ctx context.Context, in *ReleaseSeatRequest, opts ...grpc.CallOption) (*ReleaseSeatResponse, error)
 	// GetSeatOwner gives seat and owner. NOT_FOUND / SEAT_NOT_FOUND.
 	GetSeatOwner(ctx context.Context, in *GetSeatOwnerRequest, opts ...grpc.CallOption) (*GetSeatOwnerResponse, error)
 	// UpdateOwner hands a SOLD seat from its expected owner to another, once per operation_id.
-	// NOT_FOUND / SEAT_NOT_FOUND; FAILED_PRECONDITION / NOT_SEAT_OWNER (owned by someone else);
-	// FAILED_PRECONDITION / SEAT_UNAVAILABLE (not SOLD: checked in, for example).
+	// NOT_FOUND / SEAT_NOT_FOUND; PERMISSION_DENIED / NOT_SEAT_OWNER (owned by someone else);
+	// ABORTED / SEAT_UNAVAILABLE (not SOLD: checked in, for example).
 	UpdateOwner(ctx context.Context, in *UpdateOwnerRequest, opts ...grpc.CallOption) (*UpdateOwnerResponse, error)
 	// ListOwnership gives the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
 	ListOwnership(ctx context.Context, in *ListOwnershipRequest, opts ...grpc.CallOption) (*ListOwnershipResponse, error)
 	// RecordQR keeps the SHA-256 of the QR payload issued last, if user_id owns the seat at ownership_version.
-	// FAILED_PRECONDITION / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND.
+	// PERMISSION_DENIED / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (checked in).
 	RecordQR(ctx context.Context, in *RecordQRRequest, opts ...grpc.CallOption) (*RecordQRResponse, error)
 	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
 	VerifyTicket(ctx context.Context, in *VerifyTicketRequest, opts ...grpc.CallOption) (*VerifyTicketResponse, error)
 	// MarkCheckedIn moves SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one
-	// transaction. The result is SUCCESS for exactly one scan of a seat; DUPLICATE if it is checked in already;
-	// NOT_FOUND if the ownership has changed; UNPAID if it is not sold. The log has it as returned.
+	// transaction. The result is SUCCESS for exactly one scan of a seat; else, in this order, NOT_FOUND if there is no such
+	// seat, its ownership has changed or it is nobody's; DUPLICATE if it is checked in already; UNPAID if it is held. The log
+	// has it as returned; a repeat under the same scan_id answers what was logged.
 	MarkCheckedIn(ctx context.Context, in *MarkCheckedInRequest, opts ...grpc.CallOption) (*MarkCheckedInResponse, error)
-	// RecordScan logs a scan that was decided without MarkCheckedIn, once per scan_id.
+	// RecordScan logs a scan that was decided without MarkCheckedIn, once per scan_id; any result but SUCCESS. A seat that
+	// does not exist is logged as presented only.
 	RecordScan(ctx context.Context, in *RecordScanRequest, opts ...grpc.CallOption) (*RecordScanResponse, error)
 	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result.
 	ListScans(ctx context.Context, in *ListScansRequest, opts ...grpc.CallOption) (*ListScansResponse, error)
@@ -312,9 +322,11 @@ func (c *inventoryClient) ListScans(ctx context.Context, in *ListScansRequest, o
 type InventoryServer interface {
 	// CreateSeats makes all seats of an event at once: rows of seats_per_row, named A, B, … Z, AA, …;
 	// tiers in the order given, in equal blocks. Repeating it for an event that has its seats returns
-	// their number; with another total or other tiers it is ALREADY_EXISTS / SEATS_EXIST.
+	// their number; with another total, row length or other tiers it is ABORTED / SEATS_EXIST; after DeleteSeats it is
+	// ABORTED / OPERATION_VOIDED. A large hall may take longer than its caller waits: the work goes on, the repeat answers.
 	CreateSeats(context.Context, *CreateSeatsRequest) (*CreateSeatsResponse, error)
-	// DeleteSeats undoes CreateSeats; FAILED_PRECONDITION / SEATS_IN_USE once a seat was held or sold.
+	// DeleteSeats undoes CreateSeats and voids the event's id, also one that never had seats; ABORTED / SEATS_IN_USE once
+	// a seat was held or sold.
 	DeleteSeats(context.Context, *DeleteSeatsRequest) (*DeleteSeatsResponse, error)
 	// ListSeats gives an event's seats, by row then number. A hold whose time is over reads AVAILABLE.
 	ListSeats(context.Context, *ListSeatsRequest) (*ListSeatsResponse, error)
@@ -322,7 +334,7 @@ type InventoryServer interface {
 	CountSeats(context.Context, *CountSeatsRequest) (*CountSeatsResponse, error)
 	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
 	GetSeats(context.Context, *GetSeatsRequest) (*GetSeatsResponse, error)
-	// ListOwnedSeats gives the seats that a user owns now, newest first.
+	// ListOwnedSeats gives the seats that a user owns now, newest first, at most 1,000.
 	ListOwnedSeats(context.Context, *ListOwnedSeatsRequest) (*ListOwnedSeatsResponse, error)
 	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
 	// already gives the same hold again (its hold_id may differ from the one proposed).
@@ -331,36 +343,40 @@ type InventoryServer interface {
 	ReserveSeat(context.Context, *ReserveSeatRequest) (*ReserveSeatResponse, error)
 	// PinHold keeps a hold from expiring while it is paid for; only while held_until > now().
 	// NOT_FOUND / SEAT_NOT_FOUND; FAILED_PRECONDITION / HOLD_EXPIRED (its time is over or it is gone);
-	// FAILED_PRECONDITION / SEAT_NOT_HELD (never was, or not this user's); ABORTED / PAYMENT_IN_PROGRESS (pinned under
-	// another pin_id); FAILED_PRECONDITION / OPERATION_VOIDED (this pin_id was unpinned before).
+	// ABORTED / SEAT_NOT_HELD (never was, not this user's, or a ticket already); ABORTED / PAYMENT_IN_PROGRESS (pinned
+	// under another pin_id); ABORTED / OPERATION_VOIDED (this pin_id was unpinned before).
 	PinHold(context.Context, *PinHoldRequest) (*PinHoldResponse, error)
 	// UnpinHold undoes PinHold and voids the pin_id, also one that was never pinned. If the hold's time
 	// is over the seat is free at once. Nothing happens to a seat that is not pinned under pin_id.
+	// ABORTED / SEAT_ALREADY_SOLD when the pin became a ticket: that is never undone.
 	UnpinHold(context.Context, *UnpinHoldRequest) (*UnpinHoldResponse, error)
-	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. FAILED_PRECONDITION / SEAT_NOT_HELD when
-	// the seat is not pinned under pin_id and was not sold by it.
+	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_NOT_HELD
+	// when the seat is not pinned under pin_id and was not sold by it. A repeat is right also after the ticket was passed
+	// on or used.
 	ConfirmSeat(context.Context, *ConfirmSeatRequest) (*ConfirmSeatResponse, error)
 	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
-	// for the seat's state: the outcome says what became of the hold.
+	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(context.Context, *ReleaseSeatRequest) (*ReleaseSeatResponse, error)
 	// GetSeatOwner gives seat and owner. NOT_FOUND / SEAT_NOT_FOUND.
 	GetSeatOwner(context.Context, *GetSeatOwnerRequest) (*GetSeatOwnerResponse, error)
 	// UpdateOwner hands a SOLD seat from its expected owner to another, once per operation_id.
-	// NOT_FOUND / SEAT_NOT_FOUND; FAILED_PRECONDITION / NOT_SEAT_OWNER (owned by someone else);
-	// FAILED_PRECONDITION / SEAT_UNAVAILABLE (not SOLD: checked in, for example).
+	// NOT_FOUND / SEAT_NOT_FOUND; PERMISSION_DENIED / NOT_SEAT_OWNER (owned by someone else);
+	// ABORTED / SEAT_UNAVAILABLE (not SOLD: checked in, for example).
 	UpdateOwner(context.Context, *UpdateOwnerRequest) (*UpdateOwnerResponse, error)
 	// ListOwnership gives the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
 	ListOwnership(context.Context, *ListOwnershipRequest) (*ListOwnershipResponse, error)
 	// RecordQR keeps the SHA-256 of the QR payload issued last, if user_id owns the seat at ownership_version.
-	// FAILED_PRECONDITION / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND.
+	// PERMISSION_DENIED / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (checked in).
 	RecordQR(context.Context, *RecordQRRequest) (*RecordQRResponse, error)
 	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
 	VerifyTicket(context.Context, *VerifyTicketRequest) (*VerifyTicketResponse, error)
 	// MarkCheckedIn moves SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one
-	// transaction. The result is SUCCESS for exactly one scan of a seat; DUPLICATE if it is checked in already;
-	// NOT_FOUND if the ownership has changed; UNPAID if it is not sold. The log has it as returned.
+	// transaction. The result is SUCCESS for exactly one scan of a seat; else, in this order, NOT_FOUND if there is no such
+	// seat, its ownership has changed or it is nobody's; DUPLICATE if it is checked in already; UNPAID if it is held. The log
+	// has it as returned; a repeat under the same scan_id answers what was logged.
 	MarkCheckedIn(context.Context, *MarkCheckedInRequest) (*MarkCheckedInResponse, error)
-	// RecordScan logs a scan that was decided without MarkCheckedIn, once per scan_id.
+	// RecordScan logs a scan that was decided without MarkCheckedIn, once per scan_id; any result but SUCCESS. A seat that
+	// does not exist is logged as presented only.
 	RecordScan(context.Context, *RecordScanRequest) (*RecordScanResponse, error)
 	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result.
 	ListScans(context.Context, *ListScansRequest) (*ListScansResponse, error)
