@@ -172,6 +172,24 @@ func TestAHoldWhoseTimeIsOverCountsAsAvailable(t *testing.T) {
 	wantCode(t, err, "HOLD_EXPIRED")
 }
 
+// Many rounds on warm connections: in any one of them chance alone may keep the reservations apart.
+func TestMaxHoldsIsStrictAtOnce(t *testing.T) {
+	s := inventorytest.Start(t)
+	const atOnce = 12
+	seats := s.Hall(t, 40*atOnce)
+	for len(seats) > 0 {
+		round, user := seats[:atOnce], newID()
+		seats = seats[atOnce:]
+		got := together(atOnce, func(i int) error {
+			_, err := s.ReserveSeat(t.Context(), &inventoryv1.ReserveSeatRequest{SeatId: round[i].SeatId, UserId: user, HoldId: newID(), HoldTtlMs: 60_000, MaxHolds: 2})
+			return err
+		})
+		if got[""] != 2 || got["TOO_MANY_HOLDS"] != atOnce-2 {
+			t.Fatalf("outcomes %v, want 2 holds and %d × TOO_MANY_HOLDS", got, atOnce-2)
+		}
+	}
+}
+
 func TestMaxHoldsIsStrict(t *testing.T) {
 	s := inventorytest.Start(t)
 	seats := s.Hall(t, 40)
