@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -243,3 +245,30 @@ func (w *world) booksAreRight() {
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func emptyDatabase(t *testing.T) string { return testenv.Postgres(t) }
+
+func migrate(ctx context.Context, dsn string) error {
+	return database.Migrate(ctx, dsn, postgres.Migrations())
+}
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1}))) // the tests look at answers
+	os.Exit(m.Run())
+}
+
+// assembled gives the service's parts on the same database, as a command of the binary has them.
+func (w *world) assembled() *service {
+	svc, err := assemble(w.settings, postgres.New(w.db))
+	must(w.t, err)
+	return svc
+}
+
+// live is the purpose of the person's live challenge, "" if there is none.
+func (w *world) live(p person) (purpose string) {
+	must(w.t, w.db.QueryRow(w.t.Context(), `
+		SELECT coalesce(max(purpose::text), '') FROM otp_challenges WHERE user_id = $1 AND state = 'PENDING'`, p.id).Scan(&purpose))
+	return purpose
+}
+
+func jsonNumber(f float64) string { return fmt.Sprintf("%.0f", f) }

@@ -55,22 +55,29 @@ CREATE INDEX debts_open ON debts (user_id, created_at) WHERE remaining > 0;
 CREATE INDEX debts_cause ON debts (cause_id);
 
 -- +goose StatementBegin
-CREATE FUNCTION movements_book() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Booking is done after the insert, not before it: what runs before happens even where ON CONFLICT then drops the row.
+CREATE FUNCTION movements_balance() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.source = 'user' THEN
-        UPDATE users SET credit_balance = credit_balance - NEW.amount WHERE user_id = NEW.source_id
-            RETURNING credit_balance INTO NEW.balance_after;
-    ELSIF NEW.target = 'user' THEN
-        UPDATE users SET credit_balance = credit_balance + NEW.amount WHERE user_id = NEW.target_id
-            RETURNING credit_balance INTO NEW.balance_after;
-    ELSE
-        NEW.balance_after := NULL;
-        RETURN NEW;
-    END IF;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'no such user' USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'movements_user';
+    NEW.balance_after := NULL;
+    IF NEW.source = 'user' OR NEW.target = 'user' THEN
+        SELECT credit_balance + CASE NEW.target WHEN 'user' THEN NEW.amount ELSE -NEW.amount END INTO NEW.balance_after
+            FROM users WHERE user_id = CASE NEW.target WHEN 'user' THEN NEW.target_id ELSE NEW.source_id END FOR UPDATE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'no such user' USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'movements_user';
+        END IF;
     END IF;
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION movements_book() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE b numeric;
+BEGIN
+    UPDATE users SET credit_balance = credit_balance + CASE NEW.target WHEN 'user' THEN NEW.amount ELSE -NEW.amount END
+        WHERE user_id = NEW.user_id RETURNING credit_balance INTO b;
+    IF b IS DISTINCT FROM NEW.balance_after THEN
+        RAISE EXCEPTION 'one statement moves a user''s credits once' USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'movements_balance_after';
+    END IF;
+    RETURN NULL;
 END $$;
 
 -- The user's row is locked by the booking, and debts are made under that lock: none is missed.
@@ -105,7 +112,9 @@ BEGIN
     RETURN NEW;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER movements_book BEFORE INSERT ON movements FOR EACH ROW EXECUTE FUNCTION movements_book();
+CREATE TRIGGER movements_balance BEFORE INSERT ON movements FOR EACH ROW EXECUTE FUNCTION movements_balance();
+CREATE TRIGGER movements_book AFTER INSERT ON movements FOR EACH ROW
+    WHEN (NEW.user_id IS NOT NULL) EXECUTE FUNCTION movements_book(); -- by its name before movements_fill_debts
 CREATE TRIGGER movements_fill_debts AFTER INSERT ON movements FOR EACH ROW
     WHEN (NEW.target = 'user' AND NEW.amount > 0) EXECUTE FUNCTION movements_fill_debts();
 CREATE TRIGGER movements_are_final BEFORE UPDATE OR DELETE ON movements FOR EACH ROW EXECUTE FUNCTION movements_are_final();

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"sync"
+	"testing"
+)
+
+func (w *world) escrow(id string, p person, amount any) answer {
+	return w.internal("POST", "/credits/escrow", obj{"operation_id": id, "user_id": p.id, "amount": amount, "reference_id": id})
+}
+
+func (w *world) release(id string, p person) answer {
+	return w.internal("POST", "/credits/escrow/release", obj{"operation_id": id, "user_id": p.id})
+}
+
+func (w *world) freeze(dispute string, p person, amount any) answer {
+	return w.internal("POST", "/credits/freeze", obj{"operation_id": dispute, "user_id": p.id, "amount": amount})
+}
+
+func (w *world) freezeToEscrow(reversal, dispute string, cover bool) answer {
+	return w.internal("POST", "/credits/freeze/escrow", obj{"operation_id": reversal, "dispute_id": dispute, "cover_short": cover})
+}
+
+// undone calls an undo and gives what it says was returned.
+func (w *world) undone(path, id string) bool {
+	w.t.Helper()
+	return w.internal("POST", path, obj{"operation_id": id}).want(w.t, 200, "").data()["returned"].(bool)
+}
+
+func TestEscrow(t *testing.T) {
+	w := startWorld(t)
+	buyer, seller := w.rich("100"), w.join()
+
+	swap := newID()
+	w.release(swap, seller).want(t, 404, "ESCROW_NOT_FOUND")
+	w.escrow(swap, buyer, 150).want(t, 402, "INSUFFICIENT_CREDITS")
+	for range 2 {
+		if a := w.escrow(swap, buyer, 60).want(t, 200, ""); a.data()["credit_balance"] != 40.0 {
+			t.Fatal(a.raw)
+		}
+	}
+	for range 2 {
+		if a := w.release(swap, seller).want(t, 200, ""); a.data()["credit_balance"] != 60.0 {
+			t.Fatal(a.raw)
+		}
+	}
+	w.release(swap, buyer).want(t, 409, "OPERATION_MISMATCH")
+	w.internal("POST", "/credits/escrow/return", obj{"operation_id": swap}).want(t, 409, "ESCROW_RELEASED")
+	w.has(seller, 60)
+
+	failed := newID()
+	w.escrow(failed, buyer, 40).want(t, 200, "")
+	if !w.undone("/credits/escrow/return", failed) || !w.undone("/credits/escrow/return", failed) {
+		t.Fatal("the escrow went back")
+	}
+	w.release(failed, seller).want(t, 409, "OPERATION_VOIDED")
+	w.escrow(failed, buyer, 40).want(t, 409, "OPERATION_VOIDED")
+
+	never := newID()
+	if w.undone("/credits/escrow/return", never) {
+		t.Fatal("nothing was there to return")
+	}
+	w.escrow(never, buyer, 1).want(t, 409, "OPERATION_VOIDED")
+
+	gift := newID()
+	w.escrow(gift, buyer, 0).want(t, 200, "")
+	w.release(gift, seller).want(t, 200, "")
+	w.has(buyer, 40)
+	w.has(seller, 60)
+	w.booksAreRight()
+}
+
+func TestReleaseAndReturnAtOnce(t *testing.T) {
+	w := startWorld(t)
+	buyer, seller := w.rich("20"), w.join()
+	paid := 0
+	for range 20 {
+		id := newID()
+		w.escrow(id, buyer, 1).want(t, 200, "")
+		var released, returned answer
+		var wg sync.WaitGroup
+		wg.Go(func() { released = w.release(id, seller) })
+		wg.Go(func() { returned = w.internal("POST", "/credits/escrow/return", obj{"operation_id": id}) })
+		wg.Wait()
+		if (released.status == 200) == (returned.status == 200) {
+			t.Fatalf("one of both wins: %s %s", released.raw, returned.raw)
+		}
+		if released.status == 200 {
+			paid++
+		}
+	}
+	w.has(buyer, float64(20-paid))
+	w.has(seller, float64(paid))
+	w.booksAreRight()
+}
+
+func TestFreeze(t *testing.T) {
+	w := startWorld(t)
+	seller := w.rich("30")
+
+	dispute := newID()
+	if a := w.freeze(dispute, seller, 100).want(t, 200, ""); a.data()["frozen"] != 30.0 || a.data()["short"] != 70.0 {
+		t.Fatal(a.raw)
+	}
+	w.has(seller, 0)
+	if a := w.freezeToEscrow(newID(), dispute, false).want(t, 409, "FROZEN_SHORT"); a.body["details"].(obj)["short"] != "70.00" {
+		t.Fatal(a.raw)
+	}
+	w.give(seller, "50") // what comes in goes to the debt first
+	w.has(seller, 0)
+	if a := w.freeze(dispute, seller, 100).want(t, 200, ""); a.data()["frozen"] != 80.0 || a.data()["short"] != 20.0 {
+		t.Fatal(a.raw)
+	}
+	w.give(seller, "25")
+	w.has(seller, 5)
+
+	reversal := newID()
+	for range 2 {
+		if a := w.freezeToEscrow(reversal, dispute, false).want(t, 200, ""); a.data()["amount"] != 100.0 {
+			t.Fatal(a.raw)
+		}
+	}
+	w.internal("POST", "/credits/unfreeze", obj{"operation_id": dispute}).want(t, 409, "FROZEN_TAKEN")
+	w.freezeToEscrow(newID(), dispute, false).want(t, 409, "FROZEN_TAKEN")
+
+	if !w.undone("/credits/freeze/escrow/return", reversal) {
+		t.Fatal("the reversal was undone")
+	}
+	w.freezeToEscrow(reversal, dispute, false).want(t, 409, "OPERATION_VOIDED")
+	if !w.undone("/credits/unfreeze", dispute) || !w.undone("/credits/unfreeze", dispute) {
+		t.Fatal("unfrozen")
+	}
+	w.has(seller, 105)
+	w.freeze(dispute, seller, 100).want(t, 409, "OPERATION_VOIDED")
+	w.freezeToEscrow(newID(), dispute, false).want(t, 409, "OPERATION_VOIDED")
+	w.freezeToEscrow(newID(), newID(), false).want(t, 404, "FREEZE_NOT_FOUND")
+
+	never := newID()
+	if w.undone("/credits/unfreeze", never) {
+		t.Fatal("nothing was frozen")
+	}
+	w.freeze(never, seller, 1).want(t, 409, "OPERATION_VOIDED")
+	w.booksAreRight()
+}
+
+// An unfrozen debt is owed no more.
+func TestUnfreezeForgivesWhatWasShort(t *testing.T) {
+	w := startWorld(t)
+	seller := w.rich("30")
+	dispute := newID()
+	w.freeze(dispute, seller, 100).want(t, 200, "")
+	w.undone("/credits/unfreeze", dispute)
+	w.has(seller, 30)
+	w.give(seller, "10")
+	w.has(seller, 40)
+	w.booksAreRight()
+}
+
+func TestThePlatformCoversWhatIsShort(t *testing.T) {
+	w := startWorld(t)
+	seller, buyer := w.rich("30"), w.join()
+	dispute, first, second := newID(), newID(), newID()
+	w.freeze(dispute, seller, 100).want(t, 200, "")
+	w.freezeToEscrow(first, dispute, true).want(t, 200, "")
+	w.give(seller, "20") // now owed to the platform
+	w.has(seller, 0)
+	w.undone("/credits/freeze/escrow/return", first)
+	if a := w.freeze(dispute, seller, 100).want(t, 200, ""); a.data()["frozen"] != 50.0 || a.data()["short"] != 50.0 {
+		t.Fatal(a.raw)
+	}
+	if got := w.account("platform"); got != "-50.00" { // the two gifts of 30 and 20, and nothing else
+		t.Fatalf("the platform has %s", got)
+	}
+	w.freezeToEscrow(second, dispute, true).want(t, 200, "")
+	w.release(second, buyer).want(t, 200, "")
+	w.has(buyer, 100)
+	w.give(seller, "60")
+	w.has(seller, 10) // 50 went to the platform, which had covered them
+	w.booksAreRight()
+}
+
+// account is the sum of the entries of an account without an owner.
+func (w *world) account(name string) (sum string) {
+	must(w.t, w.db.QueryRow(w.t.Context(), `SELECT coalesce(sum(amount), 0)::text FROM ledger_entries WHERE account = $1::account`, name).Scan(&sum))
+	return sum
+}
+
+// While credits come in from many sides, a freeze misses none and takes none twice.
+func TestFreezeWhileCreditsComeIn(t *testing.T) {
+	w := startWorld(t)
+	seller := w.rich("10")
+	disputes := []string{newID(), newID(), newID()}
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() { w.give(seller, "5") })
+		wg.Go(func() { w.freeze(disputes[i%3], seller, 20) })
+		wg.Go(func() { w.deduct(newID(), seller, 1) })
+	}
+	wg.Wait()
+	w.booksAreRight()
+	w.give(seller, "100")
+	for _, d := range disputes {
+		w.freezeToEscrow(newID(), d, false).want(t, 200, "")
+	}
+	w.booksAreRight()
+}
