@@ -1,0 +1,169 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ticketremaster/stack"
+	"ticketremaster/stack/audit"
+)
+
+var programs = []string{"inventory-service", "user-service", "order-service", "event-service", "orchestrator-service"}
+
+var (
+	services *stack.Stack
+	dsns     = map[string]string{}
+)
+
+func TestMain(m *testing.M) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	var err error
+	// The services are started for their schemas alone.
+	services, err = stack.Boot(ctx, stack.Options{Private: true, Unsafe: true, Progress: os.Stderr, Only: programs})
+	for _, name := range programs {
+		if err == nil {
+			err = services.Stop(ctx, name)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for _, name := range audit.Databases {
+		dsns[name] = services.DSN(name)
+	}
+	code := m.Run()
+	if err := services.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(t *testing.T) (int, string) {
+	t.Helper()
+	var out bytes.Buffer
+	n, err := audit.Run(t.Context(), dsns, time.Millisecond, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, out.String()
+}
+
+func TestAFreshSystemIsClean(t *testing.T) {
+	if n, out := run(t); n != 0 {
+		t.Errorf("%d offenders:\n%s", n, out)
+	}
+}
+
+// Every invariant goes red when it is broken: what the schemas forbid is done as a superuser whose session fires
+// no triggers, with constraints taken away for the moment.
+func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
+	const (
+		a = "'00000000-0000-7000-8000-00000000000a'"
+		b = "'00000000-0000-7000-8000-00000000000b'"
+		c = "'00000000-0000-7000-8000-00000000000c'"
+	)
+	order := func(id, status, more string) string {
+		return fmt.Sprintf(`INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, confirmed_at, attempt_id, failure_reason)
+			VALUES (%s, %s, %s, %s, '%s', 5, %s`, id, a, a, a, status, more)
+	}
+	seat := func(status, more string) string {
+		return fmt.Sprintf(`INSERT INTO seats (seat_id, event_id, tier, row_number, seat_number, status, held_by_user_id, held_until, hold_id, pin_id, owner_user_id, price_paid, ownership_version, sold_at)
+			VALUES (%s, %s, 'x', 'A', 1, '%s', %s)`, a, a, status, more)
+	}
+	user := fmt.Sprintf(`INSERT INTO users (user_id, email, phone, password_hash, credit_balance) VALUES (%s, 'a@example.com', '+6580000001', 'x', 5)`, a)
+	move := func(kind, source, sourceID, target, targetID string) string {
+		return fmt.Sprintf(`INSERT INTO movements (kind, operation_id, source, source_id, target, target_id, amount, reference_id) VALUES ('%s', %s, '%s', %s, '%s', %s, 5, %s)`, kind, b, source, sourceID, target, targetID, a)
+	}
+	transfer := func(status, more string) string {
+		return fmt.Sprintf(`INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, expires_at, seller_otp_verified, buyer_otp_verified, completed_at, swapping)
+			VALUES (%s, %s, %s, %s, %s, %s, '%s', 5, %s)`, a, a, a, a, b, a, status, more)
+	}
+	for _, x := range []struct{ rule, database, sql string }{
+		{"one live owner per seat", "orders_db", `DROP INDEX orders_one_owner_per_seat; ` + order(a, "CONFIRMED", "5, now(), now(), "+a+", NULL)") + "; " + order(b, "CONFIRMED", "5, now(), now(), "+b+", NULL)")},
+		{"a seat's owner is the last", "seats_db", seat("SOLD", "NULL, NULL, "+a+", NULL, "+a+", 5, 1, now()")},
+		{"order CONFIRMED ⇔ its seat", "orders_db", order(a, "CONFIRMED", "5, now(), now(), "+a+", NULL)")},
+		{"order CONFIRMED ⇔ its seat", "seats_db", seat("SOLD", "NULL, NULL, "+a+", NULL, "+a+", 5, 1, now()")},
+		{"balance = sum of the ledger", "users_db", user},
+		{"the ledger sums to zero", "users_db", `CREATE OR REPLACE VIEW ledger_entries AS SELECT 1::bigint AS movement_id, 'platform'::account AS account, NULL::uuid AS owner_id, 1::numeric AS amount`},
+		{"no negative balance", "users_db", `ALTER TABLE users DROP CONSTRAINT users_credit_balance_not_negative; ` + strings.Replace(user, "5)", "-5)", 1)},
+		{"no account but a user's", "users_db", move("escrow_release", "escrow", a, "user", a)},
+		{"who has a debt has no credits", "users_db", user + `; INSERT INTO debts (user_id, target, cause_id, amount, remaining) VALUES (` + a + `, 'stripe', ` + a + `, 5, 5)`},
+		{"every debit has its order", "users_db", move("purchase", "user", a, "platform", "NULL")},
+		{"every debit has its order", "orders_db", order(a, "CONFIRMED", "5, now(), now(), "+a+", NULL)")},
+		{"every payment at Stripe", "users_db", move("topup", "stripe", "NULL", "user", a)},
+		{"credits in escrow", "users_db", move("escrow", "user", a, "escrow", a)},
+		{"frozen credits", "users_db", move("freeze", "user", a, "frozen", a)},
+		{"transfer done ⇔ its seat", "orders_db", transfer("COMPLETED", "now(), true, true, now(), false")},
+		{"transfer done ⇔ its price", "orders_db", transfer("COMPLETED", "now(), true, true, now(), false")},
+		{"no transfer waits", "orders_db", transfer("PENDING_OTP", "now() - interval '1 hour', false, false, NULL, false")},
+		{"a transfer under way", "orders_db", transfer("PENDING_OTP", "now(), true, true, NULL, true")},
+		{"no hold past its time", "seats_db", seat("HELD", a+", now() - interval '1 hour', "+a+", NULL, NULL, NULL, 0, NULL")},
+		{"no PENDING order past", "orders_db", order(a, "PENDING", "0, now() - interval '1 hour', NULL, NULL, NULL)")},
+		{"a pinned hold has a live saga", "seats_db", seat("HELD", a+", now(), "+a+", "+b+", NULL, NULL, 0, NULL")},
+		{"no saga is stuck or parked", "sagas_db", `INSERT INTO sagas (saga_id, kind, subject, status, state, refusal, lease_owner, lease_until) VALUES (` + a + `, 'k', 's', 'PARKED', '{}', '{}', ` + a + `, now())`},
+		{"checked in ⇔ one SUCCESS", "seats_db", `INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result) VALUES (` + a + `, ` + a + `, ` + a + `, 'SUCCESS')`},
+		{"a published event has all", "events_db", `INSERT INTO events (event_id, name, venue_id, hall_id, event_date, ends_at, total_seats, seats_per_row, pricing_tiers, status, published_at)
+			VALUES (` + a + `, 'x', ` + a + `, 'h', now(), now() + interval '1 hour', 3, 20, '{"x": 5}', 'PUBLISHED', now())`},
+		{"seats belong to an event", "seats_db", `INSERT INTO seat_plans (event_id, total_seats, seats_per_row, tiers) VALUES (` + c + `, 3, 3, '{x}')`},
+	} {
+		t.Run(x.rule+" in "+x.database, func(t *testing.T) {
+			undo := breakIt(t, x.database, x.sql)
+			defer undo()
+			n, out := run(t)
+			if n == 0 {
+				t.Fatal("nothing was seen")
+			}
+			for line := range strings.Lines(out) {
+				if strings.Contains(line, "✗ "+x.rule) {
+					return
+				}
+			}
+			t.Errorf("the rule stayed green:\n%s", out)
+		})
+	}
+}
+
+// breakIt commits the damage to a copy of the database, and has the audit read that one.
+func breakIt(t *testing.T, database, sql string) (undo func()) {
+	t.Helper()
+	broken := "broken_" + database
+	c, err := pgx.ParseConfig(dsns[database])
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec := func(conn *pgx.Conn, sql string) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := c.Copy()
+	root.Database = "postgres"
+	outside, err := pgx.ConnectConfig(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close(context.Background())
+	exec(outside, "DROP DATABASE IF EXISTS "+broken+" WITH (FORCE)")
+	exec(outside, "CREATE DATABASE "+broken+" TEMPLATE "+database)
+	c.Database = broken
+	damaged, err := pgx.ConnectConfig(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer damaged.Close(context.Background())
+	exec(damaged, "SET session_replication_role = replica; "+sql)
+	whole := dsns[database]
+	dsns[database] = strings.Replace(whole, "/"+database+"?", "/"+broken+"?", 1)
+	return func() { dsns[database] = whole }
+}

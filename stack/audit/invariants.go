@@ -1,0 +1,129 @@
+package audit
+
+import "context"
+
+type invariant struct {
+	rule string
+	find func(context.Context, books) (offenders, error)
+}
+
+// overdue is how long after its time a thing may wait for its end (see Grace, which comes on top).
+const overdue = `interval '15 seconds'`
+
+var liveSagas = side{"sagas_db", `SELECT saga_id::text, '' FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING')`}
+
+// invariants is what nobody may ever see broken, one line each.
+var invariants = []invariant{
+	// Seats and owners.
+	{"one live owner per seat: at most one CONFIRMED order", in("orders_db", `
+		SELECT seat_id::text, count(*) || ' CONFIRMED orders' FROM orders WHERE status = 'CONFIRMED' GROUP BY seat_id HAVING count(*) > 1`)},
+	{"a seat's owner is the last of an unbroken chain of custody", in("seats_db", `
+		SELECT s.seat_id::text, 'owner or version is not the chain''s last' FROM seats s
+		LEFT JOIN seat_ownership o ON o.seat_id = s.seat_id AND o.version = s.ownership_version
+		WHERE s.status IN ('SOLD', 'CHECKED_IN') AND o.to_user_id IS DISTINCT FROM s.owner_user_id
+		UNION
+		SELECT seat_id::text, 'the chain is broken at version ' || version FROM (
+			SELECT seat_id, version, from_user_id, lag(to_user_id) OVER w AS before, lag(version) OVER w AS last FROM seat_ownership
+			WINDOW w AS (PARTITION BY seat_id ORDER BY version)) c
+		WHERE from_user_id IS DISTINCT FROM before OR version <> coalesce(last, 0) + 1`)},
+	{"order CONFIRMED ⇔ its seat is SOLD or CHECKED_IN, at its price", same(
+		side{"orders_db", `SELECT order_id::text, seat_id || ' for ' || credits_charged FROM orders WHERE status = 'CONFIRMED'`},
+		side{"seats_db", `SELECT hold_id::text, seat_id || ' for ' || price_paid FROM seats WHERE status IN ('SOLD', 'CHECKED_IN')`})},
+
+	// Credits.
+	{"balance = sum of the ledger", in("users_db", `
+		SELECT u.user_id::text, credit_balance || ' is not ' || coalesce(sum(e.amount), 0) FROM users u
+		LEFT JOIN ledger_entries e ON e.account = 'user' AND e.owner_id = u.user_id
+		GROUP BY u.user_id HAVING credit_balance <> coalesce(sum(e.amount), 0)`)},
+	{"the ledger sums to zero", in("users_db", `
+		SELECT 'all accounts', sum(amount) || ' too much' FROM ledger_entries HAVING coalesce(sum(amount), 0) <> 0`)},
+	{"no negative balance without a debt", in("users_db", `
+		SELECT user_id::text, credit_balance::text FROM users u
+		WHERE credit_balance < 0 AND NOT EXISTS (SELECT FROM debts d WHERE d.user_id = u.user_id AND remaining > 0)`)},
+	{"no account but a user's, the platform's and Stripe's is below zero", in("users_db", `
+		SELECT account || ' ' || owner_id, sum(amount)::text FROM ledger_entries WHERE account IN ('escrow', 'frozen')
+		GROUP BY account, owner_id HAVING sum(amount) < 0`)},
+	{"who has a debt has no credits", in("users_db", `
+		SELECT DISTINCT u.user_id::text, u.credit_balance::text FROM users u JOIN debts d USING (user_id)
+		WHERE d.remaining > 0 AND u.credit_balance > 0`)},
+	{"every debit has its order, or its return", same(
+		side{"users_db", `
+			SELECT m.operation_id::text, reference_id || ' for ' || amount FROM movements m WHERE kind = 'purchase'
+			AND NOT EXISTS (SELECT FROM movements r WHERE r.kind = 'purchase_return' AND r.operation_id = m.operation_id)`},
+		side{"orders_db", `SELECT attempt_id::text, order_id || ' for ' || credits_charged FROM orders WHERE status = 'CONFIRMED' AND credits_charged > 0`})},
+	{"every payment at Stripe is credited exactly once", in("users_db", `
+		SELECT p.payment_intent_id, count(m.*) || ' credits' FROM payments p
+		LEFT JOIN movements m ON m.kind = 'topup' AND m.operation_id = p.topup_id
+		WHERE p.topup_id IS NOT NULL GROUP BY p.payment_intent_id HAVING count(m.*) <> 1
+		UNION
+		SELECT m.operation_id::text, 'credited without a payment' FROM movements m
+		WHERE m.kind = 'topup' AND NOT EXISTS (SELECT FROM payments p WHERE p.topup_id = m.operation_id)`)},
+	{"credits in escrow belong to a live saga", within(
+		side{"users_db", `
+			SELECT owner_id::text, sum(amount) || ' in escrow' FROM ledger_entries WHERE account = 'escrow'
+			GROUP BY owner_id HAVING sum(amount) <> 0`}, liveSagas)},
+	{"frozen credits belong to a dispute that stands", within(
+		side{"users_db", `
+			SELECT owner_id::text, sum(amount) || ' frozen' FROM ledger_entries WHERE account = 'frozen'
+			GROUP BY owner_id HAVING sum(amount) <> 0`},
+		side{"orders_db", `SELECT dispute_id::text, '' FROM transfers WHERE status = 'DISPUTED'`})},
+
+	// Transfers.
+	{"transfer done ⇔ its seat was handed over", same(
+		side{"orders_db", `
+			SELECT transfer_id::text, seller_user_id || ' to ' || buyer_user_id FROM transfers WHERE status IN ('COMPLETED', 'DISPUTED', 'REVERSED')
+			UNION ALL
+			SELECT reversal_id::text, buyer_user_id || ' to ' || seller_user_id FROM transfers WHERE status = 'REVERSED'`},
+		side{"seats_db", `SELECT operation_id::text, from_user_id || ' to ' || to_user_id FROM seat_ownership WHERE cause <> 'PURCHASE'`})},
+	{"transfer done ⇔ its price was paid, reversed ⇔ paid back", same(
+		side{"orders_db", `
+			SELECT transfer_id::text, credits_amount || ' to ' || seller_user_id FROM transfers
+			WHERE status IN ('COMPLETED', 'DISPUTED', 'REVERSED') AND credits_amount > 0
+			UNION ALL
+			SELECT reversal_id::text, credits_amount || ' to ' || buyer_user_id FROM transfers WHERE status = 'REVERSED' AND credits_amount > 0`},
+		side{"users_db", `SELECT operation_id::text, amount || ' to ' || target_id FROM movements WHERE kind = 'escrow_release'`})},
+	{"no transfer waits past its time", in("orders_db", `
+		SELECT transfer_id::text, status::text FROM transfers
+		WHERE status IN ('INITIATED', 'PENDING_OTP') AND NOT swapping AND expires_at < now() - `+overdue)},
+	{"a transfer under way has a live saga", within(
+		side{"orders_db", `SELECT coalesce(reversal_id, transfer_id)::text, status::text FROM transfers
+			WHERE swapping OR status = 'DISPUTED' AND reversal_id IS NOT NULL`}, liveSagas)},
+
+	// Holds and sagas.
+	{"no hold past its time", in("seats_db", `
+		SELECT seat_id::text, 'held until ' || held_until FROM seats
+		WHERE status = 'HELD' AND pin_id IS NULL AND held_until < now() - `+overdue)},
+	{"no PENDING order past its time, unless it is being paid", within(
+		side{"orders_db", `SELECT order_id::text, 'held until ' || held_until FROM orders WHERE status = 'PENDING' AND held_until < now() - ` + overdue},
+		side{"sagas_db", `SELECT subject, '' FROM sagas WHERE kind = 'purchase' AND status IN ('RUNNING', 'COMPENSATING')`})},
+	{"a pinned hold has a live saga", within(
+		side{"seats_db", `SELECT pin_id::text, 'pins seat ' || seat_id FROM seats WHERE pin_id IS NOT NULL`}, liveSagas)},
+	{"no saga is stuck or parked", in("sagas_db", `
+		SELECT saga_id::text, kind || ' of ' || subject || ' is ' || status || ' since ' || created_at FROM sagas
+		WHERE status = 'PARKED' OR status IN ('RUNNING', 'COMPENSATING') AND created_at < now() - interval '1 minute'`)},
+
+	// The gate.
+	{"checked in ⇔ one SUCCESS in the log", in("seats_db", `
+		SELECT coalesce(s.seat_id, l.seat_id)::text, coalesce(s.status::text, '') || ' with ' || coalesce(l.n, 0) || ' SUCCESS'
+		FROM (SELECT seat_id, status FROM seats WHERE status = 'CHECKED_IN') s
+		FULL JOIN (SELECT seat_id, count(*) AS n FROM entry_logs WHERE result = 'SUCCESS' GROUP BY seat_id) l USING (seat_id)
+		WHERE l.n IS DISTINCT FROM 1 OR s.seat_id IS NULL`)},
+
+	// Events.
+	{"a published event has all its seats", within(
+		side{"events_db", `SELECT event_id || ' ' || total_seats, 'seats promised' FROM events WHERE status = 'PUBLISHED'`},
+		side{"seats_db", `SELECT event_id || ' ' || count(*), '' FROM seats GROUP BY event_id`})},
+	{"seats belong to an event, or to one being made", func(ctx context.Context, b books) (offenders, error) {
+		plans, err := within(
+			side{"seats_db", `SELECT event_id::text, 'has seats and no event' FROM seat_plans WHERE deleted_at IS NULL`},
+			side{"events_db", `SELECT event_id::text, '' FROM events WHERE status = 'PUBLISHED'`})(ctx, b)
+		if err != nil || len(plans) == 0 {
+			return plans, err
+		}
+		live, err := b.rows(ctx, liveSagas.database, liveSagas.query)
+		for id := range live {
+			delete(plans, id)
+		}
+		return plans, err
+	}},
+}
