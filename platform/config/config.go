@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+
+	"ticketremaster/platform/placeholder"
 )
 
 // Load fills a T from the environment. The error names every missing or malformed variable. A T with a
@@ -66,22 +68,6 @@ func malformedIn(t reflect.Type) (problems []string) {
 	return problems
 }
 
-// variable gives the environment variable of the field of that name, "" if t has none.
-func variable(t reflect.Type, field string) string {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if name, _, _ := strings.Cut(f.Tag.Get("env"), ","); f.Name == field && name != "" {
-			return name
-		}
-		if f.Type.Kind() == reflect.Struct {
-			if name := variable(f.Type, field); name != "" {
-				return name
-			}
-		}
-	}
-	return ""
-}
-
 // Common is embedded by every service's settings.
 type Common struct {
 	AppEnv    string `env:"APP_ENV" envDefault:"development"` // production refuses placeholder secrets
@@ -100,18 +86,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 // Reveal gives the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-// placeholders are the sample values of the reference and of .env.example: known to everyone.
-var placeholders = []string{"change_me", "changeme", "your_", "whsec_...", "sk_test_...", "placeholder"}
-
 // Placeholder reports whether the secret is a sample value that anyone can read.
-func (s Secret) Placeholder() bool {
-	for _, p := range placeholders {
-		if strings.HasPrefix(strings.ToLower(string(s)), p) {
-			return true
-		}
-	}
-	return false
-}
+func (s Secret) Placeholder() bool { return placeholder.Is(string(s)) }
 
 // checkSecrets walks v's fields for placeholder secrets.
 func checkSecrets(v reflect.Value) (problems []string) {
@@ -120,16 +96,25 @@ func checkSecrets(v reflect.Value) (problems []string) {
 	walk = func(v reflect.Value) {
 		for i := range v.NumField() {
 			f, field := v.Field(i), v.Type().Field(i)
-			if s, ok := f.Interface().(Secret); ok {
-				name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
-				switch {
-				case s.Placeholder() && production:
-					problems = append(problems, fmt.Sprintf("%s is a placeholder that anyone can read: set a secret of your own", name))
-				case s.Placeholder():
-					slog.Warn("PLACEHOLDER SECRET: anyone can read this value; never use it in production", "variable", name)
+			sample := false
+			switch s := f.Interface().(type) {
+			case Secret:
+				sample = s.Placeholder()
+			case Key32:
+				sample = s.Placeholder()
+			case *Key32:
+				sample = s != nil && s.Placeholder()
+			default:
+				if f.Kind() == reflect.Struct {
+					walk(f)
 				}
-			} else if f.Kind() == reflect.Struct {
-				walk(f)
+			}
+			name, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+			switch {
+			case sample && production:
+				problems = append(problems, fmt.Sprintf("%s is a placeholder that anyone can read: set a secret of your own", name))
+			case sample:
+				slog.Warn("PLACEHOLDER SECRET: anyone can read this value; never use it in production", "variable", name)
 			}
 		}
 	}
@@ -141,6 +126,9 @@ func checkSecrets(v reflect.Value) (problems []string) {
 type Key32 [32]byte
 
 func (k *Key32) String() string { return "***" }
+
+// Placeholder reports whether the key is a sample value that anyone can read.
+func (k Key32) Placeholder() bool { return placeholder.Is(string(k[:])) }
 
 // UnmarshalText reads the key in any of its forms.
 func (k *Key32) UnmarshalText(text []byte) error {

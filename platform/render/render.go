@@ -7,7 +7,7 @@
 // A placeholder is written in one of these ways:
 //
 //	"${NAME}"           text, only inside double quotes
-//	"${NAME|secret}"    the same, at least 32 bytes, never a known placeholder
+//	"${NAME|secret}"    the same, at least 32 bytes, never "change_me"
 //	${NAME|number}      a whole number that is not negative
 //	${NAME|list}        a comma list, becomes ["a", "b"]
 //	${NAME|set}         true if NAME is set and not empty, else false
@@ -29,14 +29,16 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"ticketremaster/platform/placeholder"
 )
 
 // MinSecretBytes is the least length of a |secret value: the size of the hash
 // that HS256 is keyed for.
 const MinSecretBytes = 32
 
-// placeholder matches name, filter and default.
-var placeholder = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\|([a-z]+))?(:-[^}]*)?\}`)
+// references matches name, filter and default.
+var references = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\|([a-z]+))?(:-[^}]*)?\}`)
 
 // Result is a filled file and what its reader should be told.
 type Result struct {
@@ -47,8 +49,8 @@ type Result struct {
 // Render fills template with the values that lookup knows, os.LookupEnv for
 // instance. The error names every variable that is missing, empty or refused,
 // and every placeholder that is written wrongly, all at once; it never shows a
-// value. A variable that still holds a sample value ("change_me") is warned
-// of, and refused when APP_ENV is production; a |secret is refused always.
+// value. A variable that still holds a sample value is warned of, and refused
+// when APP_ENV is production; as a |secret, "change_me" is refused always.
 func Render(template []byte, lookup func(string) (string, bool)) (Result, error) {
 	r := renderer{lookup: lookup, seen: map[string]bool{}}
 	appEnv, _ := lookup("APP_ENV")
@@ -75,7 +77,7 @@ type renderer struct {
 func (r *renderer) line(number int, line string) string {
 	var out strings.Builder
 	end := 0
-	for _, m := range placeholder.FindAllStringSubmatchIndex(line, -1) {
+	for _, m := range references.FindAllStringSubmatchIndex(line, -1) {
 		out.WriteString(line[end:m[0]])
 		end = m[1]
 		p := reference{name: line[m[2]:m[3]], quoted: insideQuotes(line[:m[0]])}
@@ -130,8 +132,8 @@ func (r *renderer) value(p reference) (string, error) {
 	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
 		return "", errors.New("has a control character or is not UTF-8")
 	}
-	if IsPlaceholder(value) {
-		if p.filter == "secret" || r.production {
+	if placeholder.Is(value) {
+		if r.production || p.filter == "secret" && placeholder.Blank(value) {
 			return "", errors.New("still holds a placeholder, not a value of its own")
 		}
 		if !r.seen[source] {
@@ -203,12 +205,4 @@ func list(value string) string {
 	}
 	text, _ := json.Marshal(items)
 	return string(text)
-}
-
-var samples = regexp.MustCompile(`(?i)^(change[-_ ]?me.*|guest|password|secret|your_.*|.*\.\.\.|.*_here|<.*>|todo|xxx+)$`)
-
-// IsPlaceholder reports whether value is one that sample files carry, such as
-// change_me, your_jwt_secret_here or sk_test_..., and so no secret at all.
-func IsPlaceholder(value string) bool {
-	return samples.MatchString(strings.TrimSpace(value))
 }
