@@ -52,6 +52,13 @@ func (f *Flows) unpinHold(ctx context.Context, p *Purchase) error {
 }
 
 func (f *Flows) deductCredits(ctx context.Context, p *Purchase) error {
+	if p.Order.Price == 0 { // a free ticket: nothing to book, but the answer has a balance
+		users, err := f.Users.Lookup(ctx, []uuid.UUID{p.Order.UserID}, nil)
+		if err == nil && len(users) == 1 {
+			p.Balance = users[0].CreditBalance
+		}
+		return err
+	}
 	booked, err := f.Users.Book(ctx, clients.Deduct, clients.Booking{
 		OperationID: p.AttemptID, UserID: p.Order.UserID, Amount: p.Order.Price, ReferenceID: p.Order.OrderID,
 	})
@@ -60,6 +67,9 @@ func (f *Flows) deductCredits(ctx context.Context, p *Purchase) error {
 }
 
 func (f *Flows) returnCredits(ctx context.Context, p *Purchase) error {
+	if p.Order.Price == 0 {
+		return nil
+	}
 	_, err := f.Users.Book(ctx, clients.Return, clients.Booking{OperationID: p.AttemptID})
 	return err
 }

@@ -43,6 +43,17 @@ func TestPurchase(t *testing.T) {
 	refused(t, a, err, http.StatusConflict, "SEAT_ALREADY_SOLD")
 }
 
+func TestAFreeTicket(t *testing.T) {
+	e := newEvent(t, 4, func(body map[string]any) { body["pricing_tiers"] = map[string]any{"FREE": 0} })
+	p := person(t, 5_00)
+	order := reserve(t, p, e.Seats[0].ID)
+	a, err := p.Post(t.Context(), "/pay", map[string]any{"order_id": order})
+	must(t, a, err, http.StatusOK)
+	if field(a, "credits_charged") != 0.0 || field(a, "remaining_balance") != 5.0 {
+		t.Errorf("paid: %s", a.Data)
+	}
+}
+
 func TestOneSeatFiftyClients(t *testing.T) {
 	e := newEvent(t, 2)
 	people := make([]*client.Person, 10) // each five times: the same person's calls are one hold
