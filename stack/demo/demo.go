@@ -1,0 +1,181 @@
+// Package demo plays the system's storyboard: the reference's scenarios, step by step, as clients of the gateway do,
+// with the state that each step left behind. It is make demo; every answer is checked, and an unexpected one ends it.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"ticketremaster/stack"
+	"ticketremaster/stack/audit"
+	"ticketremaster/stack/client"
+)
+
+// Stage is where the storyboard plays.
+type Stage struct {
+	App *client.App
+	// Stack is the native stack. nil means a system that runs elsewhere: then parts that need its databases, or
+	// another life of a hold, or a kill, are not shown, and the board says which.
+	Stack *stack.Stack
+	// AdminEmail is of an administrator; the demo's own accounts share the password.
+	AdminEmail, Password string
+	// QRKey is QR_ENCRYPTION_KEY, 32 bytes, in hex or base64: for the codes that no client can get, such as an expired one now. "" leaves them out.
+	QRKey string
+}
+
+// production is the storyboard under way: the stage, who plays, and what one scene leaves for the next.
+type production struct {
+	Stage
+	ctx       context.Context
+	board     *board
+	backstage *backstage // nil without Stage.Stack
+	cast
+	event   event
+	seats   []seat // free ones, for the taking
+	started time.Time
+
+	aliceTicket, carolTicket ticket
+	formerQR                 string // of an owner who handed the ticket on
+	crash                    crash
+	scans                    int // that the gate decided, by the clients' count
+}
+
+// Play plays the storyboard on out. The error is the first unexpected answer, or the audit's offenders.
+func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
+	began := time.Now()
+	app := *stage.App
+	b := newBoard(out)
+	app.HTTP = &http.Client{Timeout: 20 * time.Second, Transport: &patient{wait: b.note}}
+	stage.App = &app
+	p := &production{Stage: stage, ctx: ctx, board: b, started: time.Now()}
+	defer func() {
+		if surprise, ok := recover().(unexpected); ok {
+			b.print("\n" + b.paint(red, "✗ "+surprise.Error()))
+			err = surprise
+		}
+	}()
+	if stage.Stack != nil {
+		p.backstage = openBackstage(stage.Stack)
+		defer p.backstage.close()
+	}
+	p.prepare()
+	p.purchases()
+	p.transfers()
+	p.gate()
+	p.recovery()
+	p.docs()
+	if err := p.audit(); err != nil {
+		return err
+	}
+	p.curtain(time.Since(began))
+	return nil
+}
+
+// audit counts offenders against every invariant.
+func (p *production) audit() error {
+	p.board.scene("Audit", "Every invariant over all five databases, with its number of offenders. make audit shows it at any time.")
+	if p.Stack == nil {
+		p.board.note("not shown here: it reads the databases, which this command cannot reach")
+		return nil
+	}
+	offenders, err := audit.Run(p.ctx, p.Stack.Databases(), 0, p.board.out)
+	if err == nil && offenders > 0 {
+		err = fmt.Errorf("the audit found %d offenders", offenders)
+	}
+	return err
+}
+
+// docs shows where the API is described.
+func (p *production) docs() {
+	p.board.scene("API", "The description of every endpoint is a page of the gateway.")
+	a := p.ask(nil, http.MethodGet, "/docs", nil, http.StatusOK, "")
+	p.board.step("", "Browser → Gateway", "GET "+p.App.Gateway+"/docs   200, "+a.Header.Get("Content-Type"), a.Took)
+}
+
+// curtain says what is left running.
+func (p *production) curtain(took time.Duration) {
+	b := p.board
+	b.scene("Done", "")
+	b.print(b.paint(green, fmt.Sprintf("✓ every answer was as it should be; played in %.1f s", took.Seconds())))
+	b.print("")
+	line := func(what, format string, args ...any) {
+		b.print("  " + pad(what, 12) + fmt.Sprintf(format, args...))
+	}
+	line("Gateway", "%s", p.App.Gateway)
+	line("API page", "%s/docs", p.App.Gateway)
+	line("Sandbox", "%s   (one-time passwords that phones got; payments)", p.App.Sandbox)
+	line("Log in", "password %s, with", b.paint(bold, p.Password))
+	for _, who := range p.standing() {
+		line("", "%s %s", pad(who.Email, 36), who.role)
+	}
+	if p.Stack != nil {
+		b.print("\n  make status · make logs · make audit · make down")
+	}
+}
+
+// unexpected is an answer or a state that the storyboard does not have. It is thrown, since a story cannot go on without its last
+// step, and caught by Play.
+type unexpected struct{ error }
+
+func (p *production) must(err error) {
+	if err != nil {
+		panic(unexpected{err})
+	}
+}
+
+// expect ends the play unless is.
+func (p *production) expect(is bool, format string, args ...any) {
+	if !is {
+		p.must(fmt.Errorf(format, args...))
+	}
+}
+
+// ask sends a request as who, nil being nobody, and insists on the answer's status and error code.
+func (p *production) ask(who *person, method, path string, body any, status int, code string) client.Answer {
+	call := client.Call{Method: method, Path: path, Body: body}
+	name := "nobody"
+	if who != nil {
+		call.Token, name = who.Access, who.name
+	}
+	a, err := p.App.Do(p.ctx, call)
+	if err == nil && (a.Status != status || a.Code != code) {
+		err = fmt.Errorf("status %d %s, want %d %s: %.300s", a.Status, a.Code, status, code, a.Raw)
+	}
+	if err != nil {
+		p.must(fmt.Errorf("%s %s as %s: %w", method, path, name, err))
+	}
+	return a
+}
+
+func (p *production) post(who *person, path string, body any) client.Answer {
+	return p.ask(who, http.MethodPost, path, body, http.StatusOK, "")
+}
+
+func (p *production) get(who *person, path string, into any) client.Answer {
+	a := p.ask(who, http.MethodGet, path, nil, http.StatusOK, "")
+	p.must(a.Into(into))
+	return a
+}
+
+// refusal is how the board shows one.
+func refusal(a client.Answer) string { return fmt.Sprintf("%d %s", a.Status, a.Code) }
+
+// until looks again and again until is gives true, for at most limit.
+func (p *production) until(limit time.Duration, what string, is func() bool) time.Duration {
+	began := time.Now()
+	for !is() {
+		if time.Since(began) > limit {
+			p.must(fmt.Errorf("within %s it did not come true that %s", limit, what))
+		}
+		select {
+		case <-p.ctx.Done():
+			p.must(errors.New("interrupted"))
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	return time.Since(began)
+}
