@@ -128,6 +128,37 @@ func TestAScanRepeatedAnswersWhatWasLogged(t *testing.T) {
 	wantCode(t, err, "VALIDATION_ERROR")
 }
 
+// A scan refused before the payment is not let in by its repeat after it: it is the same scan.
+func TestARefusedScanStaysRefused(t *testing.T) {
+	s := inventorytest.Start(t)
+	seat, user, pin := s.Hall(t, 1)[0].SeatId, newID(), newID()
+	hold := s.Hold(t, seat, user)
+	scan := &inventoryv1.MarkCheckedInRequest{OwnerUserId: user, OwnershipVersion: 1, Scan: &inventoryv1.Scan{ScanId: newID(), SeatId: seat, StaffId: newID()}}
+	result := func() inventoryv1.ScanResult {
+		answer, err := s.MarkCheckedIn(t.Context(), scan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Result
+	}
+	if got := result(); got != inventoryv1.ScanResult_UNPAID {
+		t.Fatalf("a held seat is %v", got)
+	}
+	if _, err := s.PinHold(t.Context(), &inventoryv1.PinHoldRequest{SeatId: seat, HoldId: hold, UserId: user, PinId: pin}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ConfirmSeat(t.Context(), &inventoryv1.ConfirmSeatRequest{SeatId: seat, HoldId: hold, UserId: user, PinId: pin}); err != nil {
+		t.Fatal(err)
+	}
+	if got := result(); got != inventoryv1.ScanResult_UNPAID {
+		t.Fatalf("the repeat is %v", got)
+	}
+	wantStatus(t, s.Seat(t, seat), inventoryv1.SeatStatus_SOLD)
+	if got := checkIn(t, s, seat, user, 1).Result; got != inventoryv1.ScanResult_SUCCESS {
+		t.Fatalf("a new scan is %v", got)
+	}
+}
+
 func TestRecordScanAndList(t *testing.T) {
 	s := inventorytest.Start(t)
 	seat := s.Hall(t, 1)[0]

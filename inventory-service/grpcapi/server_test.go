@@ -235,6 +235,7 @@ func TestServeEndsCleanly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
 	if _, err := tx.Exec(t.Context(), `SELECT FROM seats WHERE seat_id = $1 FOR UPDATE`, seat); err != nil {
 		t.Fatal(err)
 	}

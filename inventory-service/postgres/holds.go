@@ -220,7 +220,7 @@ WITH due AS (
 	LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE seats SET ` + free + ` FROM due
-WHERE seats.seat_id = due.seat_id AND seats.status = 'HELD' AND seats.hold_id = due.hold_id AND seats.pin_id IS NULL
+WHERE seats.seat_id = due.seat_id
 RETURNING due.hold_id`
 
 // Sweep frees at most limit seats whose hold ended longer than grace ago and is not pinned, and returns the holds.

@@ -143,7 +143,6 @@ func TestOtherGuards(t *testing.T) {
 			SELECT gen_random_uuid(), event_id, tier, row_number, seat_number FROM seats WHERE seat_id = $1`, "held", "seats_one_per_place"},
 		{`INSERT INTO seats (seat_id, event_id, tier, row_number, seat_number, status, held_by_user_id, held_until, hold_id)
 			SELECT gen_random_uuid(), event_id, tier, 'ZZ', 1, 'HELD', held_by_user_id, held_until, hold_id FROM seats WHERE seat_id = $1`, "held", "seats_born_available"},
-		{`INSERT INTO seats (seat_id, event_id, tier, row_number, seat_number) VALUES (gen_random_uuid(), $1, 'A', 'A', 1)`, "held", "seats_plan"},
 		{`INSERT INTO seats (seat_id, event_id, tier, row_number, seat_number) SELECT gen_random_uuid(), event_id, tier, 'a1', 1 FROM seats WHERE seat_id = $1`, "held", "seats_place"},
 		{`DELETE FROM seats WHERE seat_id = $1`, "available", ""},
 		{`DELETE FROM seats WHERE seat_id = $1`, "held", "seats_delete_untouched"},

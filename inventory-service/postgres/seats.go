@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,8 +19,13 @@ import (
 // would only begin again: the repeat waits for it and gets its answer.
 const bulkTime = 30 * time.Second
 
-// lockPlan makes all that creates or deletes an event's seats take turns.
-const lockPlan = `SELECT pg_advisory_xact_lock(2, hashtext($1::uuid::text))`
+// beginBulk makes all that creates or deletes an event's seats take turns, and gives it time.
+func beginBulk(ctx context.Context, tx pgx.Tx, event uuid.UUID) error {
+	var b pgx.Batch
+	b.Queue(`SELECT pg_advisory_xact_lock(2, hashtext($1::uuid::text))`, event)
+	b.Queue(`SELECT set_config('statement_timeout', $1, true)`, strconv.FormatInt(bulkTime.Milliseconds(), 10))
+	return tx.SendBatch(ctx, &b).Close()
+}
 
 // CreateSeats makes a checked plan's seats and returns their number. A repeat returns it again; another plan is SEATS_EXIST,
 // and one whose seats were deleted OPERATION_VOIDED.
@@ -27,7 +33,7 @@ func (s *Store) CreateSeats(ctx context.Context, p inventory.Plan) (int, error) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockPlan, p.EventID); err != nil {
+		if err := beginBulk(ctx, tx, p.EventID); err != nil {
 			return err
 		}
 		var total, perRow *int
@@ -71,29 +77,30 @@ func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
 	return err
 }
 
-// DeleteSeats deletes an event's seats, returns their number, and leaves a mark that refuses a CreateSeats that comes late.
+// DeleteSeats deletes an event's seats, returns their number, and leaves a mark that refuses a CreateSeats that comes late. A
+// repeat answers the same number.
 // SEATS_IN_USE once one of them was held, sold or scanned.
 func (s *Store) DeleteSeats(ctx context.Context, event uuid.UUID) (int, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
 	defer cancel()
-	var deleted int
+	var planned int
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockPlan, event); err != nil {
+		if err := beginBulk(ctx, tx, event); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO seat_plans (event_id, deleted_at) VALUES ($1, now())
-			ON CONFLICT (event_id) DO UPDATE SET deleted_at = coalesce(seat_plans.deleted_at, now())`, event)
+		err := tx.QueryRow(ctx, `INSERT INTO seat_plans (event_id, deleted_at) VALUES ($1, now())
+			ON CONFLICT (event_id) DO UPDATE SET deleted_at = coalesce(seat_plans.deleted_at, now())
+			RETURNING coalesce(total_seats, 0)`, event).Scan(&planned)
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `DELETE FROM seats WHERE event_id = $1`, event)
-		deleted = int(tag.RowsAffected())
+		_, err = tx.Exec(ctx, `DELETE FROM seats WHERE event_id = $1`, event)
 		return err
 	})
 	if database.Violates(err, "seats_delete_untouched") || database.Violates(err, "entry_logs_seat") {
 		return 0, inventory.ErrSeatsInUse
 	}
-	return deleted, translate(err)
+	return planned, translate(err)
 }
 
 // Seats gives an event's seats by row, then number; none for an unknown event.

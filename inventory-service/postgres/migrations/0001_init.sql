@@ -18,7 +18,7 @@ CREATE TABLE seat_plans (
 
 CREATE TABLE seats (
     seat_id           uuid           NOT NULL CONSTRAINT seats_pkey PRIMARY KEY,
-    event_id          uuid           NOT NULL CONSTRAINT seats_plan REFERENCES seat_plans (event_id),
+    event_id          uuid           NOT NULL,  -- of events_db; no foreign key to seat_plans, which would double the time to make a hall
     owner_user_id     uuid,
     status            seat_status    NOT NULL DEFAULT 'AVAILABLE',
     held_by_user_id   uuid,
