@@ -32,6 +32,8 @@ func (s *Server) Handler() http.Handler {
 	r.Group(func(r chi.Router) { // anyone; a stale token is not looked at
 		get(r, "/events", s.listEvents)
 		get(r, "/events/{event_id}", s.getEvent)
+		get(r, "/docs", s.docsHTML)
+		get(r, "/docs/openapi.json", s.docsJSON)
 	})
 	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
 		r.Use(s.Keys.Require)
