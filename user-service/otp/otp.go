@@ -15,22 +15,19 @@ import (
 	"ticketremaster/user-service/smu"
 )
 
-// maxAnswering bounds the answers judged at once: each holds a database connection while SMU is asked, and a slow
-// SMU must leave some for the money.
-const maxAnswering = 6
-
 // Service sends and judges codes.
 type Service struct {
 	store     *postgres.Store
 	smu       *smu.Client
 	vault     *user.Vault
 	limits    user.OTPLimits
-	answering chan struct{}
+	answering chan struct{} // a slot for each answer that is judged
 }
 
-// New makes the service.
+// New makes the service. While an answer is judged it holds a database connection, SMU's time included: only a third of them is
+// given to that, so that a slow SMU leaves the rest for the money.
 func New(store *postgres.Store, client *smu.Client, vault *user.Vault, limits user.OTPLimits) *Service {
-	return &Service{store, client, vault, limits, make(chan struct{}, maxAnswering)}
+	return &Service{store, client, vault, limits, make(chan struct{}, max(1, store.Connections()/3))}
 }
 
 // Request asks a user for a code.

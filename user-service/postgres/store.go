@@ -38,6 +38,9 @@ func New(pool *pgxpool.Pool) *Store { return &Store{pool} }
 // Health reports whether the database answers.
 func (s *Store) Health(ctx context.Context) error { return s.pool.Ping(ctx) }
 
+// Connections is how many connections there are at most.
+func (s *Store) Connections() int { return int(s.pool.Config().MaxConns) }
+
 // refusals is the one table from a constraint, or the name that a function of ours raises, to what it means.
 var refusals = map[string]*fault.Error{
 	"users_email_unique":                user.ErrEmailTaken,

@@ -24,12 +24,13 @@ import (
 	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/testenv"
+	user "ticketremaster/user-service"
 	"ticketremaster/user-service/postgres"
 )
 
 // world is one running user service on a database of its own, with the phones that its codes reach.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	url      string
 	dsn      string
 	db       *pgxpool.Pool
@@ -42,6 +43,11 @@ const serviceToken = "the-user-services-own-secret"
 
 // startWorld starts a service; change may alter its settings first.
 func startWorld(t *testing.T, change ...func(*settings)) *world {
+	t.Helper()
+	return startWorldFor(t, change...)
+}
+
+func startWorldFor(t testing.TB, change ...func(*settings)) *world {
 	t.Helper()
 	w := &world{t: t, phones: startPhones(t)}
 	w.dsn = testenv.Template(t, "users_"+schemaHash(t), func(ctx context.Context, url string) error {
@@ -65,7 +71,7 @@ func startWorld(t *testing.T, change ...func(*settings)) *world {
 func (w *world) run() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	pool, err := database.Open(ctx, w.dsn, postgres.Migrations())
+	pool, err := database.Open(ctx, withPool(w.dsn, 16), postgres.Migrations())
 	must(w.t, err)
 	svc, err := assemble(w.settings, postgres.New(pool))
 	must(w.t, err)
@@ -85,7 +91,7 @@ func (w *world) run() {
 	w.t.Cleanup(w.stop)
 }
 
-func schemaHash(t *testing.T) string {
+func schemaHash(t testing.TB) string {
 	h := sha256.New()
 	must(t, fs.WalkDir(postgres.Migrations(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -272,3 +278,25 @@ func (w *world) live(p person) (purpose string) {
 }
 
 func jsonNumber(f float64) string { return fmt.Sprintf("%.0f", f) }
+
+// twice gives a body two readers.
+func twice(t testing.TB, body io.Reader) (a, b io.ReadCloser) {
+	raw, err := io.ReadAll(body)
+	must(t, err)
+	return io.NopCloser(bytes.NewReader(raw)), io.NopCloser(bytes.NewReader(raw))
+}
+
+func vault(t testing.TB) *user.Vault {
+	v, err := user.NewVault([32]byte{7})
+	must(t, err)
+	return v
+}
+
+// withPool gives the address with a pool of that size, as the settings do.
+func withPool(dsn string, conns int) string {
+	separator := "?"
+	if strings.Contains(dsn, "?") {
+		separator = "&"
+	}
+	return fmt.Sprintf("%s%spool_max_conns=%d", dsn, separator, conns)
+}

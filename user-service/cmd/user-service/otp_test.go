@@ -1,0 +1,398 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/pquerna/otp/totp"
+)
+
+func (w *world) send(p person, purpose, reference string, more ...string) answer {
+	body := obj{"user_id": p.id, "purpose": purpose, "message": "TicketRemaster: seat A1 for 350.00"}
+	if reference != "" {
+		body["reference_id"] = reference
+	}
+	if len(more) > 0 && more[0] != "" {
+		body["counterparty_id"] = more[0]
+	}
+	if len(more) > 1 {
+		body["if_none_pending"] = true
+	}
+	return w.internal("POST", "/otp/send", body)
+}
+
+func (w *world) verify(p person, purpose, reference, code string) answer {
+	body := obj{"user_id": p.id, "otp_code": code}
+	if purpose != "" {
+		body["purpose"] = purpose
+	}
+	if reference != "" {
+		body["reference_id"] = reference
+	}
+	return w.internal("POST", "/otp/verify", body)
+}
+
+func (w *world) otpOf(p person, order string) (verified, pending bool) {
+	d := w.internal("GET", "/users/"+p.id+"/risk?reference_id="+order, nil).want(w.t, 200, "").data()
+	return d["otp_verified"].(bool), d["otp_pending"].(bool)
+}
+
+func TestOTP(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order, other := newID(), newID()
+	w.verify(p, "purchase", order, "123456").want(t, 400, "VALIDATION_ERROR")
+	if a := w.send(p, "purchase", order).want(t, 200, ""); a.data()["method"] != "sms" || a.data()["already_pending"] != false || a.data()["expires_at"] == nil {
+		t.Fatal(a.raw)
+	}
+	code := w.phones.code(p.phone)
+	if a := w.send(p, "purchase", order, "", "if none pending").want(t, 200, ""); a.data()["already_pending"] != true || w.phones.code(p.phone) != code {
+		t.Fatalf("one was pending: %s", a.raw)
+	}
+	if m := w.phones.messages[p.phone]; !strings.Contains(m[len(m)-1], "350.00") {
+		t.Fatalf("the message names what is agreed to: %q", m)
+	}
+	w.verify(p, "purchase", other, code).want(t, 400, "VALIDATION_ERROR") // bound to its reference …
+	w.verify(p, "transfer", order, code).want(t, 400, "VALIDATION_ERROR") // … and purpose
+	for _, malformed := range []string{"", "12", "123456789", "12345a", "１２３４５６"} {
+		w.verify(p, "", "", malformed).want(t, 400, "VALIDATION_ERROR")
+	}
+	if a := w.verify(p, "", "", code).want(t, 200, ""); a.data()["purpose"] != "purchase" || a.data()["reference_id"] != order {
+		t.Fatal(a.raw)
+	}
+	if verified, pending := w.otpOf(p, order); !verified || pending {
+		t.Fatal("the order's OTP was given")
+	}
+	if verified, _ := w.otpOf(p, other); verified {
+		t.Fatal("another order's was not")
+	}
+	w.verify(p, "purchase", order, code).want(t, 200, "") // the repeat gets the stored answer
+	w.verify(p, "purchase", order, w.phones.wrong(p.phone)).want(t, 400, "VALIDATION_ERROR")
+
+	w.send(p, "purchase", other).want(t, 200, "")
+	old := w.phones.code(p.phone)
+	w.send(p, "purchase", order).want(t, 200, "") // voids the other's
+	if _, pending := w.otpOf(p, other); pending {
+		t.Fatal("one live challenge per user")
+	}
+	w.verify(p, "purchase", other, old).want(t, 400, "VALIDATION_ERROR")
+	w.internal("POST", "/otp/cancel", obj{"user_id": p.id, "purpose": "purchase", "reference_id": order}).want(t, 200, "")
+	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 400, "VALIDATION_ERROR")
+	w.send(person{id: newID()}, "purchase", order).want(t, 404, "USER_NOT_FOUND")
+}
+
+func TestThreeWrongCodesEndAChallenge(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	right := w.phones.code(p.phone)
+	wrong := []string{"000001", "000002", "000003"}
+	_, before := w.phones.counts()
+	for range 4 { // the web app sends a 401's request again: one try
+		w.verify(p, "purchase", order, wrong[0]).want(t, 401, "OTP_INVALID")
+	}
+	if _, after := w.phones.counts(); after != before+1 {
+		t.Fatalf("%d tries at SMU", after-before)
+	}
+	w.verify(p, "purchase", order, wrong[1]).want(t, 401, "OTP_INVALID")
+	w.verify(p, "purchase", order, wrong[2]).want(t, 429, "OTP_MAX_RETRIES")
+	w.verify(p, "purchase", order, right).want(t, 429, "OTP_MAX_RETRIES")
+	w.send(p, "purchase", order).want(t, 200, "")
+	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
+}
+
+// After the window an equal code is a new try.
+func TestARepeatIsOneTryForTenSeconds(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	w.verify(p, "", "", "000001").want(t, 401, "OTP_INVALID")
+	for range 2 {
+		_, err := w.db.Exec(t.Context(), `UPDATE otp_challenges SET answered_at = answered_at - interval '11 seconds' WHERE reference_id = $1`, order)
+		must(t, err)
+		w.verify(p, "", "", "000001")
+	}
+	w.verify(p, "", "", "000002").want(t, 429, "OTP_MAX_RETRIES")
+}
+
+// Forty identical codes at once are one try, whether right or wrong.
+func TestVerificationIsSingleFlight(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	w.phones.slow(20 * time.Millisecond)
+	_, before := w.phones.counts()
+	for code, status := range map[string]int{w.phones.wrong(p.phone): 401, w.phones.code(p.phone): 200} {
+		var wg sync.WaitGroup
+		for range 40 {
+			wg.Go(func() {
+				if a := w.verify(p, "purchase", order, code); a.status != status {
+					t.Errorf("%d, want %d: %s", a.status, status, a.raw)
+				}
+			})
+		}
+		wg.Wait()
+		if status == 200 {
+			break // the right one ends it; the map's order does not matter
+		}
+	}
+	if _, after := w.phones.counts(); after-before > 2 {
+		t.Fatalf("%d tries at SMU", after-before)
+	}
+}
+
+func TestCodesExpire(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	code := w.phones.code(p.phone)
+	_, err := w.db.Exec(t.Context(), `UPDATE otp_challenges SET expires_at = now() WHERE reference_id = $1`, order)
+	must(t, err)
+	if _, pending := w.otpOf(p, order); pending {
+		t.Fatal("expired")
+	}
+	w.verify(p, "purchase", order, code).want(t, 410, "OTP_EXPIRED")
+	w.verify(p, "purchase", order, code).want(t, 410, "OTP_EXPIRED")
+	w.send(p, "purchase", order, "", "if none pending").want(t, 200, "")
+	w.phones.mu.Lock()
+	delete(w.phones.codes, p.phone) // SMU forgot it before we did
+	w.phones.mu.Unlock()
+	w.verify(p, "purchase", order, "123456").want(t, 410, "OTP_EXPIRED")
+}
+
+// A counterparty's transfer does not take a purchase's challenge away, nor can it flood a phone.
+func TestACounterpartyIsBounded(t *testing.T) {
+	w := startWorld(t, func(s *settings) { s.OTPPairPerHour, s.OTPSendsPerHour = 3, 8 })
+	p, nagger := w.join(), newID()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	w.send(p, "transfer", newID(), nagger).want(t, 409, "OTP_BUSY")
+	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
+	for range 3 {
+		w.send(p, "transfer", newID(), nagger).want(t, 200, "")
+	}
+	w.send(p, "transfer", newID(), nagger).want(t, 429, "RATE_LIMITED")
+	w.send(p, "transfer", newID(), newID()).want(t, 200, "") // others may still
+	w.send(p, "transfer", newID()).want(t, 200, "")          // a transfer of one's own voids what was live
+	w.send(p, "purchase", order).want(t, 200, "")            // with the registration's, eight
+	w.send(p, "purchase", order).want(t, 429, "RATE_LIMITED")
+	w.send(p, "purchase", order, "", "if none pending").want(t, 200, "")
+}
+
+// Ten wrong codes a day, over all transfers.
+func TestWrongCodesOfADay(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	for n := 1; n <= 10; {
+		transfer := newID()
+		w.send(p, "transfer", transfer).want(t, 200, "")
+		for try := 1; try <= 3 && n <= 10; try, n = try+1, n+1 {
+			a := w.verify(p, "transfer", transfer, fmt.Sprintf("0000%02d", n))
+			if (a.code() == "OTP_MAX_RETRIES") != (try == 3 || n == 10) {
+				t.Fatalf("wrong code %d: %s", n, a.raw)
+			}
+		}
+	}
+	transfer, order := newID(), newID()
+	w.send(p, "transfer", transfer).want(t, 200, "")
+	w.verify(p, "transfer", transfer, w.phones.code(p.phone)).want(t, 429, "OTP_MAX_RETRIES") // though right
+	w.send(p, "purchase", order).want(t, 200, "")
+	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "") // a purchase is counted by itself
+}
+
+// SMU down: an answer within a second, nothing lost, no state that blocks.
+func TestDeadSMU(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	code := w.phones.code(p.phone)
+	quickly := func(what string, a func() answer) {
+		t.Helper()
+		start := time.Now()
+		a().want(t, 503, "SERVICE_UNAVAILABLE")
+		if d := time.Since(start); d > time.Second {
+			t.Fatalf("%s took %v", what, d)
+		}
+	}
+	w.phones.down()
+	for range 8 { // the breaker opens on the way
+		quickly("send", func() answer { return w.send(p, "purchase", newID()) })
+		quickly("verify", func() answer { return w.verify(p, "purchase", order, code) })
+	}
+	quickly("register", func() answer { return w.register("late@example.com", "+6597777777", "correct horse") })
+	w.phones.up(t)
+	eventually(t, 6*time.Second, "the breaker closes and the old code still counts", func() bool {
+		return w.verify(p, "purchase", order, code).status == 200
+	})
+	w.send(p, "purchase", newID()).want(t, 200, "")
+	w.register("late@example.com", "+6597777777", "correct horse").want(t, 201, "") // 503 had written nothing
+	var tries int
+	must(t, w.db.QueryRow(t.Context(), `SELECT max(tries) FROM otp_challenges`).Scan(&tries))
+	if tries != 0 {
+		t.Fatal("an answer that nobody could judge counted as a try")
+	}
+}
+
+// SMU slow: nobody knows if a code went out, so neither the old nor the new one is live; and money moves meanwhile.
+func TestSlowSMU(t *testing.T) {
+	w := startWorld(t)
+	p := w.rich("100")
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	code := w.phones.code(p.phone)
+	w.phones.slow(5 * time.Second)
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() { w.verify(p, "purchase", order, code) })
+	}
+	w.deduct(newID(), p, 1).want(t, 200, "")
+	if d := time.Since(start); d > 700*time.Millisecond {
+		t.Fatalf("a payment waited %v for SMU", d)
+	}
+	wg.Wait()
+	w.send(p, "purchase", newID()).want(t, 503, "SERVICE_UNAVAILABLE")
+	if d := time.Since(start); d > 4*time.Second {
+		t.Fatalf("it took %v", d)
+	}
+}
+
+func TestASendingOfUnknownOutcome(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	w.phones.slow(2 * time.Second)
+	w.send(p, "purchase", newID()).want(t, 503, "SERVICE_UNAVAILABLE")
+	w.phones.slow(0)
+	if got := w.live(p); got != "" {
+		t.Fatalf("live: %q", got)
+	}
+	w.send(p, "purchase", order).want(t, 200, "") // and nothing blocks
+	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
+}
+
+// A process that died while it was sending blocks nobody for long, and what it may have sent confirms nothing else.
+func TestACrashWhileSending(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	code := w.phones.code(p.phone)
+	_, err := w.db.Exec(t.Context(), `
+		INSERT INTO otp_challenges (challenge_id, user_id, purpose, reference_id, method, phone, state, expires_at)
+		VALUES ($1, $2, 'transfer', $3, 'sms', '+6591234567', 'SENDING', now() + interval '5 minutes')`, newID(), p.id, newID())
+	must(t, err)
+	w.verify(p, "purchase", order, code).want(t, 400, "VALIDATION_ERROR")
+	w.send(p, "purchase", newID()).want(t, 429, "RATE_LIMITED")
+	_, err = w.db.Exec(t.Context(), `UPDATE otp_challenges SET created_at = created_at - interval '11 seconds' WHERE state = 'SENDING'`)
+	must(t, err)
+	w.verify(p, "purchase", order, code).want(t, 200, "")
+	w.send(p, "purchase", newID()).want(t, 200, "")
+}
+
+func TestManySendsAtOnceAreOneLiveChallenge(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	order := newID()
+	w.phones.slow(20 * time.Millisecond)
+	var wg sync.WaitGroup
+	sent, _ := w.phones.counts()
+	for range 20 {
+		wg.Go(func() {
+			if a := w.send(p, "purchase", order, "", "if none pending"); a.status != 200 {
+				t.Errorf("%s", a.raw)
+			}
+		})
+	}
+	wg.Wait()
+	if after, _ := w.phones.counts(); after != sent+1 {
+		t.Fatalf("%d messages for one purchase", after-sent)
+	}
+	for range 12 {
+		wg.Go(func() {
+			if a := w.send(p, "purchase", newID()); a.status != 200 && a.status != 429 {
+				t.Errorf("%s", a.raw)
+			}
+		})
+	}
+	wg.Wait()
+	var live int
+	must(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM otp_challenges WHERE user_id = $1 AND state IN ('PENDING', 'SENDING')`, p.id).Scan(&live))
+	if live != 1 {
+		t.Fatalf("%d live challenges", live)
+	}
+}
+
+func TestAuthenticatorApp(t *testing.T) {
+	w := startWorld(t)
+	p := w.join()
+	post := func(path string, body obj) answer { return w.call("POST", "/auth/totp/"+path, p.access, body) }
+	post("activate", obj{"otp_code": "123456"}).want(t, 400, "VALIDATION_ERROR")
+	post("enroll", obj{"password": "wrong horse"}).want(t, 403, "FORBIDDEN")
+	post("enroll", obj{"password": p.password}).want(t, 428, "OTP_REQUIRED")
+	post("enroll", obj{"password": p.password, "otp_code": w.phones.wrong(p.phone)}).want(t, 401, "OTP_INVALID")
+	a := post("enroll", obj{"password": p.password, "otp_code": w.phones.code(p.phone)}).want(t, 200, "")
+	secret := a.data()["secret"].(string)
+	if !strings.HasPrefix(a.data()["otpauth_url"].(string), "otpauth://totp/TicketRemaster") {
+		t.Fatal(a.raw)
+	}
+	var kept string
+	must(t, w.db.QueryRow(t.Context(), `SELECT two_fa_pending FROM users WHERE user_id = $1`, p.id).Scan(&kept))
+	if strings.Contains(kept, secret) {
+		t.Fatal("the secret is kept in clear")
+	}
+	if a := w.send(p, "purchase", newID()).want(t, 200, ""); a.data()["method"] != "sms" {
+		t.Fatal("not in force before its first code")
+	}
+	now := func() string {
+		code, err := totp.GenerateCode(secret, time.Now())
+		must(t, err)
+		return code
+	}
+	post("activate", obj{"otp_code": "000000"}).want(t, 401, "OTP_INVALID")
+	first := now()
+	post("activate", obj{"otp_code": first}).want(t, 200, "")
+
+	order := newID()
+	sent, _ := w.phones.counts()
+	if a := w.send(p, "purchase", order).want(t, 200, ""); a.data()["method"] != "totp" {
+		t.Fatal(a.raw)
+	}
+	if after, _ := w.phones.counts(); after != sent {
+		t.Fatal("an SMS was sent")
+	}
+	w.verify(p, "purchase", order, first).want(t, 401, "OTP_INVALID") // its step is used
+	next, err := totp.GenerateCode(secret, time.Now().Add(30*time.Second))
+	must(t, err)
+	w.verify(p, "purchase", order, next).want(t, 200, "")
+	w.verify(p, "purchase", order, next).want(t, 200, "") // the repeat
+	again := newID()
+	w.send(p, "purchase", again).want(t, 200, "")
+	w.verify(p, "purchase", again, next).want(t, 401, "OTP_INVALID")
+
+	post("remove", obj{"password": p.password}).want(t, 428, "OTP_REQUIRED")
+	post("remove", obj{"password": p.password, "otp_code": w.phones.code(p.phone)}).want(t, 200, "")
+	if a := w.send(p, "purchase", newID()).want(t, 200, ""); a.data()["method"] != "sms" {
+		t.Fatal(a.raw)
+	}
+}
+
+func FuzzVault(f *testing.F) {
+	f.Add("", "123456")
+	f.Add("AAAA", "")
+	f.Fuzz(func(t *testing.T, sealed, code string) {
+		if _, ok, _ := vault(t).Step(uuid.Nil, sealed, code, time.Unix(0, 0)); ok {
+			t.Fatal("a secret that nobody sealed was opened")
+		}
+	})
+}
