@@ -96,6 +96,7 @@ var (
 	errSelfTransfer     = fault.New(fault.Invalid, "SELF_TRANSFER", "seller and buyer are the same person")
 	errTransferSeat     = fault.New(fault.Conflict, "SEAT_UNAVAILABLE", "this seat cannot be transferred: it is not sold, or its ticket was used")
 	errSellerNotOwner   = fault.New(fault.Forbidden, "NOT_SEAT_OWNER", "the seller does not own this ticket")
+	errOTPExpired       = fault.New(fault.Gone, "OTP_EXPIRED", "this one-time password is not valid any more; we have sent a new one")
 	errBuyerPoor        = fault.New(fault.PaymentRequired, "INSUFFICIENT_CREDITS", "the buyer does not have enough credits")
 )
 
@@ -253,7 +254,7 @@ func (f *Flows) Confirm(ctx context.Context, caller, transferID uuid.UUID, selle
 		return t, false, errTransferState.With("status", t.Status)
 	}
 	if t.ExpiresAt.Before(time.Now()) && !t.Swapping {
-		return t, false, fault.New(fault.Gone, "OTP_EXPIRED", "this transfer was not confirmed in time")
+		return t, false, fault.New(fault.Gone, errOTPExpired.Code, "this transfer was not confirmed in time")
 	}
 	if sellerOTP == "" && buyerOTP == "" && !(t.SellerOTPVerified && t.BuyerOTPVerified) {
 		return t, false, fault.Field("seller_otp", "or buyer_otp is required")
@@ -282,18 +283,27 @@ func (f *Flows) Confirm(ctx context.Context, caller, transferID uuid.UUID, selle
 	return f.swap(ctx, t)
 }
 
-// verifyParty checks one party's one-time password. Three wrong ones end the transfer; an expired one is sent anew.
+// verifyParty checks one party's one-time password. Three wrong ones end the transfer. One that has expired, or gave way to
+// another of the party's, is sent anew: the client has no other way to ask for it.
 func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.UUID, code string) error {
 	err := f.Users.VerifyOTP(ctx, user, clients.PurposeTransfer, t.TransferID, code)
 	switch fault.Code(err) {
 	case "OTP_MAX_RETRIES":
 		f.endTransfer(ctx, t, "OTP_MAX_RETRIES")
-	case "OTP_EXPIRED":
+	case errOTPExpired.Code, fault.CodeValidation: // the latter: none is pending
+		now, readErr := f.Orders.Transfer(ctx, t.TransferID)
+		if readErr != nil {
+			return readErr
+		}
+		if now.Status != clients.TransferPendingOTP || now.Swapping { // ended while we looked, and its codes with it
+			return errTransferState.With("status", now.Status)
+		}
 		c := f.challenge(t, user)
 		c.IfNonePending, c.Message = true, "TicketRemaster: a new code for your ticket transfer."
 		if sendErr := f.Users.SendOTP(ctx, c); sendErr != nil {
-			slog.WarnContext(ctx, "the expired one-time password could not be sent anew", "transfer", t.TransferID, "error", sendErr)
+			return sendErr
 		}
+		return errOTPExpired
 	}
 	return err
 }

@@ -111,7 +111,7 @@ func checkOTP(field, code string) error {
 	if code == "" {
 		return fault.Field(field, "is required")
 	}
-	if len(code) < 4 || len(code) > 10 || strings.Trim(code, "0123456789") != "" {
+	if len(code) < 4 || len(code) > 8 || strings.Trim(code, "0123456789") != "" {
 		return fault.Field(field, "must be the digits of the one-time password")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"ticketremaster/stack/client"
 )
@@ -36,6 +37,28 @@ func TestEachPartyConfirmsAlone(t *testing.T) {
 	expectBalances(t, seller, 84_50, buyer, 0)
 	a, err = confirm(t, buyer, id, "", buyerCode)
 	refused(t, a, err, http.StatusConflict, "TRANSFER_INVALID_STATE")
+	expectBalances(t, seller, 84_50, buyer, 0)
+}
+
+// A code that gave way to another of the party's is sent anew: there is no other way to ask for it.
+func TestACodeThatGaveWayIsSentAnew(t *testing.T) {
+	seller, buyer := person(t, 100_00), person(t, 10_00)
+	s := ticket(t, seller)
+	id, sellerCode, buyerCode := offer(t, seller, buyer, s, 10_00)
+	a, err := app.Do(t.Context(), client.Call{Method: http.MethodPost, Path: "/auth/password/reset-request", Body: map[string]string{"email": buyer.Email}})
+	must(t, a, err, http.StatusOK)
+	eventually(t, "the other code is sent", func() bool { return len(inbox(t, buyer, time.Time{})) == 3 }) // registration, transfer, reset
+	since := time.Now()
+	a, err = confirm(t, buyer, id, sellerCode, buyerCode)
+	refused(t, a, err, http.StatusGone, "OTP_EXPIRED")
+	fresh, err := app.OTP(t.Context(), buyer.Phone, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err = confirm(t, buyer, id, "", fresh) // the seller's was verified above
+	if must(t, a, err, http.StatusOK).Text("status") != "COMPLETED" {
+		t.Errorf("confirmed: %s", a.Data)
+	}
 	expectBalances(t, seller, 84_50, buyer, 0)
 }
 
