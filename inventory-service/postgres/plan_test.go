@@ -113,6 +113,48 @@ func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
 	}
 }
 
+// A plan that was right while the table was tiny is kept for the connection's life: it must not scan the hall that came later.
+func TestAPlanOutlivesASmallTable(t *testing.T) {
+	u, err := url.Parse(testenv.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("pool_max_conns", "1")
+	u.RawQuery = q.Encode()
+	s, err := Open(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	reserveOne := func(seat uuid.UUID) {
+		r := inventory.Reservation{SeatID: seat, UserID: uuid.Must(uuid.NewV7()), HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}
+		if _, err := s.Reserve(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scanned := func() (rows int) {
+		if _, err := s.pool.Exec(t.Context(), `SELECT pg_stat_force_next_flush()`); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.pool.QueryRow(t.Context(), `SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'seats'`).Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	_, small := fillHall(t, s, 10)
+	if _, err := s.pool.Exec(t.Context(), `ANALYZE seats`); err != nil {
+		t.Fatal(err)
+	}
+	reserveOne(small)
+	_, large := fillHall(t, s, 5_000)
+	before := scanned()
+	reserveOne(large)
+	if read := scanned() - before; read > 0 {
+		t.Fatalf("one reservation read %d rows of the whole table", read)
+	}
+}
+
 // Every other statement of a request has its index too, though the tables were empty when it was planned.
 func TestNoStatementReadsAWholeTable(t *testing.T) {
 	s := openEmpty(t)
