@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"ticketremaster/platform/config"
 	"ticketremaster/stack"
 	"ticketremaster/stack/audit"
 	"ticketremaster/stack/client"
@@ -23,8 +24,8 @@ type Stage struct {
 	Stack *stack.Stack
 	// AdminEmail is of an administrator; the demo's own accounts share the password.
 	AdminEmail, Password string
-	// QRKey is QR_ENCRYPTION_KEY, 32 bytes, in hex or base64: for the codes that no client can get, such as an expired one now. "" leaves them out.
-	QRKey string
+	// QRKey is QR_ENCRYPTION_KEY, for the codes that no client can get, such as that of an unpaid seat. nil leaves them out.
+	QRKey *config.Key32
 }
 
 // production is the storyboard under way: the stage, who plays, and what one scene leaves for the next.
@@ -82,7 +83,16 @@ func (p *production) audit() error {
 		p.board.note("not shown here: it reads the databases, which this command cannot reach")
 		return nil
 	}
-	offenders, err := audit.Run(p.ctx, p.Stack.Databases(), 0, p.board.out)
+	return Audit(p.ctx, p.Stack, p.board.out)
+}
+
+// Audit reads a stack's databases and prints each invariant with its count of offenders; any is an error.
+func Audit(ctx context.Context, s *stack.Stack, out io.Writer) error {
+	databases := map[string]string{}
+	for _, name := range audit.Databases {
+		databases[name] = s.DSN(name)
+	}
+	offenders, err := audit.Run(ctx, databases, 0, out)
 	if err == nil && offenders > 0 {
 		err = fmt.Errorf("the audit found %d offenders", offenders)
 	}

@@ -9,6 +9,8 @@
 //	stack stop PART
 //	stack kill PART       with SIGKILL
 //	stack clean           stop all and remove .run/ with the data
+//	stack demo            up, then play the storyboard; GATEWAY_URL takes a system that runs elsewhere
+//	stack audit           count offenders against every invariant
 //
 // Ports: PORT (8000) is the gateway's; see package stack for the others.
 package main
@@ -26,6 +28,7 @@ import (
 
 	"ticketremaster/platform/native"
 	"ticketremaster/stack"
+	"ticketremaster/stack/demo"
 )
 
 func main() {
@@ -41,6 +44,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	command := ""
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
+	}
+	if command == "demo" {
+		return play(ctx, out)
 	}
 	options := stack.Options{Progress: out}
 	if command == "up" {
@@ -64,6 +70,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return s.Close()
 	case "clean":
 		return s.Remove()
+	case "audit":
+		return demo.Audit(ctx, s, out)
 	case "status":
 		return status(s, out)
 	case "logs":
@@ -83,7 +91,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return s.Kill(args[0])
 	}
-	return errors.New("usage: stack up|down|status|logs|env|restart|stop|kill|clean")
+	return errors.New("usage: stack up|down|status|logs|env|restart|stop|kill|clean|demo|audit")
 }
 
 // status prints a line per part, and fails when one of them does not run.

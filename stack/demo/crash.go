@@ -1,0 +1,136 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"ticketremaster/platform/money"
+	"ticketremaster/stack/client"
+)
+
+// shortHold is the life of the hold that is abandoned. While it is tried the sweeps wait so long that only the
+// dead letter can have released it.
+const (
+	shortHold  = "4s"
+	sweepsWait = "60s"
+	shortQueue = "seat.hold.queue.4000" // a queue per life of a hold: a queue expires from its head only
+)
+
+// crash is a payment that was cut short.
+type crash struct {
+	ticket
+	before money.Cents
+	at     time.Time
+}
+
+const orchestrator = "orchestrator-service"
+
+// restart starts services anew side by side, with variables of their environment changed until the next start.
+func (p *production) restart(env ...string) {
+	again := func(name string) func() error {
+		return func() error { return p.Stack.Restart(p.ctx, name, env...) }
+	}
+	p.all(again("inventory-service"), again(orchestrator))
+}
+
+// putBack gives the stack its five-minute holds again, also when the play was ended in between.
+func (p *production) putBack() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), time.Minute)
+	defer cancel()
+	p.must(errors.Join(p.Stack.Restart(ctx, "inventory-service"), p.Stack.Restart(ctx, orchestrator)))
+}
+
+// crashInMidPayment kills the orchestrator between taking the money and confirming the order, and leaves it dead.
+func (p *production) crashInMidPayment() {
+	s, b, who := p.take("CAT4"), p.board, p.alice
+	b.path("A crash in mid-payment", fmt.Sprintf("Alice pays for seat %s, %s; after step 6 the orchestrator dies by kill -9", s, s.Price))
+	a := p.post(who, "/reserve", map[string]any{"seat_id": s.ID, "user_id": who.ID})
+	p.crash = crash{ticket: ticket{s, a.Text("order_id")}, before: p.balance(who)}
+	b.step("1–4", "Client → Orchestrator", "POST /reserve, as above", a.Took)
+	p.must(p.Stack.Restart(p.ctx, orchestrator, "SAGA_CRASH_AT=purchase:deduct credits:after"))
+	died, err := p.App.Do(p.ctx, client.Call{Method: http.MethodPost, Path: "/pay", Token: who.Access, Body: map[string]any{"order_id": p.crash.order}})
+	p.must(err)
+	p.crash.at = time.Now()
+	_, runs := p.Stack.Running(orchestrator)
+	p.expect(died.Status >= 500 && !runs, "the orchestrator was to die, and answers %d", died.Status)
+	b.step("5–6", "Client → Orchestrator", fmt.Sprintf("POST /pay: the process is gone, the gateway says %d", died.Status), died.Took)
+	balance := p.balance(who)
+	p.expect(balance == p.crash.before-s.Price, "the money is not taken: %s", balance)
+	b.left("users_db", "Alice's credit_balance %s → %s: the money is taken …", p.crash.before, balance)
+	p.seatIs(s, "HELD")
+	var status, saga string
+	p.must(p.backstage.read(p.ctx, "orders_db", `SELECT status::text FROM orders WHERE order_id = $1`, []any{p.crash.order}, &status))
+	b.left("orders_db", "order %s: … and nothing given for it", status)
+	p.must(p.backstage.read(p.ctx, "sagas_db", `SELECT status FROM sagas WHERE kind = 'purchase' AND subject = $1`, []any{p.crash.order}, &saga))
+	p.expect(saga == "RUNNING", "the saga is %s", saga)
+	b.left("sagas_db", "saga %s: it is written down, and will be taken up when its lease of 10 s is over", saga)
+	b.note("The play goes on meanwhile. What became of it is the last scene.")
+}
+
+// abandonment is the reserved seat that nobody pays.
+func (p *production) abandonment() {
+	s, b, who := p.take("CAT4"), p.board, p.bob
+	b.path("Abandonment, TTL expiry", fmt.Sprintf("Bob reserves seat %s and leaves; orchestrator with HOLD_TTL=%s, sweeps off for %s", s, shortHold, sweepsWait))
+	defer p.putBack()
+	p.restart("HOLD_TTL="+shortHold, "SWEEP_GRACE="+sweepsWait)
+	before := p.balance(who)
+	began := time.Now()
+	orderID := p.reserve(who, s, shortQueue)
+	p.until(15*time.Second, "the dead letter releases the seat", func() bool {
+		var status string
+		p.must(p.backstage.read(p.ctx, "seats_db", `SELECT status::text FROM seats WHERE seat_id = $1`, []any{s.ID}, &status))
+		return status == "AVAILABLE"
+	})
+	released := time.Since(began)
+	waiting, err := p.backstage.waiting(shortQueue)
+	p.must(err)
+	b.step("5", "RabbitMQ", "the message's TTL is over: dead-lettered to seat.release.queue", released)
+	b.left("RabbitMQ", "%s has %d messages", shortQueue, waiting)
+	b.step("6", "RabbitMQ → Inventory", "seat.release.queue: the same code as gRPC ReleaseSeat", 0)
+	p.seatIs(s, "AVAILABLE")
+	b.step("7", "RabbitMQ → Orchestrator", "order.expiry.queue: the pending order has failed", 0)
+	p.until(10*time.Second, "the order fails", func() bool {
+		var o order
+		p.get(who, "/orders/"+orderID, &o)
+		return o.Status != "PENDING"
+	})
+	p.orderIs(who, orderID, "FAILED")
+	a := p.ask(who, http.MethodPost, "/pay", map[string]any{"order_id": orderID}, http.StatusGone, "HOLD_EXPIRED")
+	b.step("", "Client → Orchestrator", "POST /pay, too late: "+refusal(a), a.Took)
+	p.expect(p.balance(who) == before, "Bob was charged")
+	b.left("users_db", "Bob's credit_balance %s, untouched", before)
+}
+
+// recovery shows what became of the payment that the crash cut short.
+func (p *production) recovery() {
+	if p.Stack == nil {
+		return
+	}
+	b, who := p.board, p.alice
+	b.scene("Recovery", fmt.Sprintf("What became of Alice's payment for seat %s, cut short in Scenario 1.", p.crash.seat))
+	b.print("")
+	var o order
+	p.until(30*time.Second, "the payment is taken up and ended", func() bool {
+		p.get(who, "/orders/"+p.crash.order, &o)
+		return o.Status != "PENDING"
+	})
+	var after float64
+	p.must(p.backstage.read(p.ctx, "orders_db", `SELECT extract(epoch FROM confirmed_at - $2)::float8 FROM orders WHERE order_id = $1`,
+		[]any{p.crash.order, p.crash.at}, &after))
+	b.step("", "Orchestrator", "saga taken up from its log and run again; what was done is not done twice", time.Duration(after*float64(time.Second)))
+	p.steps(who, p.crash.order, func(step string) {
+		switch step {
+		case "deduct credits":
+			balance := p.balance(who)
+			p.expect(balance == p.crash.before-p.crash.seat.Price, "Alice was charged other than once: %s", balance)
+			b.left("users_db", "Alice's credit_balance %s → %s: charged once, though asked for twice", p.crash.before, balance)
+		case "confirm order":
+			p.orderIs(who, p.crash.order, "CONFIRMED")
+		case "confirm seat":
+			p.seatIs(p.crash.seat, "SOLD")
+		}
+	})
+}
