@@ -46,6 +46,7 @@ type Stack struct {
 	options   Options
 	dir       string // of what is ours
 	data      string // of what PostgreSQL's user must reach
+	why       string // data is not in dir; empty if it is
 	started   time.Time
 	secrets   map[string]string
 	ports     map[string]int
@@ -76,12 +77,8 @@ func Open(options Options) (*Stack, error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, err
 	}
-	var why string
-	if s.data, why, err = native.Place(s.dir); err != nil {
+	if s.data, s.why, err = native.Place(s.dir); err != nil {
 		return nil, err
-	}
-	if why != "" {
-		s.say("%s", why)
 	}
 	if err := errors.Join(s.loadSecrets(), s.loadPorts()); err != nil {
 		return nil, err
@@ -119,6 +116,9 @@ func (s *Stack) up(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if s.why != "" {
+		s.say("%s", s.why)
+	}
 	if err := s.choosePorts(wanted); err != nil {
 		return err
 	}
