@@ -1,0 +1,279 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/rpc"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+	"ticketremaster/stack/audit"
+	"ticketremaster/stack/client"
+)
+
+// moreSeats adds an event's seats to those that are reserved next.
+func (b *bench) moreSeats(ctx context.Context, n int) error {
+	_, seats, err := b.event(ctx, n)
+	b.world.seats.ids = append(b.world.seats.ids, seats...)
+	return err
+}
+
+// inventory connects to the inventory service as the orchestrator does.
+func (b *bench) inventory() (inventoryv1.InventoryClient, func(), error) {
+	addr, err := b.stack.Addr("inventory-service")
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := rpc.Dial("the inventory service", addr, b.stack.Secret("INVENTORY_TOKEN"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return inventoryv1.NewInventoryClient(conn), func() { conn.Close() }, nil
+}
+
+func (b *bench) hold(ctx context.Context, inventory inventoryv1.InventoryClient, _ int) error {
+	seat, err := b.world.seats.take()
+	if err != nil {
+		return err
+	}
+	_, err = inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
+		SeatId: seat, UserId: b.world.users[b.world.nextUser()], HoldId: uuid.Must(uuid.NewV7()).String(), HoldTtlMs: 300_000, MaxHolds: 10,
+	})
+	return err
+}
+
+// seatMap reads the map of a large hall without pause while its seats are being reserved.
+func seatMap(ctx context.Context, b *bench) error {
+	event, ids, err := b.event(ctx, 20_000)
+	if err != nil {
+		return err
+	}
+	hall := &seatSource{ids: ids}
+	reserve := func(ctx context.Context, _ int) error {
+		seat, err := hall.take()
+		if err == nil {
+			_, _, err = b.reserveSeat(ctx, seat)
+		}
+		return err
+	}
+	var alone, beside, maps []figure
+	var notModified, gzipped, stale atomic.Int64
+	read := func(tag *atomic.Pointer[string]) func(context.Context, int) error {
+		return func(ctx context.Context, n int) error {
+			header := http.Header{"Accept-Encoding": {"gzip"}}
+			if t := tag.Load(); t != nil && n%10 != 0 { // a browser that looks again; one in ten is new
+				header.Set("If-None-Match", *t)
+			}
+			a, err := b.world.app.Do(ctx, client.Call{Method: http.MethodGet, Path: "/events/" + event, Header: header})
+			switch {
+			case err != nil:
+				return err
+			case a.Status == http.StatusNotModified:
+				notModified.Add(1)
+			case a.Status == http.StatusOK:
+				if a.Header.Get("Content-Encoding") == "gzip" {
+					gzipped.Add(1)
+				}
+				t := a.Header.Get("ETag")
+				tag.Store(&t)
+			default:
+				return a.Err(http.StatusOK)
+			}
+			return nil
+		}
+	}
+	for range b.plan.rounds {
+		alone = append(alone, b.load(ctx, "R", 8, b.plan.round, reserve))
+		var tag atomic.Pointer[string]
+		// 310 readings a second, evenly: the row asks what reservations lose to that, not to as many as can be.
+		var all sync.WaitGroup
+		all.Go(func() { maps = append(maps, b.offer(ctx, "M", 310, b.plan.round, read(&tag)).figure) })
+		beside = append(beside, b.load(ctx, "R", 8, b.plan.round, reserve))
+		all.Wait()
+	}
+	if err := b.freshness(ctx, event, hall, &stale); err != nil {
+		return err
+	}
+	m, r0, r1 := median(maps), median(alone), median(beside)
+	b.Loads = append(b.Loads, m)
+	b.row("M", "seat map of 20,000 while R runs", "≥ 300/s, gzip, 304, ≤ 1 s old; R loses < 20 %",
+		m.PerSecond >= 300 && notModified.Load() > 0 && gzipped.Load() > 0 && stale.Load() == 0 && r1.PerSecond > .8*r0.PerSecond,
+		"%.0f/s, %d × 304, %d gzip, %d stale; R loses %.0f %%", m.PerSecond, notModified.Load(), gzipped.Load(), stale.Load(), 100*(1-r1.PerSecond/r0.PerSecond))
+	return nil
+}
+
+// freshness holds a seat and asks for the map until it shows: a second later it must.
+func (b *bench) freshness(ctx context.Context, event string, hall *seatSource, stale *atomic.Int64) error {
+	for range 3 {
+		if _, err := b.world.app.Do(ctx, client.Call{Method: http.MethodGet, Path: "/events/" + event}); err != nil { // so that a map is at hand
+			return err
+		}
+		seat, err := hall.take()
+		if err != nil {
+			return err
+		}
+		if _, _, err := b.reserveSeat(ctx, seat); err != nil {
+			return err
+		}
+		held := time.Now()
+		for {
+			asked := time.Now()
+			a, err := b.world.app.Do(ctx, client.Call{Method: http.MethodGet, Path: "/events/" + event})
+			if err != nil {
+				return err
+			}
+			var e struct {
+				Seats []struct {
+					ID     string `json:"seat_id"`
+					Status string `json:"status"`
+				} `json:"seats"`
+			}
+			if err := a.Into(&e); err != nil {
+				return err
+			}
+			shown := false
+			for _, s := range e.Seats {
+				shown = shown || s.ID == seat && s.Status == "HELD"
+			}
+			if shown {
+				break
+			}
+			if asked.Sub(held) > time.Second {
+				stale.Add(1)
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// offered is what became of requests that came at a fixed rate, whether or not the earlier ones were answered.
+type offered struct {
+	figure          // of the accepted
+	refused         int
+	refusedP99      float64 // ms
+	withoutRetryHdr int
+}
+
+// offer sends so many requests a second for so long. A refusal is errRefused.
+func (b *bench) offer(ctx context.Context, id string, perSecond float64, duration time.Duration, action func(context.Context, int) error) offered {
+	var mu sync.Mutex
+	var accepted, refused []time.Duration
+	var o offered
+	var all sync.WaitGroup
+	inFlight := make(chan struct{}, 3000) // what a client machine can keep open
+	start := time.Now()
+	for n := 0; ; n++ {
+		due := start.Add(time.Duration(float64(n) / perSecond * float64(time.Second)))
+		if due.Sub(start) >= duration || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(time.Until(due))
+		select {
+		case inFlight <- struct{}{}:
+		default:
+			mu.Lock()
+			o.Errors++ // nobody answers any more
+			mu.Unlock()
+			continue
+		}
+		all.Go(func() {
+			defer func() { <-inFlight }()
+			err := action(ctx, n)
+			took := time.Since(due) // waiting to be sent counts too
+			mu.Lock()
+			defer mu.Unlock()
+			switch r, isRefusal := err.(refusal); {
+			case err == nil:
+				accepted = append(accepted, took)
+			case isRefusal:
+				refused = append(refused, took)
+				if !r.retryAfter {
+					o.withoutRetryHdr++
+				}
+			default:
+				if o.Errors++; o.first == "" {
+					o.first = err.Error()
+				}
+			}
+		})
+	}
+	all.Wait()
+	errors, first := o.Errors, o.first
+	o.figure = summarize(id, int(perSecond), accepted, duration)
+	o.Errors, o.first = errors, first
+	o.refused = len(refused)
+	o.refusedP99 = summarize(id, 0, refused, duration).P99
+	return o
+}
+
+type refusal struct{ retryAfter bool }
+
+func (refusal) Error() string { return "refused" }
+
+// overload offers three times what the system can do: it must go on doing what it can, and refuse the rest fast.
+func overload(ctx context.Context, b *bench) error {
+	if b.world.capacity == 0 {
+		if err := b.moreSeats(ctx, 30_000); err != nil {
+			return err
+		}
+		b.load(ctx, "R", 32, b.plan.warm, b.reserve)
+		b.world.capacity = b.load(ctx, "R", 32, b.plan.round, b.reserve).PerSecond
+	}
+	need := int(b.world.capacity * 3.5 * b.plan.burst.Seconds())
+	for need > 0 {
+		n := min(need, 100_000)
+		if err := b.moreSeats(ctx, n); err != nil {
+			return err
+		}
+		need -= n
+	}
+	reserve := func(ctx context.Context, _ int) error {
+		seat, err := b.world.seats.take()
+		if err != nil {
+			return err
+		}
+		a, err := b.world.app.Do(ctx, client.Call{Method: http.MethodPost, Path: "/reserve", Token: b.world.tokens[b.world.nextUser()], Body: map[string]string{"seat_id": seat}})
+		switch {
+		case err != nil:
+			return err
+		case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:
+			seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
+			return refusal{err == nil && seconds > 0}
+		}
+		return a.Err(http.StatusOK)
+	}
+	o := b.offer(ctx, "B", 3*b.world.capacity, b.plan.burst, reserve)
+	o.CPU = map[string]float64{}
+	b.Loads = append(b.Loads, o.figure)
+	after := b.load(ctx, "B'", 32, b.plan.round, b.reserve)
+	b.Loads = append(b.Loads, after)
+	if o.Errors > 0 {
+		b.say("B: %d errors, such as %s", o.Errors, o.first)
+	}
+	goodput := o.PerSecond / b.world.capacity
+	b.row("B", fmt.Sprintf("3 × capacity offered for %.0f s", b.plan.burst.Seconds()), "goodput ≥ 0.8; rest refused fast; p99 ≤ 250 ms; then normal",
+		goodput >= .8 && o.P99 <= 250 && o.withoutRetryHdr == 0 && o.Errors == 0 && o.refused > 0 && after.PerSecond >= .8*b.world.capacity,
+		"goodput %.2f; %d refused, p99 %.0f ms; accepted p99 %.0f ms; %d errors; after: %.2f", goodput, o.refused, o.refusedP99, o.P99, o.Errors, after.PerSecond/b.world.capacity)
+	return nil
+}
+
+// audit must have nothing to say after all that.
+func (b *bench) audit(ctx context.Context) error {
+	dsns := map[string]string{}
+	for _, name := range audit.Databases {
+		dsns[name] = b.stack.DSN(name)
+	}
+	fmt.Fprintln(b.out, "\nThe books afterwards:")
+	offenders, err := audit.Run(ctx, dsns, 0, b.out)
+	if err == nil && offenders > 0 {
+		err = fmt.Errorf("%d offenders in the audit", offenders)
+	}
+	return err
+}
