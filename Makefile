@@ -18,6 +18,12 @@ help: ## Show this list
 
 ##### Running
 
+.PHONY: demo audit
+demo: ## Install what is missing, start the stack, play the three scenarios, audit; the stack stays up
+	@$(STACK) demo
+audit: ## Count offenders against every invariant over the five databases; fails on any
+	@$(STACK) audit
+
 .PHONY: start down status logs restart env
 start: ## Build and start the whole stack natively, under .run/; PORT=8000 is the gateway's
 	@$(STACK) up

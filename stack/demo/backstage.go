@@ -111,5 +111,12 @@ func (p *production) queued(queue string) {
 		p.must(err)
 		return n > 0
 	})
-	p.board.left("RabbitMQ", "%s has %d message(s)", queue, n)
+	p.board.left("RabbitMQ", "%s holds %s", queue, messages(n))
+}
+
+func messages(n int) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
 }

@@ -13,8 +13,8 @@ import (
 // Widths of the board's columns, in characters.
 const (
 	numberWidth = 4
-	wayWidth    = 28
-	actionWidth = 66
+	wayWidth    = 27
+	actionWidth = 70
 	boardWidth  = 2 + numberWidth + wayWidth + actionWidth + 9
 )
 

@@ -63,7 +63,7 @@ type event struct {
 // prepare has all accounts and the event there, on a system of any age.
 func (p *production) prepare() {
 	b := p.board
-	b.scene("Prologue", "The demo's venue and people. Those who exist already log in.")
+	b.scene("Prologue", "Each row: step, from → to and action as in the reference's tables, what came of it, how long it took; ↳ what state it left.")
 	admin, err := p.App.LogIn(p.ctx, p.AdminEmail, p.Password)
 	p.must(err)
 	p.admin = &person{admin, "Ada", "administrator"}
@@ -102,9 +102,10 @@ func (p *production) prepare() {
 		func() error { return p.fund(p.dave, 300_00) },
 		func() error { return p.readSeats() },
 	)
-	b.step("", "Admin → Gateway", fmt.Sprintf("%s, %s, %d of %d seats free", p.event.Name, p.event.Date.Format("2 January 2006"), p.event.Available, p.event.Total), 0)
-	b.left("GET /events", "%s in %s: CAT1 350.00 · CAT2 200.00 · CAT3 120.00 · CAT4 65.50", p.event.ID, p.event.Hall)
-	b.step("", "Guest → Gateway", "POST /auth/register, code by SMS, POST /auth/verify-registration", carolMade)
+	b.step("", "Admin → Orchestrator", fmt.Sprintf("%s, %s, %d of %d seats free", p.event.Name, p.event.Date.Format("2 January 2006"), p.event.Available, p.event.Total), 0)
+	b.left("events_db", "event_id %s, %s", p.event.ID, p.event.Hall)
+	b.left("events_db", "CAT1 %s · CAT2 %s · CAT3 %s · CAT4 %s", prices["CAT1"], prices["CAT2"], prices["CAT3"], prices["CAT4"])
+	b.step("", "Client → User Svc", "POST /auth/register, code by SMS, POST /auth/verify-registration", carolMade)
 	b.left("users_db", "Carol is %s, %s", p.carol.Email, p.carol.Phone)
 }
 

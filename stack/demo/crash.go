@@ -73,8 +73,7 @@ func (p *production) crashInMidPayment() {
 // abandonment is the reserved seat that nobody pays.
 func (p *production) abandonment() {
 	s, b, who := p.take("CAT4"), p.board, p.bob
-	b.path("Abandonment, TTL expiry", fmt.Sprintf("Bob reserves seat %s and leaves; orchestrator with HOLD_TTL=%s, sweeps off for %s", s, shortHold, sweepsWait))
-	defer p.putBack()
+	b.path("Abandonment, TTL expiry", fmt.Sprintf("Bob reserves seat %s and leaves; HOLD_TTL=%s, and no sweep for %s", s, shortHold, sweepsWait))
 	p.restart("HOLD_TTL="+shortHold, "SWEEP_GRACE="+sweepsWait)
 	before := p.balance(who)
 	began := time.Now()
@@ -88,7 +87,7 @@ func (p *production) abandonment() {
 	waiting, err := p.backstage.waiting(shortQueue)
 	p.must(err)
 	b.step("5", "RabbitMQ", "the message's TTL is over: dead-lettered to seat.release.queue", released)
-	b.left("RabbitMQ", "%s has %d messages", shortQueue, waiting)
+	b.left("RabbitMQ", "%s holds %s", shortQueue, messages(waiting))
 	b.step("6", "RabbitMQ → Inventory", "seat.release.queue: the same code as gRPC ReleaseSeat", 0)
 	p.seatIs(s, "AVAILABLE")
 	b.step("7", "RabbitMQ → Orchestrator", "order.expiry.queue: the pending order has failed", 0)
@@ -120,7 +119,7 @@ func (p *production) recovery() {
 	var after float64
 	p.must(p.backstage.read(p.ctx, "orders_db", `SELECT extract(epoch FROM confirmed_at - $2)::float8 FROM orders WHERE order_id = $1`,
 		[]any{p.crash.order, p.crash.at}, &after))
-	b.step("", "Orchestrator", "saga taken up from its log and run again; what was done is not done twice", time.Duration(after*float64(time.Second)))
+	b.step("", "Orchestrator", "takes the saga up and runs it again: nothing is done twice", time.Duration(after*float64(time.Second)))
 	p.steps(who, p.crash.order, func(step string) {
 		switch step {
 		case "deduct credits":

@@ -45,7 +45,7 @@ type production struct {
 	scans                    int // that the gate decided, by the clients' count
 }
 
-// Play plays the storyboard on out. The error is the first unexpected answer, or the audit's offenders.
+// Play plays the storyboard on out. An unexpected answer, told on out, ends it with an error, as do offenders in the audit.
 func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	began := time.Now()
 	app := *stage.App
@@ -54,9 +54,13 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	stage.App = &app
 	p := &production{Stage: stage, ctx: ctx, board: b, started: time.Now()}
 	defer func() {
-		if surprise, ok := recover().(unexpected); ok {
-			b.print("\n" + b.paint(red, "✗ "+surprise.Error()))
-			err = surprise
+		switch thrown := recover().(type) {
+		case nil:
+		case unexpected:
+			b.print("\n" + b.paint(red, "✗ "+thrown.Error()))
+			err = errors.New("the storyboard ended early")
+		default:
+			panic(thrown)
 		}
 	}()
 	if stage.Stack != nil {

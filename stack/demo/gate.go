@@ -28,7 +28,7 @@ func (p *production) gate() {
 	b.step("3", "Orchestrator", "the rules below, the first that fits decides: none does", 0)
 	b.step("4", "Orchestrator → Inventory", "gRPC MarkCheckedIn(seat_id), with the log in one transaction", 0)
 	p.seatIs(own.seat, "CHECKED_IN")
-	b.step("5", "→ Staff App", fmt.Sprintf("SUCCESS “%s”, seat %s%v, %s", a.Text("message"), a.Text("row_number"), own.seat.Number, a.Text("owner_name")), a.Took)
+	b.step("5", "→ Staff App", fmt.Sprintf("SUCCESS “%s”, seat %s, owner’s name", a.Text("message"), own.seat), a.Took)
 
 	b.path("Business rules", "case, result and the message that staff read")
 	p.rule("Valid entry", a)

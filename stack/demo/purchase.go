@@ -26,6 +26,7 @@ func (p *production) purchases() {
 		p.board.note("not shown here: they need a hold of a few seconds, and a kill -9 of the orchestrator")
 		return
 	}
+	defer p.putBack()
 	p.crashInMidPayment()
 	p.abandonment()
 }
@@ -178,8 +179,6 @@ func (p *production) flaggedUser() {
 	b.left("SMU", "%s got code %s", who.Phone, code)
 	a := p.ask(who, http.MethodPost, "/pay", map[string]any{"order_id": orderID}, http.StatusPreconditionRequired, "OTP_REQUIRED")
 	b.step("", "Client → Orchestrator", "POST /pay, too early: "+refusal(a), a.Took)
-	a = p.ask(who, http.MethodPost, "/verify-otp", map[string]any{"otp_code": wrongCode(code, 0), "reference_id": orderID}, http.StatusUnauthorized, "OTP_INVALID")
-	b.step("2c", "Client → Orchestrator", "POST /verify-otp {a wrong code}: "+refusal(a), a.Took)
 	a = p.post(who, "/verify-otp", map[string]any{"otp_code": code, "reference_id": orderID})
 	b.step("2c", "Client → Orchestrator", "POST /verify-otp {otp_code: "+code+"}", 0)
 	b.step("2d", "User Svc → SMU API", "POST /verifyOTP {otp_code}: verified", a.Took)

@@ -30,9 +30,12 @@ func (p *production) transferIs(who *person, id, want string) {
 	}
 	p.get(who, "/transfers/"+id, &t)
 	p.expect(t.Status == want, "transfer %s is %s, want %s", id, t.Status, want)
-	text := fmt.Sprintf("transfer %s, seller_otp_verified %t, buyer_otp_verified %t", t.Status, t.Seller, t.Buyer)
-	if t.Reason != "" {
-		text = fmt.Sprintf("transfer %s, because %s", t.Status, t.Reason)
+	text := "transfer " + t.Status
+	switch {
+	case t.Status == "PENDING_OTP":
+		text += fmt.Sprintf(", seller_otp_verified %t, buyer_otp_verified %t", t.Seller, t.Buyer)
+	case t.Reason != "":
+		text += ", because " + t.Reason
 	}
 	p.board.left("orders_db", "%s", text)
 }
@@ -106,7 +109,7 @@ func (p *production) refusedTransfers() {
 
 	b.path("Buyer has insufficient credits", "Bob would take it for more than he has: checked before any OTP is sent")
 	a = p.initiate(p.dave, p.bob, s, p.balance(p.bob)+1, http.StatusPaymentRequired, "INSUFFICIENT_CREDITS")
-	b.step("1", "Buyer → Orchestrator", "POST /transfer/initiate: "+refusal(a)+"; the app offers a top-up", a.Took)
+	b.step("1", "Buyer → Orchestrator", "POST /transfer/initiate: "+refusal(a)+"; top up first", a.Took)
 	p.newestTransferIs(p.bob, "FAILED", "INSUFFICIENT_CREDITS")
 
 	b.path("Seller no longer owns the seat", "Bob would buy from Carol what is Dave's by now: gRPC GetSeatOwner at step 1")

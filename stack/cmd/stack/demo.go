@@ -39,6 +39,9 @@ func play(ctx context.Context, out io.Writer) error {
 		if _, err := s.Command(ctx, "user-service", []string{"ADMIN_PASSWORD=" + stage.Password}, "create-admin", stage.AdminEmail, adminPhone); err != nil {
 			return err
 		}
+		if s, err = stack.Open(stack.Options{}); err != nil { // the same one, without its lines of progress
+			return err
+		}
 		stage.Stack, stage.App.Gateway, stage.App.Sandbox, key = s, s.URL(), s.SandboxURL(), s.Secret("QR_ENCRYPTION_KEY")
 	}
 	if key != "" {
