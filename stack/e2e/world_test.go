@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	settings "flag" // flag is a helper here
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -43,7 +44,11 @@ func testMain(m *testing.M) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	email, secret := env("ADMIN_EMAIL", "admin@ticketremaster.example"), env("ADMIN_PASSWORD", "demo-password")
+	if described, err = readDescription(); err != nil {
+		return 1, err
+	}
 	app = &client.App{
+		Seen:    described.saw,
 		Gateway: strings.TrimSuffix(os.Getenv("GATEWAY_URL"), "/"), Sandbox: env("SANDBOX_URL", "http://127.0.0.1:8025"), APIKey: os.Getenv("GATEWAY_API_KEY"),
 		HTTP: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 	}
@@ -64,7 +69,15 @@ func testMain(m *testing.M) (code int, err error) {
 	if admin, err = app.LogIn(ctx, email, secret); err != nil {
 		return 1, fmt.Errorf("%w (an administrator is needed: ADMIN_EMAIL, ADMIN_PASSWORD)", err)
 	}
-	return m.Run(), nil
+	code = m.Run()
+	if err := described.report(); err != nil {
+		return 1, err
+	}
+	// Of a run of all tests, each operation has to have been seen.
+	if missing := described.neverSeen(); code == 0 && settings.Lookup("test.run").Value.String() == "" && len(missing) > 0 {
+		return 1, fmt.Errorf("described, and never seen to work: %s", strings.Join(missing, ", "))
+	}
+	return code, nil
 }
 
 func env(name, otherwise string) string {
