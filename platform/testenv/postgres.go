@@ -17,7 +17,7 @@ import (
 
 // startLimit bounds the start of a server, databaseLimit one administrative command.
 const (
-	startLimit    = 90 * time.Second
+	startLimit    = 3 * time.Minute
 	databaseLimit = 30 * time.Second
 )
 
