@@ -64,6 +64,18 @@ type Challenge struct {
 	Answer       string // to that code
 }
 
+// MayVoid reports whether c may take the place of a live challenge for that purpose. What the user asked for may; what someone else
+// asked for, a counterparty or whoever typed an e-mail address, takes nothing away but its own kind.
+func (c Challenge) MayVoid(live string) bool {
+	switch {
+	case c.Counterparty != nil:
+		return live == ForTransfer
+	case c.Purpose == ForPasswordReset:
+		return live == ForPasswordReset
+	}
+	return true
+}
+
 // OTPLimits bound sending and guessing.
 type OTPLimits struct {
 	TTL          time.Duration // of a code

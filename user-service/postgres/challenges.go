@@ -21,7 +21,7 @@ const sendingTakes = "10 seconds"
 
 // BeginChallenge writes a new challenge down. By SMS it is SENDING, and what was live before stays so until FinishSending; by
 // TOTP it is live at once. With ifNonePending a live one of the same purpose and reference is given instead, pending true.
-// OTP_BUSY for a counterparty's transfer while the user confirms something else; RATE_LIMITED.
+// OTP_BUSY where the live one may not be voided (user.Challenge.MayVoid); RATE_LIMITED.
 func (s *Store) BeginChallenge(ctx context.Context, c user.Challenge, limits user.OTPLimits, ifNonePending bool) (begun user.Challenge, pending bool, err error) {
 	begun = c
 	err = s.tx(ctx, func(tx pgx.Tx) error {
@@ -42,17 +42,19 @@ func (s *Store) BeginChallenge(ctx context.Context, c user.Challenge, limits use
 			case same && ifNonePending:
 				begun, pending = l, true
 				return nil
-			case c.Counterparty != nil && l.Purpose != user.ForTransfer:
+			case !c.MayVoid(l.Purpose):
 				return user.ErrOTPBusy
 			case l.State == "SENDING":
 				return user.ErrOTPSending
 			}
 		}
 		var sent, because int
+		// Anyone may ask for a password reset: those are counted by themselves, so that they use up nobody's purchases.
 		err = tx.QueryRow(ctx, `
 			SELECT count(*), count(*) FILTER (WHERE counterparty_id = $2) FROM otp_challenges
-			WHERE user_id = $1 AND created_at > now() - interval '1 hour' AND state <> 'UNSENT' AND method = 'sms'`,
-			c.UserID, c.Counterparty).Scan(&sent, &because)
+			WHERE user_id = $1 AND created_at > now() - interval '1 hour' AND state <> 'UNSENT' AND method = 'sms'
+			  AND (purpose = 'password_reset') = ($3 = 'password_reset')`,
+			c.UserID, c.Counterparty, c.Purpose).Scan(&sent, &because)
 		if err != nil {
 			return err
 		}

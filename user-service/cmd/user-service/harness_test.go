@@ -37,6 +37,7 @@ type world struct {
 	phones   *phones
 	settings settings
 	stop     func()
+	quiesce  func() // waits for what no answer waited for
 }
 
 const serviceToken = "the-user-services-own-secret"
@@ -80,6 +81,7 @@ func (w *world) run() {
 	done := make(chan error, 1)
 	go func() { done <- svc.serve(ctx, w.settings, l) }()
 	w.url, w.db = "http://"+l.Addr().String(), pool
+	w.quiesce = svc.background.wait
 	w.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -258,7 +260,14 @@ func migrate(ctx context.Context, dsn string) error {
 	return database.Migrate(ctx, dsn, postgres.Migrations())
 }
 
+const runTheService = "RUN_THE_SERVICE"
+
+// TestMain is the service itself when a test starts this program again for that.
 func TestMain(m *testing.M) {
+	if os.Getenv(runTheService) != "" {
+		main()
+		return
+	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1}))) // the tests look at answers
 	os.Exit(m.Run())
 }

@@ -187,6 +187,31 @@ func TestACounterpartyIsBounded(t *testing.T) {
 	w.send(p, "purchase", order, "", "if none pending").want(t, 200, "")
 }
 
+// Whoever knows an address can ask for a reset of its password, and takes nothing from its owner by it.
+func TestAStrangersResetRequests(t *testing.T) {
+	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 4 })
+	p := w.join()
+	ask := func() {
+		w.call("POST", "/auth/password/reset-request", "", obj{"email": p.email}).want(t, 200, "")
+		w.quiesce()
+	}
+	order := newID()
+	w.send(p, "purchase", order).want(t, 200, "")
+	ask()
+	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
+	for range 6 {
+		ask()
+		_, err := w.db.Exec(t.Context(), `UPDATE otp_challenges SET expires_at = now() WHERE state = 'PENDING'`)
+		must(t, err)
+	}
+	w.send(p, "purchase", order).want(t, 200, "") // the third that counts
+	var resets int
+	must(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM otp_challenges WHERE purpose = 'password_reset'`).Scan(&resets))
+	if resets != 4 {
+		t.Fatalf("%d codes for resets", resets)
+	}
+}
+
 // Ten wrong codes a day, over all transfers.
 func TestWrongCodesOfADay(t *testing.T) {
 	w := startWorld(t)
