@@ -23,44 +23,32 @@ type Reservation struct {
 }
 
 // Reserve holds a seat for a user. Nothing is logged: a hold expires by itself. A seat that the user holds
-// already gives the same order, and repairs what a crash left out of it.
+// already gives the same order, and repairs what a crash left out of it. Who comes too late for a seat costs one
+// call: the rest is asked, side by side, once the seat is held.
 func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservation, error) {
 	proposed := newID()
-	var held *inventoryv1.ReserveSeatResponse
-	var risk clients.Risk
-	var heldErr, riskErr error
-	both, _ := errgroup.WithContext(ctx) // each must know its own outcome: neither cancels the other
-	both.Go(func() error {
-		held, heldErr = f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
-			SeatId: seatID.String(), UserId: user.String(), HoldId: proposed.String(),
-			HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds),
-		})
-		return nil
+	held, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
+		SeatId: seatID.String(), UserId: user.String(), HoldId: proposed.String(),
+		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds),
 	})
-	both.Go(func() error {
-		risk, riskErr = f.Users.Risk(ctx, user, proposed)
-		return nil
-	})
-	_ = both.Wait()
-	if heldErr != nil {
-		if fault.Unknown(heldErr) {
+	if err != nil {
+		if fault.Unknown(err) {
 			f.giveBack(ctx, seatID, proposed)
 		}
-		return Reservation{}, heldErr
+		return Reservation{}, err
 	}
 	holdID := optionalID(held.Seat.HoldId)
-	order, err := f.writeOrder(ctx, user, held, riskErr)
-	if err != nil {
+	f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: holdID, UserID: user, HeldUntil: held.Seat.HeldUntil.AsTime()})
+	var order clients.Order
+	var risk clients.Risk
+	both, bothCtx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) { order, err = f.writeOrder(bothCtx, user, held.Seat); return err })
+	both.Go(func() (err error) { risk, err = f.Users.Risk(bothCtx, user, holdID); return err })
+	if err := both.Wait(); err != nil {
 		if !held.AlreadyHeld {
 			f.giveBack(ctx, seatID, holdID)
 		}
 		return Reservation{}, err
-	}
-	f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: holdID, UserID: user, HeldUntil: order.HeldUntil})
-	if held.AlreadyHeld && risk.IsFlagged {
-		if risk, err = f.Users.Risk(ctx, user, holdID); err != nil { // asked above for the order that was proposed
-			return Reservation{}, err
-		}
 	}
 	r := Reservation{Order: order, TTL: time.Duration(held.RemainingMs) * time.Millisecond, OTPRequired: risk.IsFlagged && !risk.OTPVerified}
 	if r.OTPRequired {
@@ -70,14 +58,10 @@ func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservatio
 }
 
 // writeOrder records a hold's order at the price of the seat's tier.
-func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, held *inventoryv1.ReserveSeatResponse, riskErr error) (clients.Order, error) {
-	if riskErr != nil {
-		return clients.Order{}, riskErr
-	}
-	seat := held.Seat
+func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv1.Seat) (clients.Order, error) {
 	event, err := f.Events.Recent(ctx, optionalID(seat.EventId))
 	switch price, priced := event.PricingTiers[seat.Tier]; {
-	case fault.Code(err) == "EVENT_NOT_FOUND", err == nil && !event.Published():
+	case fault.Code(err) == codeEventNotFound, err == nil && !event.Published():
 		return clients.Order{}, errSeatNotForSale
 	case err != nil:
 		return clients.Order{}, err
@@ -93,11 +77,11 @@ func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, held *inventoryv
 	}
 }
 
-// giveBack frees a hold that leads nowhere; failing that it expires.
+// giveBack frees a hold that leads nowhere, and fails its order if it was written; failing that both expire.
 func (f *Flows) giveBack(ctx context.Context, seat, holdID uuid.UUID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if _, err := f.Inventory.ReleaseSeat(ctx, &inventoryv1.ReleaseSeatRequest{SeatId: seat.String(), HoldId: holdID.String()}); err != nil {
+	if _, err := f.endHold(ctx, seat, holdID, false, "NOT_OFFERED"); err != nil && fault.Code(err) != errOrderNotFound.Code {
 		slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", seat, "hold", holdID, "error", err)
 	}
 }

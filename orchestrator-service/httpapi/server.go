@@ -21,6 +21,8 @@ type Server struct {
 	Flows  *orchestrator.Flows
 	Keys   token.Keys
 	Health func(context.Context) error
+	// InFlight is how many requests of customers, and as many of the gate, are worked on at once.
+	InFlight int
 	maps   seatMaps
 }
 
@@ -36,7 +38,7 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/docs/openapi.json", s.docsJSON)
 	})
 	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
-		r.Use(s.Keys.Require)
+		r.Use(admit(s.InFlight), s.Keys.Require)
 		post(r, "/reserve", s.reserve)
 		post(r, "/pay", s.pay)
 		post(r, "/verify-otp", s.verifyOTP)
@@ -55,8 +57,8 @@ func (s *Server) Handler() http.Handler {
 		post(r, "/transfer/withdraw", s.withdrawDispute)
 		post(r, "/transfer/reverse", s.reverseTransfer)
 	})
-	r.Group(func(r chi.Router) { // the gate
-		r.Use(s.Keys.Require, token.Allow(token.Caller.IsStaff))
+	r.Group(func(r chi.Router) { // the gate: an on-sale crowd must not close it
+		r.Use(admit(s.InFlight), s.Keys.Require, token.Allow(token.Caller.IsStaff))
 		post(r, "/verify", s.verify)
 	})
 	r.Group(func(r chi.Router) {

@@ -47,6 +47,7 @@ type settings struct {
 	QRPreviousKey    *config.Key32 `env:"QR_PREVIOUS_KEY"`
 	HoldTTL          time.Duration `env:"HOLD_TTL" envDefault:"5m"`
 	MaxHolds         int           `env:"MAX_HOLDS" envDefault:"10"`
+	MaxInFlight      int           `env:"MAX_IN_FLIGHT" envDefault:"32"`
 	TransferTTL      time.Duration `env:"TRANSFER_TTL" envDefault:"15m"`
 	SweepInterval    time.Duration `env:"SWEEP_INTERVAL" envDefault:"2s"`
 	SweepGrace       time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
@@ -65,6 +66,7 @@ func (s *settings) Validate() error {
 	}
 	check(s.HoldTTL >= time.Second && s.HoldTTL <= time.Hour && s.HoldTTL%time.Millisecond == 0, "HOLD_TTL must be from 1s to 1h, in whole milliseconds")
 	check(s.MaxHolds >= 1 && s.MaxHolds <= 100, "MAX_HOLDS must be from 1 to 100")
+	check(s.MaxInFlight >= 1 && s.MaxInFlight <= 10_000, "MAX_IN_FLIGHT must be from 1 to 10000")
 	check(s.TransferTTL >= time.Second && s.TransferTTL <= 24*time.Hour, "TRANSFER_TTL must be from 1s to 24h")
 	check(s.SweepInterval >= 50*time.Millisecond, "SWEEP_INTERVAL must be at least 50ms")
 	check(s.ClockSkew >= 0 && s.ClockSkew <= 30*time.Second, "CLOCK_SKEW must be from 0s to 30s")
@@ -116,7 +118,7 @@ func start(ctx context.Context) error {
 	server := &httpapi.Server{
 		Flows:  flows,
 		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revoked: revoked.Revoked},
-		Health: pool.Ping,
+		Health: pool.Ping, InFlight: s.MaxInFlight,
 	}
 	// When one part ends, by the signal or a failure, all end.
 	g, ctx := errgroup.WithContext(ctx)
