@@ -23,7 +23,7 @@ type Server struct {
 	Health func(context.Context) error
 	// InFlight is how many requests of customers, and as many of the gate, are worked on at once.
 	InFlight int
-	maps   seatMaps
+	maps     seatMaps
 }
 
 // Handler gives the routes: who may call what stands here, and nowhere else.

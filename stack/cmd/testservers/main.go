@@ -3,7 +3,7 @@
 //
 //	testservers go test ./...
 //
-// It installs the servers first where they are missing and there is no Docker engine with their images.
+// It installs the servers first where they are missing.
 package main
 
 import (
@@ -33,10 +33,9 @@ func run() (int, error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if os.Getenv("TEST_POSTGRES_URL") == "" && !testenv.Containers(ctx) {
-		if err := native.Install(ctx, os.Stderr); err != nil {
-			return 1, err
-		}
+	// Also where containers serve the integration tests: the end-to-end tests boot the native stack.
+	if err := native.Install(ctx, os.Stderr); err != nil {
+		return 1, err
 	}
 	environment, err := testenv.Start()
 	if err != nil {
