@@ -28,9 +28,13 @@ func TestHundredScansOfOneTicket(t *testing.T) {
 	seat, owner := s.Hall(t, 1)[0], newID()
 	s.Buy(t, seat.SeatId, owner)
 	results := make([]inventoryv1.ScanResult, 100)
-	failed := together(100, func(i int) error {
+	scans := make([]string, len(results))
+	for i := range scans {
+		scans[i] = newID()
+	}
+	failed := together(len(scans), func(i int) error {
 		answer, err := s.MarkCheckedIn(t.Context(), &inventoryv1.MarkCheckedInRequest{
-			Scan:        &inventoryv1.Scan{ScanId: newID(), SeatId: seat.SeatId, EventId: seat.EventId, StaffId: newID()},
+			Scan:        &inventoryv1.Scan{ScanId: scans[i], SeatId: seat.SeatId, EventId: seat.EventId, StaffId: newID()},
 			OwnerUserId: owner, OwnershipVersion: 1,
 		})
 		results[i] = answer.GetResult()

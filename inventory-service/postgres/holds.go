@@ -93,7 +93,7 @@ func (s *Store) Pin(ctx context.Context, p inventory.Pin) (inventory.Seat, error
 	var done, same, touched bool
 	var mark inventory.Mark
 	var row seatRow
-	err := s.underLock(ctx, p.SeatID, func(answer pgx.Row) error {
+	err := s.underLock(ctx, lockSeat, p.SeatID, func(answer pgx.Row) error {
 		return answer.Scan(row.into(&done, (*string)(&mark), &same, &touched)...)
 	}, pin, p.SeatID, p.HoldID, p.UserID, p.PinID)
 	switch {
@@ -135,7 +135,7 @@ SELECT EXISTS (SELECT FROM freed) OR coalesce((SELECT released FROM mark), false
 func (s *Store) Unpin(ctx context.Context, p inventory.Pin) (released bool, err error) {
 	var mark inventory.Mark
 	var same bool
-	err = s.underLock(ctx, p.SeatID, func(answer pgx.Row) error {
+	err = s.underLock(ctx, lockSeat, p.SeatID, func(answer pgx.Row) error {
 		return answer.Scan(&released, (*string)(&mark), &same)
 	}, unpin, p.SeatID, p.HoldID, p.PinID)
 	switch {
@@ -173,7 +173,7 @@ SELECT EXISTS (SELECT FROM sold) OR EXISTS (
 func (s *Store) Confirm(ctx context.Context, sale inventory.Sale) (inventory.Seat, error) {
 	var done bool
 	var row seatRow
-	err := s.underLock(ctx, sale.SeatID, func(answer pgx.Row) error {
+	err := s.underLock(ctx, lockSeat, sale.SeatID, func(answer pgx.Row) error {
 		return answer.Scan(row.into(&done)...)
 	}, confirm, sale.SeatID, sale.HoldID, sale.UserID, sale.PinID, sale.Price)
 	switch {
@@ -206,7 +206,7 @@ END`
 // not over. It has an outcome for every state of the seat, and GONE for an unknown one.
 func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired bool) (inventory.Outcome, error) {
 	var outcome inventory.Outcome
-	err := s.underLock(ctx, seat, func(answer pgx.Row) error {
+	err := s.underLock(ctx, lockSeat, seat, func(answer pgx.Row) error {
 		return answer.Scan((*string)(&outcome))
 	}, release, seat, hold, onlyIfExpired)
 	return outcome, err

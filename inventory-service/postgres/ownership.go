@@ -35,7 +35,7 @@ func (s *Store) HandOver(ctx context.Context, h inventory.Handover) (inventory.S
 	var moved bool
 	var repeat *bool // nil: the operation is new
 	var row seatRow
-	err := s.underLock(ctx, h.SeatID, func(answer pgx.Row) error {
+	err := s.underLock(ctx, lockSeat, h.SeatID, func(answer pgx.Row) error {
 		return answer.Scan(row.into(&moved, &repeat)...)
 	}, handOver, h.SeatID, h.From, h.To, h.OperationID, string(h.Cause))
 	switch {

@@ -21,6 +21,10 @@ func (s *Store) Ticket(ctx context.Context, id uuid.UUID) (seat inventory.Seat, 
 	return row.seat(), entered, translate(err)
 }
 
+// lockUnlessEntered is lockSeat for a seat that may still change. CHECKED_IN is final: the many scans of one ticket
+// wait for the first only, not for each other's commits.
+const lockUnlessEntered = `SELECT FROM seats WHERE seat_id = $1 AND status <> 'CHECKED_IN' FOR NO KEY UPDATE`
+
 // checkIn decides in the order of the gate's table: not this owner's (or nobody's), entered already, not paid for.
 const checkIn = `
 WITH logged AS (
@@ -53,7 +57,7 @@ func (s *Store) CheckIn(ctx context.Context, c inventory.CheckIn) (inventory.Res
 	var result inventory.Result
 	var same bool
 	var row seatRow
-	err := s.underLock(ctx, c.SeatID, func(answer pgx.Row) error {
+	err := s.underLock(ctx, lockUnlessEntered, c.SeatID, func(answer pgx.Row) error {
 		return answer.Scan(row.into((*string)(&result), &same)...)
 	}, checkIn, c.SeatID, c.ID, c.OwnerID, c.OwnershipVersion, orNull(c.EventID), c.StaffID, c.HallPresented, c.HallExpected)
 	switch {

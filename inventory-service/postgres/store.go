@@ -94,14 +94,15 @@ func translate(err error) error {
 
 const deadlockDetected = "40P01"
 
-// lockSeat waits for the seat's row lock. What follows it in the same batch sees all that its former holders did.
-const lockSeat = `SELECT FROM seats WHERE seat_id = $1 FOR UPDATE`
+// lockSeat waits for the seat's row lock. What follows it in the same batch sees all that its former holders did. It
+// keeps out a reservation's FOR UPDATE, but not the foreign keys' checks.
+const lockSeat = `SELECT FROM seats WHERE seat_id = $1 FOR NO KEY UPDATE`
 
-// underLock locks the seat and runs one statement that decides, as one transaction in one round trip. scan is
+// underLock takes the lock on a seat and runs one statement that decides, as one transaction in one round trip. scan is
 // called for the statement's only row; without a row the error is SEAT_NOT_FOUND.
-func (s *Store) underLock(ctx context.Context, seat uuid.UUID, scan func(pgx.Row) error, sql string, args ...any) error {
+func (s *Store) underLock(ctx context.Context, lock string, seat uuid.UUID, scan func(pgx.Row) error, sql string, args ...any) error {
 	var b pgx.Batch
-	b.Queue(lockSeat, seat)
+	b.Queue(lock, seat)
 	b.Queue(sql, args...)
 	answers := s.pool.SendBatch(ctx, &b)
 	_, err := answers.Exec()
