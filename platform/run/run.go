@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -23,11 +24,24 @@ func Main(service, healthAddr string, start func(ctx context.Context) error) {
 		os.Exit(health(healthAddr))
 	}
 	correlation.SetupLog(service, os.Getenv("LOG_LEVEL"))
+	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := start(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", service, err)
 		os.Exit(1)
+	}
+}
+
+// tuneMemory fits Go's collector to services whose live heap is a few MB: by default each 4 MB of garbage would start a
+// collection, some every second under load. GOGC and GOMEMLIMIT set otherwise.
+func tuneMemory() {
+	const growth, limit = 400, 28 << 20 // %, bytes
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(growth)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
 	}
 }
 
