@@ -29,6 +29,7 @@ import (
 )
 
 // world is one running user service on a database of its own, with the phones that its codes reach.
+
 type world struct {
 	t        testing.TB
 	url      string
@@ -43,6 +44,7 @@ type world struct {
 const serviceToken = "the-user-services-own-secret"
 
 // startWorld starts a service; change may alter its settings first.
+
 func startWorld(t *testing.T, change ...func(*settings)) *world {
 	t.Helper()
 	return startWorldFor(t, change...)
@@ -69,6 +71,7 @@ func startWorldFor(t testing.TB, change ...func(*settings)) *world {
 }
 
 // run starts the service's program on a free port.
+
 func (w *world) run() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -114,6 +117,7 @@ func must(t testing.TB, err error) {
 }
 
 // answer is one HTTP answer, its body decoded.
+
 type answer struct {
 	status int
 	body   map[string]any
@@ -126,6 +130,7 @@ func (a answer) code() string { s, _ := a.body["error_code"].(string); return s 
 func (a answer) data() map[string]any { m, _ := a.body["data"].(map[string]any); return m }
 
 // want fails the test unless the answer has that status and code ("" for a success).
+
 func (a answer) want(t testing.TB, status int, code string) answer {
 	t.Helper()
 	if a.status != status || a.code() != code {
@@ -138,6 +143,7 @@ func (a answer) want(t testing.TB, status int, code string) answer {
 }
 
 // call sends body (a string as it is, anything else as JSON, nil nothing) with bearer.
+
 func (w *world) call(method, path, bearer string, body any, headers ...string) answer {
 	a, err := w.try(method, path, bearer, body, headers...)
 	if err != nil {
@@ -183,6 +189,7 @@ func (w *world) try(method, path, bearer string, body any, headers ...string) (a
 }
 
 // internal calls as another of our services.
+
 func (w *world) internal(method, path string, body any) answer {
 	return w.call(method, path, serviceToken, body)
 }
@@ -190,12 +197,14 @@ func (w *world) internal(method, path string, body any) answer {
 type obj = map[string]any
 
 // person is someone with an account, logged in.
+
 type person struct {
 	id, email, phone, password string
 	access, refresh            string
 }
 
 // join registers and verifies someone and logs in.
+
 func (w *world) join() person {
 	w.t.Helper()
 	p := person{
@@ -210,47 +219,10 @@ func (w *world) join() person {
 }
 
 // rich is join with credits.
-func (w *world) rich(credits string) person {
-	w.t.Helper()
-	p := w.join()
-	w.give(p, credits)
-	return p
-}
-
-func (w *world) give(p person, credits string) {
-	w.t.Helper()
-	_, err := w.db.Exec(context.Background(), `
-		INSERT INTO movements (kind, operation_id, source, target, target_id, amount)
-		VALUES ('grant', gen_random_uuid(), 'platform', 'user', $1, $2::text::numeric)`, p.id, credits)
-	must(w.t, err)
-}
 
 // has fails the test unless the person's credits are that many.
-func (w *world) has(p person, credits float64) {
-	w.t.Helper()
-	a := w.call("GET", "/credits/balance", p.access, nil).want(w.t, 200, "")
-	if a.data()["credit_balance"] != credits {
-		w.t.Fatalf("%s has %v, want %v", p.email, a.data()["credit_balance"], credits)
-	}
-}
 
 // booksAreRight checks the ledger's invariants.
-func (w *world) booksAreRight() {
-	w.t.Helper()
-	var wrongBalances, wrongSum, wrongDebts int
-	must(w.t, w.db.QueryRow(context.Background(), `
-		SELECT (SELECT count(*) FROM users u WHERE credit_balance < 0 OR credit_balance <>
-		            (SELECT coalesce(sum(amount), 0) FROM ledger_entries WHERE account = 'user' AND owner_id = u.user_id)),
-		       (SELECT count(*) FROM (SELECT sum(amount) AS s FROM ledger_entries) x WHERE s <> 0)
-		     + (SELECT count(*) FROM (SELECT sum(amount) AS s FROM ledger_entries WHERE account IN ('escrow', 'frozen') GROUP BY account, owner_id) x WHERE s < 0),
-		       (SELECT count(*) FROM debts d WHERE amount - remaining - cancelled <>
-		            (SELECT coalesce(sum(amount), 0) FROM movements m WHERE m.debt_id = d.debt_id))
-		     + (SELECT count(*) FROM users u WHERE credit_balance > 0 AND EXISTS (SELECT FROM debts d WHERE d.user_id = u.user_id AND remaining > 0))`).
-		Scan(&wrongBalances, &wrongSum, &wrongDebts))
-	if wrongBalances+wrongSum+wrongDebts > 0 {
-		w.t.Fatalf("the books are wrong: %d balances, %d sums, %d debts", wrongBalances, wrongSum, wrongDebts)
-	}
-}
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
@@ -263,6 +235,7 @@ func migrate(ctx context.Context, dsn string) error {
 const runTheService = "RUN_THE_SERVICE"
 
 // TestMain is the service itself when a test starts this program again for that.
+
 func TestMain(m *testing.M) {
 	if os.Getenv(runTheService) != "" {
 		main()
@@ -273,6 +246,7 @@ func TestMain(m *testing.M) {
 }
 
 // assembled gives the service's parts on the same database, as a command of the binary has them.
+
 func (w *world) assembled() *service {
 	svc, err := assemble(w.settings, postgres.New(w.db))
 	must(w.t, err)
@@ -280,6 +254,7 @@ func (w *world) assembled() *service {
 }
 
 // live is the purpose of the person's live challenge, "" if there is none.
+
 func (w *world) live(p person) (purpose string) {
 	must(w.t, w.db.QueryRow(w.t.Context(), `
 		SELECT coalesce(max(purpose::text), '') FROM otp_challenges WHERE user_id = $1 AND state = 'PENDING'`, p.id).Scan(&purpose))
@@ -289,6 +264,7 @@ func (w *world) live(p person) (purpose string) {
 func jsonNumber(f float64) string { return fmt.Sprintf("%.0f", f) }
 
 // twice gives a body two readers.
+
 func twice(t testing.TB, body io.Reader) (a, b io.ReadCloser) {
 	raw, err := io.ReadAll(body)
 	must(t, err)
@@ -302,6 +278,7 @@ func vault(t testing.TB) *user.Vault {
 }
 
 // withPool gives the address with a pool of that size, as the settings do.
+
 func withPool(dsn string, conns int) string {
 	separator := "?"
 	if strings.Contains(dsn, "?") {

@@ -6,9 +6,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/pquerna/otp/totp"
 )
 
 func (w *world) send(p person, purpose, reference string, more ...string) answer {
@@ -107,6 +104,7 @@ func TestThreeWrongCodesEndAChallenge(t *testing.T) {
 }
 
 // After the window an equal code is a new try.
+
 func TestARepeatIsOneTryForTenSeconds(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -122,6 +120,7 @@ func TestARepeatIsOneTryForTenSeconds(t *testing.T) {
 }
 
 // Forty identical codes at once are one try, whether right or wrong.
+
 func TestVerificationIsSingleFlight(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -169,6 +168,7 @@ func TestCodesExpire(t *testing.T) {
 }
 
 // A counterparty's transfer does not take a purchase's challenge away, nor can it flood a phone.
+
 func TestACounterpartyIsBounded(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPPairPerHour, s.OTPSendsPerHour = 3, 8 })
 	p, nagger := w.join(), newID()
@@ -188,6 +188,7 @@ func TestACounterpartyIsBounded(t *testing.T) {
 }
 
 // Whoever knows an address can ask for a reset of its password, and takes nothing from its owner by it.
+
 func TestAStrangersResetRequests(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 4 })
 	p := w.join()
@@ -213,6 +214,7 @@ func TestAStrangersResetRequests(t *testing.T) {
 }
 
 // Ten wrong codes a day, over all transfers.
+
 func TestWrongCodesOfADay(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -234,190 +236,7 @@ func TestWrongCodesOfADay(t *testing.T) {
 }
 
 // SMU down: an answer within a second, nothing lost, no state that blocks.
-func TestDeadSMU(t *testing.T) {
-	w := startWorld(t)
-	p := w.join()
-	order := newID()
-	w.send(p, "purchase", order).want(t, 200, "")
-	code := w.phones.code(p.phone)
-	quickly := func(what string, a func() answer) {
-		t.Helper()
-		start := time.Now()
-		a().want(t, 503, "SERVICE_UNAVAILABLE")
-		if d := time.Since(start); d > time.Second {
-			t.Fatalf("%s took %v", what, d)
-		}
-	}
-	w.phones.down()
-	for range 8 { // the breaker opens on the way
-		quickly("send", func() answer { return w.send(p, "purchase", newID()) })
-		quickly("verify", func() answer { return w.verify(p, "purchase", order, code) })
-	}
-	quickly("register", func() answer { return w.register("late@example.com", "+6597777777", "correct horse") })
-	w.phones.up(t)
-	eventually(t, 6*time.Second, "the breaker closes and the old code still counts", func() bool {
-		return w.verify(p, "purchase", order, code).status == 200
-	})
-	w.send(p, "purchase", newID()).want(t, 200, "")
-	w.register("late@example.com", "+6597777777", "correct horse").want(t, 201, "") // 503 had written nothing
-	var tries int
-	must(t, w.db.QueryRow(t.Context(), `SELECT max(tries) FROM otp_challenges`).Scan(&tries))
-	if tries != 0 {
-		t.Fatal("an answer that nobody could judge counted as a try")
-	}
-}
 
 // SMU slow: nobody knows if a code went out, so neither the old nor the new one is live; and money moves meanwhile.
-func TestSlowSMU(t *testing.T) {
-	w := startWorld(t)
-	p := w.rich("100")
-	order := newID()
-	w.send(p, "purchase", order).want(t, 200, "")
-	code := w.phones.code(p.phone)
-	w.phones.slow(5 * time.Second)
-	start := time.Now()
-	var wg sync.WaitGroup
-	for range 20 {
-		wg.Go(func() { w.verify(p, "purchase", order, code) })
-	}
-	w.deduct(newID(), p, 1).want(t, 200, "")
-	if d := time.Since(start); d > 700*time.Millisecond {
-		t.Fatalf("a payment waited %v for SMU", d)
-	}
-	wg.Wait()
-	w.send(p, "purchase", newID()).want(t, 503, "SERVICE_UNAVAILABLE")
-	if d := time.Since(start); d > 4*time.Second {
-		t.Fatalf("it took %v", d)
-	}
-}
-
-func TestASendingOfUnknownOutcome(t *testing.T) {
-	w := startWorld(t)
-	p := w.join()
-	order := newID()
-	w.send(p, "purchase", order).want(t, 200, "")
-	w.phones.slow(2 * time.Second)
-	w.send(p, "purchase", newID()).want(t, 503, "SERVICE_UNAVAILABLE")
-	w.phones.slow(0)
-	if got := w.live(p); got != "" {
-		t.Fatalf("live: %q", got)
-	}
-	w.send(p, "purchase", order).want(t, 200, "") // and nothing blocks
-	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
-}
 
 // A process that died while it was sending blocks nobody for long, and what it may have sent confirms nothing else.
-func TestACrashWhileSending(t *testing.T) {
-	w := startWorld(t)
-	p := w.join()
-	order := newID()
-	w.send(p, "purchase", order).want(t, 200, "")
-	code := w.phones.code(p.phone)
-	_, err := w.db.Exec(t.Context(), `
-		INSERT INTO otp_challenges (challenge_id, user_id, purpose, reference_id, method, phone, state, expires_at)
-		VALUES ($1, $2, 'transfer', $3, 'sms', '+6591234567', 'SENDING', now() + interval '5 minutes')`, newID(), p.id, newID())
-	must(t, err)
-	w.verify(p, "purchase", order, code).want(t, 400, "VALIDATION_ERROR")
-	w.send(p, "purchase", newID()).want(t, 429, "RATE_LIMITED")
-	_, err = w.db.Exec(t.Context(), `UPDATE otp_challenges SET created_at = created_at - interval '11 seconds' WHERE state = 'SENDING'`)
-	must(t, err)
-	w.verify(p, "purchase", order, code).want(t, 200, "")
-	w.send(p, "purchase", newID()).want(t, 200, "")
-}
-
-func TestManySendsAtOnceAreOneLiveChallenge(t *testing.T) {
-	w := startWorld(t)
-	p := w.join()
-	order := newID()
-	w.phones.slow(20 * time.Millisecond)
-	var wg sync.WaitGroup
-	sent, _ := w.phones.counts()
-	for range 20 {
-		wg.Go(func() {
-			if a := w.send(p, "purchase", order, "", "if none pending"); a.status != 200 {
-				t.Errorf("%s", a.raw)
-			}
-		})
-	}
-	wg.Wait()
-	if after, _ := w.phones.counts(); after != sent+1 {
-		t.Fatalf("%d messages for one purchase", after-sent)
-	}
-	for range 12 {
-		wg.Go(func() {
-			if a := w.send(p, "purchase", newID()); a.status != 200 && a.status != 429 {
-				t.Errorf("%s", a.raw)
-			}
-		})
-	}
-	wg.Wait()
-	var live int
-	must(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM otp_challenges WHERE user_id = $1 AND state IN ('PENDING', 'SENDING')`, p.id).Scan(&live))
-	if live != 1 {
-		t.Fatalf("%d live challenges", live)
-	}
-}
-
-func TestAuthenticatorApp(t *testing.T) {
-	w := startWorld(t)
-	p := w.join()
-	post := func(path string, body obj) answer { return w.call("POST", "/auth/totp/"+path, p.access, body) }
-	post("activate", obj{"otp_code": "123456"}).want(t, 400, "VALIDATION_ERROR")
-	post("enroll", obj{"password": "wrong horse"}).want(t, 403, "FORBIDDEN")
-	post("enroll", obj{"password": p.password}).want(t, 428, "OTP_REQUIRED")
-	post("enroll", obj{"password": p.password, "otp_code": w.phones.wrong(p.phone)}).want(t, 401, "OTP_INVALID")
-	a := post("enroll", obj{"password": p.password, "otp_code": w.phones.code(p.phone)}).want(t, 200, "")
-	secret := a.data()["secret"].(string)
-	if !strings.HasPrefix(a.data()["otpauth_url"].(string), "otpauth://totp/TicketRemaster") {
-		t.Fatal(a.raw)
-	}
-	var kept string
-	must(t, w.db.QueryRow(t.Context(), `SELECT two_fa_pending FROM users WHERE user_id = $1`, p.id).Scan(&kept))
-	if strings.Contains(kept, secret) {
-		t.Fatal("the secret is kept in clear")
-	}
-	if a := w.send(p, "purchase", newID()).want(t, 200, ""); a.data()["method"] != "sms" {
-		t.Fatal("not in force before its first code")
-	}
-	now := func() string {
-		code, err := totp.GenerateCode(secret, time.Now())
-		must(t, err)
-		return code
-	}
-	post("activate", obj{"otp_code": "000000"}).want(t, 401, "OTP_INVALID")
-	first := now()
-	post("activate", obj{"otp_code": first}).want(t, 200, "")
-
-	order := newID()
-	sent, _ := w.phones.counts()
-	if a := w.send(p, "purchase", order).want(t, 200, ""); a.data()["method"] != "totp" {
-		t.Fatal(a.raw)
-	}
-	if after, _ := w.phones.counts(); after != sent {
-		t.Fatal("an SMS was sent")
-	}
-	w.verify(p, "purchase", order, first).want(t, 401, "OTP_INVALID") // its step is used
-	next, err := totp.GenerateCode(secret, time.Now().Add(30*time.Second))
-	must(t, err)
-	w.verify(p, "purchase", order, next).want(t, 200, "")
-	w.verify(p, "purchase", order, next).want(t, 200, "") // the repeat
-	again := newID()
-	w.send(p, "purchase", again).want(t, 200, "")
-	w.verify(p, "purchase", again, next).want(t, 401, "OTP_INVALID")
-
-	post("remove", obj{"password": p.password}).want(t, 428, "OTP_REQUIRED")
-	post("remove", obj{"password": p.password, "otp_code": w.phones.code(p.phone)}).want(t, 200, "")
-	if a := w.send(p, "purchase", newID()).want(t, 200, ""); a.data()["method"] != "sms" {
-		t.Fatal(a.raw)
-	}
-}
-
-func FuzzVault(f *testing.F) {
-	f.Add("", "123456")
-	f.Add("AAAA", "")
-	f.Fuzz(func(t *testing.T, sealed, code string) {
-		if _, ok, _ := vault(t).Step(uuid.Nil, sealed, code, time.Unix(0, 0)); ok {
-			t.Fatal("a secret that nobody sealed was opened")
-		}
-	})
-}
