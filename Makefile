@@ -27,7 +27,8 @@ audit: ## Count offenders against every invariant over the five databases; fails
 .PHONY: start down status logs restart env
 start: ## Build and start the whole stack natively, under .run/; PORT=8000 is the gateway's
 	@$(STACK) up
-down: ## Stop what start started; data stays
+down: ## Stop the stack, native or in containers; data stays
+	@! docker compose ls -q 2>/dev/null | grep -qx ticketremaster || docker compose -p ticketremaster down
 	@$(STACK) down
 status: ## Show which parts run, and where
 	@$(STACK) status
@@ -37,6 +38,27 @@ restart: ## Restart one part: PART=user-service, ENV="LOG_LEVEL=debug HOLD_TTL=1
 	@$(STACK) restart $(PART) $(ENV)
 env: ## Print the running stack's addresses and secrets
 	@$(STACK) env
+
+##### Running in containers (docs/docker.md)
+
+.PHONY: up dev demo-docker audit-docker kong-image
+up: .env kong-image ## Build and start the whole stack with docker compose, the sandbox too, and wait until all is healthy
+	@docker compose --profile sandbox up --build -d --wait --wait-timeout 300
+	@echo "TicketRemaster listens on $(COMPOSE_GATEWAY); codes and payments of the sandbox are on $(COMPOSE_SANDBOX)"
+dev: .env kong-image ## The same with verbose logs and open ports; a saved file builds its service anew
+	@docker compose -f docker-compose.yml -f docker-compose.dev.yml up --build --watch
+demo-docker: up ## Play the three scenarios against the containers, and audit
+	@docker compose exec -T -e ADMIN_PASSWORD=demo-password user-service /user-service create-admin admin@ticketremaster.example +6590000001
+	@GATEWAY_URL=$(COMPOSE_GATEWAY) SANDBOX_URL=$(COMPOSE_SANDBOX) $(STACK) demo
+	@$(MAKE) --no-print-directory audit-docker
+audit-docker: ## Count offenders against every invariant over the containers' databases; fails on any
+	@docker compose run --build --rm -T audit
+kong-image:
+	@.ci/kong-image
+.env:
+	@cp .env.example .env && echo "made .env of .env.example"
+COMPOSE_GATEWAY = $$(docker compose port api-gateway 8000 | sed 's,.*:,http://127.0.0.1:,')
+COMPOSE_SANDBOX = $$(docker compose port sandbox 8025 | sed 's,.*:,http://127.0.0.1:,')
 
 ##### Developing
 
