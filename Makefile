@@ -49,7 +49,7 @@ dev: .env kong-image ## The same with verbose logs and open ports; a saved file 
 	@docker compose -f docker-compose.yml -f docker-compose.dev.yml up --build --watch
 demo-docker: up ## Play the three scenarios against the containers, and audit
 	@docker compose exec -T -e ADMIN_PASSWORD=demo-password user-service /user-service create-admin admin@ticketremaster.example +6590000001
-	@GATEWAY_URL=$(COMPOSE_GATEWAY) SANDBOX_URL=$(COMPOSE_SANDBOX) $(STACK) demo
+	@GATEWAY_URL=$(COMPOSE_GATEWAY) SANDBOX_URL=$(COMPOSE_SANDBOX) QR_ENCRYPTION_KEY=$$(sed -n "s/^QR_ENCRYPTION_KEY=//p" .env) $(STACK) demo
 	@$(MAKE) --no-print-directory audit-docker
 audit-docker: ## Count offenders against every invariant over the containers' databases; fails on any
 	@docker compose run --build --rm -T audit
