@@ -23,7 +23,6 @@ type phones struct {
 	sent     int
 	verified int
 	delay    time.Duration
-	listener net.Listener
 	server   *http.Server
 }
 

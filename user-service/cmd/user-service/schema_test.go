@@ -11,7 +11,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 	w := startWorld(t)
 	p := w.rich("10")
 	w.deduct(newID(), p, 1).want(t, 200, "")
-	w.undone("/credits/return", newID())
+	w.undo("/credits/return", newID(), false)
 	for name, c := range map[string]struct{ sql, constraint string }{
 		"setting a balance":             {`UPDATE users SET credit_balance = 1000`, "users_balance_is_booked"},
 		"being born rich":               {`INSERT INTO users (user_id, email, phone, password_hash, credit_balance) VALUES (gen_random_uuid(), 'a@b.c', '+6591234567', '', 5)`, "users_balance_is_booked"},
