@@ -244,6 +244,55 @@ func TestCreatePublishAndDeleteRace(t *testing.T) {
 	}
 }
 
+// afterwards has a call come while a transaction that holds the event's lock and does the statement is not committed yet, and
+// gives what came of the call when it is.
+func (s *service) afterwards(t *testing.T, call func() error, id any, sql string) error {
+	t.Helper()
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	for _, sql := range []string{`SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))`, sql} {
+		if _, err := tx.Exec(t.Context(), sql, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := make(chan error, 1)
+	go func() { result <- call() }()
+	for waiting := 0; waiting == 0; {
+		select {
+		case err := <-result:
+			t.Fatalf("it did not wait, and answered %v", err)
+		default:
+		}
+		err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return <-result
+}
+
+func TestCreateAndDeleteOfOneEventQueue(t *testing.T) {
+	s := start(t)
+	b := concert(nil)
+	err := s.afterwards(t, func() error { return s.Do(t.Context(), http.MethodPost, "/events", b, nil) }, b["event_id"],
+		`INSERT INTO voided_events (event_id) VALUES ($1)`)
+	wantCode(t, err, "OPERATION_VOIDED")
+
+	s.make(t, concert(nil))
+	id := uuid.NewString()
+	err = s.afterwards(t, func() error { return s.Do(t.Context(), http.MethodDelete, "/events/"+id, nil, nil) }, id, `
+		INSERT INTO events (event_id, name, venue_id, hall_id, event_date, ends_at, total_seats, seats_per_row, pricing_tiers)
+		SELECT $1, name, venue_id, hall_id, event_date, ends_at, total_seats, seats_per_row, pricing_tiers FROM events LIMIT 1`)
+	wantCode(t, err, "")
+	wantCode(t, s.Do(t.Context(), http.MethodGet, "/events/"+id, nil, nil), "EVENT_NOT_FOUND")
+}
+
 func TestTwentyCreatesMakeOneEventAndOneVenue(t *testing.T) {
 	s := start(t)
 	b := concert(nil)

@@ -127,6 +127,33 @@ func atOnce(n int, calls ...func() error) []error {
 	return results
 }
 
+// afterwards begins a transaction that does the statement, then the call, which has to wait for that, and gives what
+// came of the call once the transaction is committed.
+func (s *service) afterwards(call func() error, sql string, args ...any) error {
+	s.t.Helper()
+	tx, err := s.pool.Begin(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if _, err := tx.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	go func() { result <- call() }()
+	for s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		select {
+		case err := <-result:
+			s.t.Fatalf("it did not wait, and answered %v", err)
+		default:
+		}
+	}
+	if err := tx.Commit(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	return <-result
+}
+
 func (s *service) count(sql string, args ...any) (n int) {
 	s.t.Helper()
 	if err := s.pool.QueryRow(s.t.Context(), sql, args...).Scan(&n); err != nil {

@@ -71,8 +71,7 @@ func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (o
 	o, err := oneOrder(s.Pool.Query(ctx, `
 		WITH confirmed AS (
 			INSERT INTO orders AS o (order_id, user_id, seat_id, event_id, status, price, held_until, attempt_id, credits_charged, confirmed_at)
-			SELECT $1, $2, $3, $4, 'CONFIRMED', $5, $6, $7::uuid, $8, now()
-			WHERE NOT EXISTS (SELECT FROM order_attempts WHERE attempt_id = $7)
+			VALUES ($1, $2, $3, $4, 'CONFIRMED', $5, $6, $7, $8, now())
 			ON CONFLICT (order_id) DO UPDATE
 				SET status = 'CONFIRMED', attempt_id = excluded.attempt_id, credits_charged = excluded.credits_charged, confirmed_at = now()
 				WHERE o.status = 'PENDING' AND o.user_id = excluded.user_id AND o.seat_id = excluded.seat_id
@@ -83,8 +82,8 @@ func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (o
 		SELECT `+orderColumns+` FROM confirmed`,
 		r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, p.AttemptID, p.CreditsCharged))
 	switch {
-	case errors.Is(err, order.ErrNotFound), // nothing was to be done
-		database.Violates(err, "order_attempts_pkey"), // undone in this very moment
+	case errors.Is(err, order.ErrNotFound), // the order is not pending any more
+		database.Violates(err, "order_attempts_pkey"), // the attempt was undone
 		database.Violates(err, "orders_one_owner_per_seat"):
 		return s.whyNotConfirmed(ctx, r.ID, p.AttemptID)
 	}

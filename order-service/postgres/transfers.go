@@ -125,11 +125,11 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 		if _, err := tx.Exec(ctx, lockSeat, args); err != nil {
 			return err
 		}
-		// One that is swapping stays: then the dispute is refused. So does all when this transfer cannot be disputed.
+		// A live one beside a completed one is later. While it swaps it stays, and the dispute is refused; it stays, too, when this is a repeat.
 		if _, err := tx.Exec(ctx, `
 			UPDATE transfers AS later SET status = 'FAILED', failure_reason = 'an earlier transfer of this ticket is disputed', cancelled_by = @operation
 			FROM transfers AS disputed
-			WHERE disputed.transfer_id = @id AND disputed.status = 'COMPLETED' AND later.seat_id = disputed.seat_id AND later.created_at > disputed.created_at
+			WHERE disputed.transfer_id = @id AND disputed.status = 'COMPLETED' AND later.seat_id = disputed.seat_id
 			AND later.status IN ('INITIATED', 'PENDING_OTP') AND NOT later.swapping`, args); err != nil {
 			return err
 		}
