@@ -35,7 +35,8 @@ type Engine struct {
 	log   Log
 	owner uuid.UUID
 	kinds map[string]kind
-	// crashAt ("kind:step:before" or "…:after") kills this process there, as tests of recovery need it.
+	// crashAt ("kind:step:before" or "…:after") kills this process there in a saga that it began, as tests of recovery
+	// need it. It does not die of what others left to it.
 	crashAt string
 	running sync.WaitGroup
 	// here has the sagas that this process runs now, so that a second caller can wait for the first's.
@@ -150,6 +151,7 @@ func (e *Engine) Recover(ctx context.Context) {
 		}
 		for _, r := range records {
 			slog.Info("saga taken up", "kind", r.Kind, "saga", r.ID, "subject", r.Subject, "status", r.Status)
+			r.takenUp = true
 			e.run(r)
 		}
 		select {
@@ -277,7 +279,7 @@ func (e *Engine) park(ctx context.Context, run *Run, why string) error {
 // step runs one step or its undoing until its outcome is known: done, or refused for good.
 func (e *Engine) step(ctx context.Context, r *Record, name, what string, f func(context.Context) error) (*fault.Error, error) {
 	start := time.Now()
-	e.crash(r.Kind, name, what, "before")
+	e.crash(r, name, what, "before")
 	err := e.insist(ctx, f)
 	entry := Entry{Step: name, What: what, At: start.UTC(), MS: time.Since(start).Milliseconds()}
 	var refusal *fault.Error
@@ -289,7 +291,7 @@ func (e *Engine) step(ctx context.Context, r *Record, name, what string, f func(
 		entry.What, entry.Note = "refused", refusal.Code
 	}
 	r.Trail = append(r.Trail, entry)
-	e.crash(r.Kind, name, what, "after")
+	e.crash(r, name, what, "after")
 	return refusal, nil
 }
 
@@ -312,14 +314,14 @@ func (e *Engine) insist(ctx context.Context, f func(context.Context) error) erro
 
 // crash is kill -9 at a named instant, for the tests of recovery: "purchase:deduct credits:before",
 // "…:after", and with "undo " before the step's name for its undoing.
-func (e *Engine) crash(kind, step, what, when string) {
-	if e.crashAt == "" {
+func (e *Engine) crash(r *Record, step, what, when string) {
+	if e.crashAt == "" || r.takenUp {
 		return
 	}
 	if what == "undone" {
 		step = "undo " + step
 	}
-	if e.crashAt == kind+":"+step+":"+when {
+	if e.crashAt == r.Kind+":"+step+":"+when {
 		slog.Error("crashing here, as SAGA_CRASH_AT demands", "at", e.crashAt)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}

@@ -60,6 +60,7 @@ type Record struct {
 	CorrelationID string
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
+	takenUp       bool // from a process that left it
 }
 
 // Entry is one line of a saga's trail.

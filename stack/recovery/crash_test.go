@@ -1,0 +1,306 @@
+package recovery
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"ticketremaster/platform/money"
+	"ticketremaster/stack/client"
+)
+
+// A scene is a saga about to be run, the call that runs it, and what must be true however often the
+// orchestrator died in it.
+type scene struct {
+	saga  string
+	steps []string // at which it dies: before and after each
+	set   func(t *testing.T) (call func(through *client.App) (client.Answer, error), right func(t *testing.T))
+}
+
+// scenes name the steps in the words of the flows' tables. "undo " is a step's undoing.
+var scenes = map[string]scene{
+	"a purchase":                               {"purchase", []string{"pin hold", "deduct credits", "confirm order", "confirm seat"}, purchase},
+	"a purchase too dear":                      {"purchase", []string{"undo deduct credits", "undo pin hold"}, tooDear},
+	"a purchase whose order ended":             {"purchase", []string{"undo confirm order", "undo deduct credits", "undo pin hold"}, orderEnded},
+	"a transfer":                               {"transfer", []string{"claim transfer", "escrow buyer's credits", "hand over seat", "pay seller from escrow", "complete record"}, transfer},
+	"a transfer whose buyer spent the credits": {"transfer", []string{"undo escrow buyer's credits", "undo claim transfer"}, spent},
+	"a transfer whose ticket was used":         {"transfer", []string{"undo escrow buyer's credits", "undo claim transfer"}, used},
+	"a dispute":                                {"dispute", []string{"mark disputed", "freeze seller's credits"}, dispute},
+	"a dispute of what was handed on":          {"dispute", []string{"undo mark disputed"}, disputeTooLate},
+	"the end of a dispute":                     {"end-dispute", []string{"end dispute", "unfreeze seller's credits"}, endDispute},
+	"a reversal":                               {"reversal", []string{"claim reversal", "put frozen credits into escrow", "hand back seat", "pay buyer from escrow", "close record"}, reversal},
+	"a reversal that is short":                 {"reversal", []string{"undo put frozen credits into escrow", "undo claim reversal"}, reversalShort},
+	"a reversal whose ticket was used":         {"reversal", []string{"undo put frozen credits into escrow", "undo claim reversal"}, reversalUsed},
+	"the making of an event":                   {"create-event", []string{"draft event", "create seats", "publish event"}, createEvent},
+	"the making of an event that is wrong":     {"create-event", []string{"undo draft event"}, createWrongEvent},
+}
+
+// The orchestrator dies at every instant of every saga that makes a difference, with kill -9, and another one, of which
+// several look for what was abandoned, ends it right.
+func TestTheOrchestratorDiesAtEveryStep(t *testing.T) {
+	clean(t)
+	for name, s := range scenes {
+		for _, step := range s.steps {
+			for _, when := range []string{"before", "after"} {
+				t.Run(fmt.Sprintf("%s %s %s", name, when, step), func(t *testing.T) {
+					t.Parallel()
+					call, right := s.set(t)
+					dying, through := replica(t, "SAGA_CRASH_AT="+s.saga+":"+step+":"+when)
+					if a, err := call(through); err == nil && a.Status != http.StatusBadGateway {
+						t.Fatalf("it answered, and so did not die there: %d %s", a.Status, a.Raw)
+					}
+					eventually(t, "the orchestrator is dead", func() bool { _, runs := own.Running(dying); return !runs })
+					right(t)
+				})
+			}
+		}
+	}
+}
+
+func purchase(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	p, seat := person(t, 50_00), freeSeat(t)
+	order := reserve(t, p, seat)
+	return func(through *client.App) (client.Answer, error) { return pay(t, via(p, through), order) }, func(t *testing.T) {
+		eventually(t, "the order is paid", func() bool { return orderStatus(t, p, order) == "CONFIRMED" })
+		eventually(t, "the seat is sold", func() bool { return seatStatus(t, seat) == "SOLD" })
+		has(t, p, 30_00)
+		owns(t, p, seat)
+		a, err := pay(t, p, order)
+		refused(t, a, err, http.StatusConflict, "ORDER_ALREADY_CONFIRMED")
+	}
+}
+
+func tooDear(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	p := person(t, 5_00)
+	order := reserve(t, p, freeSeat(t))
+	return func(through *client.App) (client.Answer, error) { return pay(t, via(p, through), order) }, func(t *testing.T) {
+		sagaEnds(t, order, "UNDONE")
+		has(t, p, 5_00)
+		if _, err := p.TopUp(t.Context(), 15_00); err != nil {
+			t.Fatal(err)
+		}
+		a, err := pay(t, p, order) // the hold stayed
+		must(t, a, err, http.StatusOK)
+		has(t, p, 0)
+	}
+}
+
+// orderEnded has an order that takes no payment any more when its saga gets there: an impossible state, made
+// by hand, and mended all the same.
+func orderEnded(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	p, seat := person(t, 50_00), freeSeat(t)
+	order := reserve(t, p, seat)
+	return func(through *client.App) (client.Answer, error) {
+			whileLocked(t, "users_db", `SELECT FROM users WHERE user_id = $1 FOR UPDATE`, p.ID, func() {
+				go func() { _, _ = pay(t, via(p, through), order) }()
+				eventually(t, "the hold is pinned", func() bool {
+					return ask[bool](t, "seats_db", `SELECT pin_id IS NOT NULL FROM seats WHERE seat_id = $1`, seat)
+				})
+				addr, err := own.Addr("order-service")
+				if err != nil {
+					t.Fatal(err)
+				}
+				a, err := (&client.App{Gateway: "http://" + addr}).Do(t.Context(), client.Call{
+					Method: http.MethodPost, Path: "/orders/" + order + "/fail", Token: own.Secret("ORDER_TOKEN"), Body: map[string]string{"reason": "CANCELLED"},
+				})
+				must(t, a, err, http.StatusOK)
+			})
+			return client.Answer{}, fmt.Errorf("nobody waits for the answer")
+		}, func(t *testing.T) {
+			sagaEnds(t, order, "UNDONE")
+			has(t, p, 50_00)
+			if got := orderStatus(t, p, order); got != "FAILED" {
+				t.Errorf("the order is %s", got)
+			}
+		}
+}
+
+func transfer(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, 12_00)
+	seat := ticket(t, seller)
+	id, confirmation := offer(t, seller, buyer, seat, 7_50)
+	return confirming(t, buyer, confirmation), func(t *testing.T) {
+		becomes(t, buyer, id, "COMPLETED")
+		has(t, seller, 7_50)
+		has(t, buyer, 4_50)
+		owns(t, buyer, seat)
+	}
+}
+
+func spent(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, price)
+	seat := ticket(t, seller)
+	id, confirmation := offer(t, seller, buyer, seat, 7_50)
+	ticket(t, buyer)
+	return confirming(t, buyer, confirmation), func(t *testing.T) { undone(t, id, seller, buyer, seat, 0) }
+}
+
+func used(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, 12_00)
+	seat := ticket(t, seller)
+	id, confirmation := offer(t, seller, buyer, seat, 7_50)
+	checkIn(t, seller, seat)
+	return confirming(t, buyer, confirmation), func(t *testing.T) { undone(t, id, seller, buyer, "", 12_00) }
+}
+
+// undone holds a transfer to having left nothing behind. seat is "" for one that was used.
+func undone(t *testing.T, id string, seller, buyer *client.Person, seat string, buyerHas money.Cents) {
+	t.Helper()
+	becomes(t, buyer, id, "FAILED")
+	sagaEnds(t, id, "UNDONE")
+	has(t, seller, 0)
+	has(t, buyer, buyerHas)
+	if seat != "" {
+		owns(t, seller, seat)
+	}
+}
+
+func dispute(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, 12_00)
+	id := handOver(t, seller, buyer, ticket(t, seller), 12_00)
+	return acting(t, buyer, "dispute", id), func(t *testing.T) {
+		becomes(t, seller, id, "DISPUTED")
+		eventually(t, "the amount is frozen", func() bool { b, err := seller.Balance(t.Context()); return err == nil && b == 0 })
+		eventually(t, "the dispute can be withdrawn", func() bool { // it is being recorded until its saga is taken up
+			a, err := buyer.Post(t.Context(), "/transfer/withdraw", map[string]any{"transfer_id": id})
+			return err == nil && a.Status == http.StatusOK
+		})
+		has(t, seller, 12_00)
+	}
+}
+
+func disputeTooLate(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	a, b, c := person(t, price), person(t, 10_00), person(t, 10_00)
+	seat := ticket(t, a)
+	first := handOver(t, a, b, seat, 10_00)
+	handOver(t, b, c, seat, 10_00)
+	return acting(t, a, "dispute", first), func(t *testing.T) {
+		eventually(t, "its saga ends", func() bool {
+			return ask[int](t, "sagas_db", `SELECT count(*) FROM sagas WHERE kind = 'dispute' AND status = 'UNDONE' AND state->'transfer'->>'transfer_id' = $1`, first) == 1
+		})
+		becomes(t, a, first, "COMPLETED")
+		has(t, a, 10_00)
+		owns(t, c, seat)
+	}
+}
+
+func endDispute(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, 12_00)
+	id := handOver(t, seller, buyer, ticket(t, seller), 12_00)
+	act(t, buyer, "dispute", id)
+	return acting(t, buyer, "withdraw", id), func(t *testing.T) {
+		becomes(t, seller, id, "COMPLETED")
+		eventually(t, "the amount is free", func() bool { b, err := seller.Balance(t.Context()); return err == nil && b == 12_00 })
+	}
+}
+
+func reversal(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, 12_00)
+	seat := ticket(t, seller)
+	id := handOver(t, seller, buyer, seat, 12_00)
+	act(t, buyer, "dispute", id)
+	return acting(t, seller, "reverse", id), func(t *testing.T) {
+		becomes(t, seller, id, "REVERSED")
+		has(t, seller, 0)
+		has(t, buyer, 12_00)
+		owns(t, seller, seat)
+	}
+}
+
+func reversalShort(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, price)
+	seat := ticket(t, seller)
+	id := handOver(t, seller, buyer, seat, price)
+	ticket(t, seller) // the money is gone
+	act(t, buyer, "dispute", id)
+	return acting(t, seller, "reverse", id), func(t *testing.T) { stillDisputed(t, id, seller, buyer) }
+}
+
+func reversalUsed(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, price)
+	seat := ticket(t, seller)
+	id := handOver(t, seller, buyer, seat, price)
+	act(t, seller, "dispute", id)
+	checkIn(t, buyer, seat)
+	return acting(t, buyer, "reverse", id), func(t *testing.T) {
+		stillDisputed(t, id, seller, buyer)
+		act(t, admin, "reject", id)
+		has(t, seller, price)
+	}
+}
+
+func stillDisputed(t *testing.T, id string, seller, buyer *client.Person) {
+	t.Helper()
+	sagaEnds(t, id, "UNDONE")
+	becomes(t, seller, id, "DISPUTED")
+	has(t, seller, 0)
+	has(t, buyer, 0)
+}
+
+func createEvent(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	name := fmt.Sprintf("Concert %d", made.Add(1))
+	return making(t, eventBody(name, 120, time.Now().AddDate(0, 2, 0))), func(t *testing.T) {
+		eventually(t, "the event is published", func() bool {
+			return ask[int](t, "events_db", `SELECT count(*) FROM events WHERE name = $1 AND status = 'PUBLISHED'`, name) == 1
+		})
+		a, err := app.Do(t.Context(), client.Call{Method: http.MethodGet, Path: "/events/" + ask[string](t, "events_db", `SELECT event_id::text FROM events WHERE name = $1`, name)})
+		if n := strings.Count(string(must(t, a, err, http.StatusOK).Data), `"seat_id"`); n != 120 {
+			t.Errorf("it has %d seats", n)
+		}
+	}
+}
+
+func createWrongEvent(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	name := fmt.Sprintf("Concert %d", made.Add(1))
+	body := eventBody(name, 120, time.Now().AddDate(0, 2, 0))
+	body["pricing_tiers"] = map[string]any{"CAT1": -1}
+	return making(t, body), func(t *testing.T) {
+		eventually(t, "its saga ends", func() bool {
+			return ask[int](t, "sagas_db", `SELECT count(*) FROM sagas WHERE kind = 'create-event' AND status = 'UNDONE' AND state->'body'->>'name' = $1`, name) == 1
+		})
+		if n := ask[int](t, "events_db", `SELECT count(*) FROM events WHERE name = $1`, name); n != 0 {
+			t.Errorf("%d events are left", n)
+		}
+	}
+}
+
+func confirming(t *testing.T, p *client.Person, confirmation map[string]any) func(*client.App) (client.Answer, error) {
+	return func(through *client.App) (client.Answer, error) {
+		return via(p, through).Post(t.Context(), "/transfer/confirm", confirmation)
+	}
+}
+
+func acting(t *testing.T, p *client.Person, what, id string) func(*client.App) (client.Answer, error) {
+	return func(through *client.App) (client.Answer, error) {
+		return via(p, through).Post(t.Context(), "/transfer/"+what, map[string]any{"transfer_id": id, "reason": "it was not me"})
+	}
+}
+
+func making(t *testing.T, body map[string]any) func(*client.App) (client.Answer, error) {
+	return func(through *client.App) (client.Answer, error) {
+		return via(admin, through).Post(t.Context(), "/admin/events", body)
+	}
+}
+
+func becomes(t *testing.T, p *client.Person, id, status string) {
+	t.Helper()
+	eventually(t, "the transfer is "+status, func() bool { return transferStatus(t, p, id) == status })
+}
+
+// sagaEnds waits for the end of the newest saga about something.
+func sagaEnds(t *testing.T, subject, status string) {
+	t.Helper()
+	eventually(t, "the saga is "+status, func() bool {
+		return ask[string](t, "sagas_db", `SELECT status::text FROM sagas WHERE subject = $1 ORDER BY created_at DESC LIMIT 1`, subject) == status
+	})
+}
+
+func checkIn(t *testing.T, owner *client.Person, seat string) {
+	t.Helper()
+	a, err := staff(t).Post(t.Context(), "/verify", map[string]any{"qr_payload": owns(t, owner, seat), "hall_id": "H1"})
+	if must(t, a, err, http.StatusOK).Text("result") != "SUCCESS" {
+		t.Fatalf("scan: %s", a.Data)
+	}
+}
