@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"sync"
 	"testing"
+	"time"
 )
 
 func (w *world) escrow(id string, p person, amount any) answer {
@@ -197,6 +199,30 @@ func TestFreezeWhileCreditsComeIn(t *testing.T) {
 	w.give(seller, "100")
 	for _, d := range disputes {
 		w.freezeToEscrow(newID(), d, false).want(t, 200, "")
+	}
+	w.booksAreRight()
+}
+
+// A freeze that has to wait for the user's row decides by what it then finds.
+func TestAFreezeWaitsForWhatIsUnderWay(t *testing.T) {
+	w := startWorld(t)
+	seller := w.rich("10")
+	tx, err := w.db.Begin(t.Context())
+	must(t, err)
+	defer tx.Rollback(context.Background())
+	_, err = tx.Exec(t.Context(), `
+		INSERT INTO movements (kind, operation_id, source, target, target_id, amount) VALUES ('grant', gen_random_uuid(), 'platform', 'user', $1, 5)`, seller.id)
+	must(t, err)
+	frozen := make(chan answer, 1)
+	go func() { frozen <- w.freeze(newID(), seller, 20) }()
+	eventually(t, 5*time.Second, "the freeze waits", func() (waits bool) {
+		must(t, w.db.QueryRow(t.Context(), `
+			SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waits))
+		return waits
+	})
+	must(t, tx.Commit(t.Context()))
+	if a := (<-frozen).want(t, 200, ""); a.data()["frozen"] != 15.0 || a.data()["short"] != 5.0 {
+		t.Fatal(a.raw)
 	}
 	w.booksAreRight()
 }
