@@ -1,0 +1,120 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ticketremaster/platform/config"
+	"ticketremaster/stack"
+	"ticketremaster/stack/client"
+)
+
+// The storyboard plays twice in a row on a stack of its own, the second time as to a system that runs elsewhere.
+func TestPlay(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	s, err := stack.Boot(ctx, stack.Options{Private: true, Unsafe: true, Env: map[string]string{"BCRYPT_COST": "4"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const email, password = "admin@ticketremaster.example", "demo-password"
+	if _, err := s.Command(ctx, "user-service", []string{"ADMIN_PASSWORD=" + password}, "create-admin", email, "+6590000001"); err != nil {
+		t.Fatal(err)
+	}
+	stage := Stage{App: &client.App{Gateway: s.URL(), Sandbox: s.SandboxURL()}, Stack: s, AdminEmail: email, Password: password, QRKey: key(t, s.Secret("QR_ENCRYPTION_KEY"))}
+	play := func(want ...string) {
+		t.Helper()
+		var out bytes.Buffer
+		if err := Play(ctx, stage, &out); err != nil {
+			t.Fatalf("%v\n%s", err, &out)
+		}
+		for _, text := range want {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("the storyboard does not show %q:\n%s", text, &out)
+			}
+		}
+		if strings.Contains(out.String(), "\x1b") {
+			t.Error("there are colours, though this is no terminal")
+		}
+	}
+	play("Alice's credit_balance 1000.00 → 650.00", "402 INSUFFICIENT_CREDITS", "428 OTP_REQUIRED", "because HOLD_EXPIRED", "charged once, though asked for twice",
+		"429 OTP_MAX_RETRIES", "transfer DISPUTED", "transfer REVERSED",
+		"SUCCESS ", "DUPLICATE ", "UNPAID ", "NOT_FOUND ", "WRONG_HALL ", "EXPIRED ", "each of the 7 decided scans", "✓ every answer")
+	stage.Stack, stage.QRKey = nil, nil
+	play("not shown here: they need a hold of a few seconds", "UNPAID and EXPIRED are not shown", "each of the 4 decided scans", "✓ every answer")
+}
+
+// An answer that the storyboard does not have ends it, and is told.
+func TestUnexpectedAnswer(t *testing.T) {
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer gateway.Close()
+	var out bytes.Buffer
+	err := Play(t.Context(), Stage{App: &client.App{Gateway: gateway.URL, Sandbox: gateway.URL}, AdminEmail: "a@example.com", Password: "p"}, &out)
+	if err == nil || !strings.Contains(out.String(), "✗") || !strings.Contains(out.String(), "418") {
+		t.Errorf("error %v, told:\n%s", err, &out)
+	}
+}
+
+// What the gateway's rate limit refuses is sent again, whole, when the limit allows; a service's own 429 is an answer.
+func TestPatience(t *testing.T) {
+	var calls atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := calls.Add(1)
+		body := make([]byte, 4)
+		_, _ = r.Body.Read(body)
+		switch {
+		case string(body) != "body":
+			w.WriteHeader(http.StatusBadRequest)
+		case n == 1:
+			w.Header().Set("RateLimit-Reset", "1")
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		case n == 2:
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	}))
+	defer server.Close()
+	told := 0
+	http := http.Client{Transport: &patient{wait: func(string, ...any) { told++ }}}
+	res, err := http.Post(server.URL, "text/plain", strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 429 || calls.Load() != 2 || told != 1 {
+		t.Errorf("status %d after %d calls, told %d times", res.StatusCode, calls.Load(), told)
+	}
+}
+
+// docs/qr-format.md is enough to make a payload: this is its test vector.
+func TestSealQR(t *testing.T) {
+	nonce, _ := hex.DecodeString("000102030405060708090a0b")
+	got, err := sealQRWith(nonce, *key(t, strings.Repeat("07", 32)), "0193a5c0-0000-7000-8000-000000000001", "0193a5c0-0000-7000-8000-000000000002", "HALL-1", time.Unix(1795000000, 0), 1)
+	const want = "MVeg.AAECAwQFBgcICQoLY6OaUicrmBM43pLdoxkPu6J9989ZIzZwV48i66z7T2D8VWSjzYBdirWkgtUdtPRytXEdOJWUpdcWbZiuyOIh7QUOT_C3Yjq8CkGFhgC4EreaYvvudg0Lwc_7QicpiBAaPQg2XPd4jKmMFT25RQ"
+	if err != nil || got != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
+
+func key(t *testing.T, text string) *config.Key32 {
+	t.Helper()
+	k := new(config.Key32)
+	if err := k.UnmarshalText([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
