@@ -96,6 +96,9 @@ func checkSecrets(v reflect.Value) (problems []string) {
 	walk = func(v reflect.Value) {
 		for i := range v.NumField() {
 			f, field := v.Field(i), v.Type().Field(i)
+			if !field.IsExported() {
+				continue // the environment cannot set it
+			}
 			sample := false
 			switch s := f.Interface().(type) {
 			case Secret:

@@ -1,0 +1,144 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"ticketremaster/platform/broker"
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/testenv"
+)
+
+func declare(ch *amqp.Channel) error {
+	for _, q := range []string{"work", "parked"} {
+		if _, err := ch.QueueDeclare(q, true, false, false, false, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inbox collects what a consumer got.
+type inbox struct {
+	mu     sync.Mutex
+	bodies []string
+	ids    []string
+	fail   func(body string, try int) error
+	tries  map[string]int
+}
+
+func (i *inbox) handle(ctx context.Context, body []byte) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.tries == nil {
+		i.tries = map[string]int{}
+	}
+	i.tries[string(body)]++
+	if i.fail != nil {
+		if err := i.fail(string(body), i.tries[string(body)]); err != nil {
+			return err
+		}
+	}
+	i.bodies = append(i.bodies, string(body))
+	i.ids = append(i.ids, correlation.ID(ctx))
+	return nil
+}
+
+func (i *inbox) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.bodies)
+}
+
+func start(t *testing.T, url string, in *inbox) *broker.Publisher {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p := broker.NewPublisher(url, "test publishes", declare)
+	var all sync.WaitGroup
+	all.Go(func() { p.Run(ctx) })
+	all.Go(func() {
+		broker.Consumer{URL: url, Role: "test consumes", Queue: "work", Parking: "parked", Tries: 2, Declare: declare, Handle: in.handle}.Run(ctx)
+	})
+	t.Cleanup(func() { stop(); all.Wait() })
+	return p
+}
+
+func publish(t *testing.T, p *broker.Publisher, body string) {
+	t.Helper()
+	if !p.Publish(correlation.With(t.Context(), "id of "+body), broker.Message{Key: "work", Body: []byte(body)}) {
+		t.Errorf("%s was not taken", body)
+	}
+}
+
+func TestMessagesArriveWithTheirCorrelationID(t *testing.T) {
+	in := &inbox{}
+	p := start(t, testenv.RabbitMQ(t), in)
+	for n := range 200 {
+		publish(t, p, fmt.Sprint(n))
+	}
+	wait(t, func() bool { return in.count() == 200 && p.Unsettled() == 0 })
+	if in.ids[0] != "id of "+in.bodies[0] || p.Lost() != 0 {
+		t.Errorf("%q came with %q; %d lost", in.bodies[0], in.ids[0], p.Lost())
+	}
+}
+
+func TestAnUnroutableMessageIsKnown(t *testing.T) {
+	p := start(t, testenv.RabbitMQ(t), &inbox{})
+	p.Publish(t.Context(), broker.Message{Key: "no such queue", Body: []byte("x")})
+	wait(t, func() bool { return p.Lost() == 1 }) // confirmed all the same: only mandatory tells
+}
+
+func TestPoisonIsParkedAndAnOutageIsNot(t *testing.T) {
+	url := testenv.RabbitMQ(t)
+	in := &inbox{fail: func(body string, try int) error {
+		switch {
+		case body == "poison":
+			return errors.New("not a message")
+		case body == "outage" && try < 6: // longer than the tries
+			return fault.Unreachable("the database", errors.New("down"))
+		}
+		return nil
+	}}
+	p := start(t, url, in)
+	publish(t, p, "poison")
+	publish(t, p, "outage")
+	publish(t, p, "good")
+	wait(t, func() bool { return in.count() == 2 })
+	parked := &inbox{}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go broker.Consumer{URL: url, Role: "test reads the parked", Queue: "parked", Parking: "parked", Handle: parked.handle}.Run(ctx)
+	wait(t, func() bool { return parked.count() == 1 })
+	if parked.bodies[0] != "poison" || in.tries["poison"] != 2 {
+		t.Errorf("parked %v after %d tries", parked.bodies, in.tries["poison"])
+	}
+}
+
+func TestBothReconnectWhenTheBrokerDies(t *testing.T) {
+	server := testenv.PrivateRabbitMQ(t)
+	in := &inbox{}
+	p := start(t, server.URL, in)
+	publish(t, p, "before")
+	wait(t, func() bool { return in.count() == 1 })
+	server.Kill()
+	publish(t, p, "while it is down")
+	server.Start()
+	publish(t, p, "after")
+	wait(t, func() bool { return in.count() >= 3 && p.Unsettled() == 0 })
+}
+
+func wait(t *testing.T, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it never came true")
+		}
+	}
+}

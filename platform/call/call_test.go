@@ -1,0 +1,113 @@
+package call_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/call"
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+)
+
+// What a service says of an error comes out of the client as the same fault, whatever its kind.
+func TestAFaultSurvivesTheWire(t *testing.T) {
+	var sent error
+	var id, secret string
+	s := httptest.NewServer(web.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		id, secret = r.Header.Get(correlation.Header), web.Bearer(r)
+		return sent
+	}))
+	defer s.Close()
+	c := call.Client{Name: "the service", BaseURL: s.URL, Token: "its secret"}
+	for kind := fault.Internal; kind <= fault.Unavailable; kind++ {
+		sent = fault.New(kind, "SOME_CODE", "words for a person").With("status", "SOLD")
+		got := fault.From(c.Do(correlation.With(t.Context(), "an id"), http.MethodPost, "/", map[string]int{"a": 1}, nil))
+		if got.Kind != kind || got.Code != "SOME_CODE" || got.Message != "words for a person" || got.Details["status"] != "SOLD" {
+			t.Errorf("kind %d came as %+v", kind, got)
+		}
+	}
+	if id != "an id" || secret != "its secret" {
+		t.Errorf("correlation id %q, secret %q", id, secret)
+	}
+}
+
+func TestNoAnswerIsUnknownNeverARefusal(t *testing.T) {
+	hang := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	defer slow.Close()
+	defer close(hang)
+	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502); _, _ = w.Write([]byte("<html>")) }))
+	defer html.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for name, url := range map[string]string{"hangs": slow.URL, "is not ours": html.URL, "is down": "http://" + closed.Addr().String()} {
+		c := call.Client{Name: "the service", BaseURL: url, Timeout: 300 * time.Millisecond}
+		start := time.Now()
+		err := c.Do(t.Context(), http.MethodGet, "/", nil, nil)
+		if !fault.Unknown(err) || fault.Code(err) != fault.CodeUnavailable {
+			t.Errorf("a service that %s: %v", name, err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("a service that %s: %s", name, took)
+		}
+	}
+}
+
+// A connection that breaks is tried again within the deadline: every call is idempotent.
+func TestABrokenConnectionIsTriedAgain(t *testing.T) {
+	var tries atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if tries.Add(1) < 3 {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			conn.Close()
+			return
+		}
+		_ = web.OK(w, map[string]string{"said": "yes"})
+	}))
+	defer s.Close()
+	c := call.Client{Name: "the service", BaseURL: s.URL}
+	var out struct{ Said string }
+	if err := c.Do(t.Context(), http.MethodPost, "/", struct{}{}, &out); err != nil || out.Said != "yes" {
+		t.Errorf("%+v, %v after %d tries", out, err, tries.Load())
+	}
+}
+
+func TestRequestsAreReadStrictly(t *testing.T) {
+	for body, field := range map[string]string{
+		``: "", `[]`: "", `null x`: "", `{"a":1}{"b":2}`: "", `{"id":5}`: "id", `{"id":{"x":1}}`: "id", "\x00": "",
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil).WithContext(context.Background())
+		r.Body = http.NoBody
+		if body != "" {
+			r = httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		}
+		var in struct {
+			ID string `json:"id"`
+		}
+		err := web.Decode(r, &in)
+		if e := fault.From(err); err == nil || e.Kind != fault.Invalid || field != "" && e.Fields[field] == "" {
+			t.Errorf("%q: %v %v", body, err, e.Fields)
+		}
+	}
+	big := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"id":"`+string(make([]byte, web.MaxBody))+`"}`))
+	if err := web.Decode(big, &struct{}{}); fault.From(err).Kind != fault.TooLarge {
+		t.Errorf("a large body: %v", err)
+	}
+	for in, code := range map[string]string{"": fault.CodeValidation, "A-1": fault.CodeInvalidUUID, uuid.Nil.String(): fault.CodeInvalidUUID, "{" + uuid.NewString() + "}": fault.CodeInvalidUUID, uuid.NewString(): ""} {
+		if _, err := web.UUID("seat_id", in); fault.Code(err) != code {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
