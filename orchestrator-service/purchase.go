@@ -207,7 +207,7 @@ func (f *Flows) VerifyPurchaseOTP(ctx context.Context, user, orderID uuid.UUID, 
 		case err != nil:
 			return uuid.Nil, err
 		case len(waiting) == 0:
-			return uuid.Nil, fault.New(fault.Invalid, fault.CodeValidation, "no one-time password is pending")
+			return uuid.Nil, fault.Field("otp_code", "no one-time password is pending")
 		case len(waiting) > 1:
 			return uuid.Nil, fault.Field("reference_id", "is required: several of your orders wait for a one-time password")
 		}

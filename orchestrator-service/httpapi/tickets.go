@@ -127,19 +127,17 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
-	in.HallID = strings.TrimSpace(in.HallID)
-	switch {
-	case in.QR == "":
+	if in.QR == "" {
 		return fault.Field("qr_payload", "is required")
-	case in.HallID == "":
-		return fault.Field("hall_id", "is required: the hall where you stand")
-	case len(in.HallID) > 20:
-		return fault.Field("hall_id", "is longer than 20 characters")
+	}
+	hall, err := web.Text("hall_id", in.HallID, 20) // where the member of staff stands
+	if err != nil {
+		return err
 	}
 	if err := mustBeCaller(r, "staff_id", in.StaffID); err != nil {
 		return err
 	}
-	a, err := s.Flows.Verify(r.Context(), caller(r).UserID, in.QR, in.HallID)
+	a, err := s.Flows.Verify(r.Context(), caller(r).UserID, in.QR, hall)
 	if err != nil {
 		return err
 	}

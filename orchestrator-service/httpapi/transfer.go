@@ -4,9 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/google/uuid"
 
 	orchestrator "ticketremaster/orchestrator-service"
 	"ticketremaster/orchestrator-service/clients"
@@ -71,27 +68,16 @@ func party(field, value, alias string) (string, error) {
 	return value, nil
 }
 
-// transferID reads a body's transfer_id beside whatever else in has.
-func transferID(r *http.Request, in interface{ id() string }) (uuid.UUID, error) {
-	if err := web.Decode(r, in); err != nil {
-		return uuid.Nil, err
-	}
-	return web.UUID("transfer_id", in.id())
-}
-
-type transferRef struct {
-	TransferID string `json:"transfer_id"`
-}
-
-func (t *transferRef) id() string { return t.TransferID }
-
 func (s *Server) confirmTransfer(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		transferRef
-		SellerOTP string `json:"seller_otp"`
-		BuyerOTP  string `json:"buyer_otp"`
+		TransferID string `json:"transfer_id"`
+		SellerOTP  string `json:"seller_otp"`
+		BuyerOTP   string `json:"buyer_otp"`
 	}
-	id, err := transferID(r, &in)
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	id, err := web.UUID("transfer_id", in.TransferID)
 	if err != nil {
 		return err
 	}
@@ -123,18 +109,21 @@ func (s *Server) confirmTransfer(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) disputeTransfer(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		transferRef
-		Reason string `json:"reason"`
+		TransferID string `json:"transfer_id"`
+		Reason     string `json:"reason"`
 	}
-	id, err := transferID(r, &in)
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	id, err := web.UUID("transfer_id", in.TransferID)
 	if err != nil {
 		return err
 	}
-	in.Reason = strings.TrimSpace(in.Reason)
-	if n := utf8.RuneCountInString(in.Reason); n == 0 || n > 500 {
-		return fault.Field("reason", "is required, in at most 500 characters")
+	reason, err := web.Text("reason", strings.Join(strings.Fields(in.Reason), " "), 500) // people write in lines
+	if err != nil {
+		return err
 	}
-	t, pending, err := s.Flows.Raise(r.Context(), caller(r).UserID, id, in.Reason)
+	t, pending, err := s.Flows.Raise(r.Context(), caller(r).UserID, id, reason)
 	if err != nil {
 		return err
 	}
@@ -150,8 +139,13 @@ func (s *Server) rejectDispute(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) endDispute(w http.ResponseWriter, r *http.Request, reject bool) error {
-	var in transferRef
-	id, err := transferID(r, &in)
+	var in struct {
+		TransferID string `json:"transfer_id"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	id, err := web.UUID("transfer_id", in.TransferID)
 	if err != nil {
 		return err
 	}
@@ -164,10 +158,13 @@ func (s *Server) endDispute(w http.ResponseWriter, r *http.Request, reject bool)
 
 func (s *Server) reverseTransfer(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		transferRef
-		CoverShort bool `json:"cover_short"`
+		TransferID string `json:"transfer_id"`
+		CoverShort bool   `json:"cover_short"`
 	}
-	id, err := transferID(r, &in)
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	id, err := web.UUID("transfer_id", in.TransferID)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,408 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"google.golang.org/grpc"
+	grpccodes "google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+	"ticketremaster/stack/client"
+)
+
+// columns are who calls, in the order of the table.
+var columns = []string{"nobody", "customer", "other", "staff", "admin", "service", "foreign", "expired", "revoked", "wrong key", "alg none"}
+
+// callers have a bearer token for each column but the two services', which depend on the row.
+type callers map[string]string
+
+// cast logs everyone in. Each endpoint is asked as the customer about what is the customer's.
+func cast(t *testing.T) (customer *client.Person, all callers) {
+	t.Helper()
+	customer = person(t, 100_00)
+	gone := relogin(t, customer)
+	a, err := gone.Post(t.Context(), "/auth/logout", nil)
+	must(t, a, err, http.StatusOK)
+	eventually(t, "the logout is known", func() bool {
+		a, err := gone.Get(t.Context(), "/tickets")
+		return err == nil && a.Status == http.StatusUnauthorized
+	})
+	claims := claimsOf(t, customer.Access)
+	claims["role"] = "admin" // it would be worth forging
+	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(strings.Repeat("k", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := jwt.NewWithClaims(jwt.SigningMethodNone, claims).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return customer, callers{
+		"nobody": "", "customer": customer.Access, "other": person(t, 0).Access, "staff": employee(t, "staff").Access, "admin": employee(t, "admin").Access,
+		"expired": expired(t, customer).Access, "revoked": gone.Access, "wrong key": forged, "alg none": none,
+	}
+}
+
+// table collects what each cell said, and fails where it is not what was wanted.
+type table struct {
+	t    *testing.T
+	rows []string
+}
+
+// check asks once for each column. want gives what has to come back: a status, or "may" for one that is no refusal of the caller.
+func (b *table) check(name string, want func(column string) string, ask func(column string) string) {
+	b.t.Helper()
+	cells := []string{name}
+	for _, column := range columns {
+		got, wanted := ask(column), want(column)
+		fits := got == wanted
+		if wanted == "may" {
+			fits = got != "" && !slices.Contains([]string{"401", "403", "404", "Unauthenticated", "PermissionDenied", "Unavailable"}, got) && !strings.HasPrefix(got, "5")
+		}
+		if !fits {
+			b.t.Errorf("%s as %s: %s, want %s", name, column, got, wanted)
+			got += " (!)"
+		}
+		cells = append(cells, got)
+	}
+	b.rows = append(b.rows, strings.Join(cells, "\t"))
+}
+
+func (b *table) print(title string) {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, title+"\t"+strings.Join(columns, "\t"))
+	slices.Sort(b.rows)
+	for _, r := range b.rows {
+		fmt.Fprintln(w, r)
+	}
+	w.Flush()
+	b.t.Logf("%d cells\n%s", len(b.rows)*len(columns), text.String())
+}
+
+// logged is what an endpoint for whoever is logged in wants; strangers gives what others than the owner get, by column.
+func logged(strangers map[string]string) func(string) string {
+	return func(column string) string {
+		switch column {
+		case "customer", "other", "staff", "admin":
+			if s, ok := strangers[column]; ok {
+				return s
+			}
+			return "may"
+		}
+		return "401"
+	}
+}
+
+func anyone(string) string { return "may" }
+func noOne(string) string  { return "401" } // with an access token or a service's secret
+
+// probe is how one public endpoint is asked: about the customer's own things.
+type probe struct {
+	path string // the document's, filled
+	body any
+	want func(string) string
+}
+
+func probes(t *testing.T, customer *client.Person) map[string]probe {
+	t.Helper()
+	e := newEvent(t, 2)
+	owned, order := e.Seats[0].ID, buy(t, customer, e.Seats[0].ID)
+	friend := person(t, 0)
+	offer := object{"seat_id": owned, "seller_user_id": customer.ID, "buyer_user_id": friend.ID, "credits_amount": 99_999} // the buyer is too poor
+	a, err := customer.Post(t.Context(), "/transfer/initiate", offer)
+	transfer := detail(t, refused(t, a, err, http.StatusPaymentRequired, "INSUFFICIENT_CREDITS"), "transfer_id")
+	about := object{"transfer_id": transfer, "reason": "to see", "seller_otp": "123456"}
+
+	forbidden := map[string]string{"other": "403", "staff": "403", "admin": "403"}
+	hidden := map[string]string{"other": "404", "staff": "404", "admin": "404"}
+	butAdmin := map[string]string{"other": "403", "staff": "403"}
+	staff, admins := map[string]string{"customer": "403", "other": "403"}, map[string]string{"customer": "403", "other": "403", "staff": "403"}
+	mine := object{"user_id": customer.ID}
+	with := func(o object, key string, value any) object { o = maps.Clone(o); o[key] = value; return o }
+	return map[string]probe{
+		"POST /auth/register":                    {"", object{}, anyone},
+		"POST /auth/verify-registration":         {"", object{}, anyone},
+		"POST /auth/resend-otp":                  {"", object{}, anyone},
+		"POST /auth/login":                       {"", object{}, anyone},
+		"POST /auth/password/reset-request":      {"", object{}, anyone},
+		"POST /auth/password/reset":              {"", object{}, anyone},
+		"POST /auth/refresh":                     {"", nil, noOne}, // only a refresh token, which contract_test.go has
+		"POST /auth/password/change":             {"", object{}, logged(nil)},
+		"POST /auth/totp/enroll":                 {"", object{}, logged(nil)},
+		"POST /auth/totp/activate":               {"", object{}, logged(nil)},
+		"POST /auth/totp/remove":                 {"", object{}, logged(nil)},
+		"POST /webhooks/stripe":                  {"", object{}, anyone}, // the signature decides
+		"GET /users/{user_id}":                   {"/users/" + customer.ID, nil, logged(butAdmin)},
+		"PATCH /users/{user_id}":                 {"/users/" + customer.ID, object{}, logged(forbidden)},
+		"GET /credits/balance":                   {"", nil, logged(nil)},
+		"GET /credits/transactions":              {"", nil, logged(nil)},
+		"POST /credits/topup":                    {"", object{}, logged(nil)},
+		"GET /events":                            {"", nil, anyone},
+		"GET /events/{event_id}":                 {"/events/" + e.ID, nil, anyone},
+		"GET /health":                            {"", nil, anyone},
+		"GET /docs":                              {"", nil, anyone},
+		"GET /docs/openapi.json":                 {"", nil, anyone},
+		"POST /reserve":                          {"", with(mine, "seat_id", owned), logged(forbidden)},
+		"POST /pay":                              {"", object{"order_id": order}, logged(hidden)},
+		"POST /verify-otp":                       {"", with(mine, "otp_code", "123456"), logged(forbidden)},
+		"GET /orders":                            {"", nil, logged(nil)},
+		"GET /orders/{order_id}":                 {"/orders/" + order, nil, logged(hidden)},
+		"POST /orders/{order_id}/cancel":         {"/orders/" + order + "/cancel", nil, logged(hidden)},
+		"GET /tickets":                           {"", nil, logged(nil)},
+		"GET /tickets/sold":                      {"", nil, logged(nil)},
+		"GET /tickets/{seat_id}/qr":              {"/tickets/" + owned + "/qr", nil, logged(forbidden)},
+		"GET /tickets/{seat_id}/history":         {"/tickets/" + owned + "/history", nil, logged(butAdmin)},
+		"GET /transfers":                         {"", nil, logged(nil)},
+		"GET /transfers/{transfer_id}":           {"/transfers/" + transfer, nil, logged(butAdmin)},
+		"POST /transfer/initiate":                {"", offer, logged(forbidden)},
+		"POST /transfer/confirm":                 {"", about, logged(forbidden)},
+		"POST /transfer/dispute":                 {"", about, logged(forbidden)},
+		"POST /transfer/withdraw":                {"", about, logged(forbidden)},
+		"POST /transfer/reverse":                 {"", about, logged(butAdmin)},
+		"POST /transfer/reject":                  {"", about, logged(admins)},
+		"POST /verify":                           {"", object{"qr_payload": "no ticket", "hall_id": "H1"}, logged(staff)},
+		"POST /admin/events":                     {"", object{}, logged(admins)},
+		"GET /admin/events/{event_id}/dashboard": {"/admin/events/" + e.ID + "/dashboard", nil, logged(admins)},
+		"GET /admin/events/{event_id}/scans":     {"/admin/events/" + e.ID + "/scans", nil, logged(admins)},
+		"GET /admin/users":                       {"", nil, logged(admins)},
+		"PATCH /admin/users/{user_id}":           {"/admin/users/" + customer.ID, object{}, logged(admins)},
+		"POST /auth/logout":                      {"", nil, logged(nil)}, // last: it ends the callers' sessions
+	}
+}
+
+func detail(t *testing.T, a client.Answer, name string) string {
+	t.Helper()
+	names := map[string]string{}
+	if err := readField(a, "^details."+name+">x", names); err != nil {
+		t.Fatal(err)
+	}
+	return names["x"]
+}
+
+// Every public endpoint as everyone, through the gateway and, on a stack of our own, at the service itself: that a request came through
+// the door is nothing that a service relies on.
+func TestWhoMayCallWhatInPublic(t *testing.T) {
+	doors := map[string]func(path string) string{"gateway": func(string) string { return app.Gateway }}
+	if own != nil {
+		doors["service"] = func(path string) string {
+			if regexp.MustCompile(`^/(auth|users|credits|webhooks)/`).MatchString(path) {
+				return "http://" + addr(t, "user-service")
+			}
+			return "http://" + addr(t, "orchestrator-service")
+		}
+	}
+	for door, at := range doors {
+		t.Run(door, func(t *testing.T) {
+			customer, tokens := cast(t)
+			tokens["service"], tokens["foreign"] = secretOf(t, "USER_TOKEN"), secretOf(t, "ORDER_TOKEN")
+			all := probes(t, customer)
+			var names []string
+			for path, item := range described.doc.Paths.Map() {
+				for method := range item.Operations() {
+					name := method + " " + path
+					if _, ok := all[name]; !ok {
+						t.Errorf("%s is not tested", name)
+					}
+					if name != "POST /auth/logout" {
+						names = append(names, name)
+					}
+				}
+			}
+			b := &table{t: t}
+			for _, name := range append(slices.Sorted(slices.Values(names)), "POST /auth/logout") {
+				p := all[name]
+				method, path, _ := strings.Cut(name, " ")
+				if p.path != "" {
+					path = p.path
+				}
+				direct := &client.App{Gateway: at(path), HTTP: app.HTTP, Seen: described.saw, APIKey: app.APIKey}
+				b.check(name, p.want, func(column string) string {
+					a, err := direct.Do(t.Context(), client.Call{Method: method, Path: path, Body: p.body, Token: tokens[column]})
+					if err != nil {
+						return err.Error()
+					}
+					return fmt.Sprint(a.Status)
+				})
+			}
+			b.print("at the " + door)
+		})
+	}
+}
+
+// internalCall is one line of docs/internal-api.md.
+type internalCall struct{ service, secret, method, path string }
+
+var codeSpan = regexp.MustCompile("`(GET|POST|PATCH|DELETE) (/[^`]+)`")
+
+// internalCalls reads the calls between services out of their page.
+func internalCalls(t *testing.T) (all []internalCall) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/internal-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections := map[string][2]string{"User service": {"user-service", "USER_TOKEN"}, "Order service": {"order-service", "ORDER_TOKEN"}, "Event service": {"event-service", "EVENT_TOKEN"}}
+	service := [2]string{}
+	for line := range strings.Lines(string(text)) {
+		if heading, ok := strings.CutPrefix(strings.TrimSpace(line), "## "); ok {
+			service = sections[heading]
+		}
+		cells := strings.Split(line, "|")
+		if service[0] == "" || len(cells) < 3 {
+			continue
+		}
+		for _, m := range codeSpan.FindAllStringSubmatch(cells[1], -1) {
+			all = append(all, internalCall{service[0], service[1], m[1], m[2]})
+		}
+	}
+	if len(all) < 40 {
+		t.Fatalf("docs/internal-api.md has only %d calls", len(all))
+	}
+	return all
+}
+
+var anID = strings.NewReplacer("{id}", "0197a5c0-0000-7000-8000-000000000009")
+
+func TestWhoMayCallWhatInternally(t *testing.T) {
+	calls := internalCalls(t)
+	_, tokens := cast(t)
+	t.Run("through the gateway", func(t *testing.T) {
+		b := &table{t: t}
+		for _, c := range calls {
+			path := anID.Replace(c.path)
+			public := publicOperation(c.method, path)
+			want := func(string) string { return "404" }
+			switch public {
+			case "":
+			case "GET /events":
+				want = anyone // the orchestrator's, of that name
+			case "GET /events/{event_id}":
+			default: // for people, whose token is asked for
+				want = func(column string) string {
+					if slices.Contains([]string{"customer", "other", "staff", "admin"}, column) {
+						return map[bool]string{true: "may", false: "404"}[!strings.Contains(public, "{")]
+					}
+					return "401"
+				}
+			}
+			b.check(c.method+" "+c.path, want, func(column string) string {
+				a, err := app.Do(t.Context(), client.Call{Method: c.method, Path: path, Token: bearer(t, tokens, column, c.secret)})
+				if err != nil {
+					return err.Error()
+				}
+				return fmt.Sprint(a.Status)
+			})
+		}
+		b.print("internal calls, at the gateway")
+	})
+	if own == nil {
+		return // from outside there is no other way in
+	}
+	t.Run("at the service", func(t *testing.T) {
+		b := &table{t: t}
+		for _, c := range calls {
+			direct := &client.App{Gateway: "http://" + addr(t, c.service), HTTP: app.HTTP}
+			b.check(c.method+" "+c.path, func(column string) string {
+				if column == "service" {
+					return "heard"
+				}
+				return "401"
+			}, func(column string) string {
+				a, err := direct.Do(t.Context(), client.Call{Method: c.method, Path: anID.Replace(c.path), Token: bearer(t, tokens, column, c.secret), Body: object{}})
+				if err != nil {
+					return err.Error()
+				}
+				if column == "service" && a.Status < 500 && a.Status != http.StatusUnauthorized && a.Code != "NOT_FOUND" { // an address that is there
+					return "heard"
+				}
+				return fmt.Sprint(a.Status)
+			})
+		}
+		b.print("internal calls, at the service")
+	})
+	t.Run("gRPC", func(t *testing.T) {
+		conn, err := grpc.NewClient(addr(t, "inventory-service"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		b := &table{t: t}
+		for _, method := range inventoryMethods() {
+			b.check(method, func(column string) string {
+				if column == "service" {
+					return "may"
+				}
+				return "Unauthenticated"
+			}, func(column string) string {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				if token := bearer(t, tokens, column, "INVENTORY_TOKEN"); token != "" {
+					ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+				}
+				err := conn.Invoke(ctx, method, &emptypb.Empty{}, &emptypb.Empty{}) // every field is empty
+				if column == "service" && status.Code(err) == grpccodes.Unimplemented {
+					return "Unavailable"
+				}
+				return status.Code(err).String()
+			})
+		}
+		b.print("RPCs")
+	})
+}
+
+// inventoryMethods are the full names of all RPCs.
+func inventoryMethods() (all []string) {
+	for _, m := range inventoryv1.Inventory_ServiceDesc.Methods {
+		all = append(all, "/"+inventoryv1.Inventory_ServiceDesc.ServiceName+"/"+m.MethodName)
+	}
+	return all
+}
+
+// publicOperation is the described operation at that path, if any.
+func publicOperation(method, path string) string {
+	req, err := http.NewRequest(method, "http://gateway"+path, nil)
+	if err != nil {
+		return ""
+	}
+	route, _, err := described.router.FindRoute(req)
+	if err != nil {
+		return ""
+	}
+	return route.Method + " " + route.Path
+}
+
+// bearer is a column's token for a callee whose own secret has that name.
+func bearer(t *testing.T, tokens callers, column, secret string) string {
+	switch column {
+	case "service":
+		return secretOf(t, secret)
+	case "foreign":
+		return secretOf(t, map[bool]string{true: "ORDER_TOKEN", false: "EVENT_TOKEN"}[secret == "EVENT_TOKEN"])
+	}
+	return tokens[column]
+}
+
+func addr(t *testing.T, part string) string {
+	t.Helper()
+	a, err := own.Addr(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
