@@ -76,24 +76,33 @@ func testMain(m *testing.M) (code int, err error) {
 	if admin, err = app.LogIn(ctx, adminMail, password); err != nil {
 		return 1, err
 	}
-	return m.Run(), nil
+	if code = m.Run(); code == 0 {
+		err = audited(ctx)
+	}
+	return code, err
 }
 
 // clean audits all five databases when the test, with its subtests, has ended.
 func clean(t *testing.T) {
-	t.Cleanup(func() { audited(t) })
+	t.Cleanup(func() {
+		if err := audited(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
-func audited(t testing.TB) {
-	t.Helper()
+// audited gives what the audit finds, having waited for what is on its way.
+func audited(ctx context.Context) error {
 	dsns := map[string]string{}
 	for _, name := range audit.Databases {
 		dsns[name] = own.DSN(name)
 	}
 	var out bytes.Buffer
-	if n, err := audit.Run(context.WithoutCancel(t.Context()), dsns, lease+5*time.Second, &out); n != 0 || err != nil {
-		t.Errorf("the audit finds %d offenders, %v:\n%s", n, err, out.String())
+	n, err := audit.Run(ctx, dsns, lease+5*time.Second, &out)
+	if n != 0 || err != nil {
+		return fmt.Errorf("the audit finds %d offenders, %v:\n%s", n, err, out.String())
 	}
+	return nil
 }
 
 var replicas sync.Mutex
