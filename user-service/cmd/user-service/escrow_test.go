@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 func (w *world) escrow(id string, p person, amount any) answer {
@@ -213,16 +215,37 @@ func TestAFreezeWaitsForWhatIsUnderWay(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `
 		INSERT INTO movements (kind, operation_id, source, target, target_id, amount) VALUES ('grant', gen_random_uuid(), 'platform', 'user', $1, 5)`, seller.id)
 	must(t, err)
-	frozen := make(chan answer, 1)
-	go func() { frozen <- w.freeze(newID(), seller, 20) }()
-	eventually(t, 5*time.Second, "the freeze waits", func() (waits bool) {
-		must(t, w.db.QueryRow(t.Context(), `
-			SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waits))
-		return waits
-	})
-	must(t, tx.Commit(t.Context()))
-	if a := (<-frozen).want(t, 200, ""); a.data()["frozen"] != 15.0 || a.data()["short"] != 5.0 {
+	if a := w.afterWaiting(tx, func() answer { return w.freeze(newID(), seller, 20) }).want(t, 200, ""); a.data()["frozen"] != 15.0 || a.data()["short"] != 5.0 {
 		t.Fatal(a.raw)
 	}
 	w.booksAreRight()
+}
+
+// So does a release that has to wait for a return.
+func TestAReleaseWaitsForWhatIsUnderWay(t *testing.T) {
+	w := startWorld(t)
+	buyer, seller, swap := w.rich("10"), w.join(), newID()
+	w.escrow(swap, buyer, 10).want(t, 200, "")
+	tx, err := w.db.Begin(t.Context())
+	must(t, err)
+	defer tx.Rollback(context.Background())
+	_, err = tx.Exec(t.Context(), `SELECT credits_escrow_return($1)`, swap)
+	must(t, err)
+	w.afterWaiting(tx, func() answer { return w.release(swap, seller) }).want(t, 409, "OPERATION_VOIDED")
+	w.has(buyer, 10)
+	w.booksAreRight()
+}
+
+// afterWaiting makes a call that has to wait for tx, commits tx, and gives the answer.
+func (w *world) afterWaiting(tx pgx.Tx, call func() answer) answer {
+	w.t.Helper()
+	answered := make(chan answer, 1)
+	go func() { answered <- call() }()
+	eventually(w.t, 5*time.Second, "the call waits", func() (waits bool) {
+		must(w.t, w.db.QueryRow(w.t.Context(), `
+			SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waits))
+		return waits
+	})
+	must(w.t, tx.Commit(w.t.Context()))
+	return <-answered
 }

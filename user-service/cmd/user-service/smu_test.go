@@ -26,12 +26,17 @@ func TestDeadSMU(t *testing.T) {
 		quickly("verify", func() answer { return w.verify(p, "purchase", order, code) })
 	}
 	quickly("register", func() answer { return w.register("late@example.com", "+6597777777", "correct horse") })
+	var written int
+	must(t, w.db.QueryRow(t.Context(), `SELECT count(*) FROM users WHERE email = 'late@example.com'`).Scan(&written))
+	if written != 0 {
+		t.Fatal("503 says that nothing was written")
+	}
 	w.phones.up(t)
 	eventually(t, 6*time.Second, "the breaker closes and the old code still counts", func() bool {
 		return w.verify(p, "purchase", order, code).status == 200
 	})
 	w.send(p, "purchase", newID()).want(t, 200, "")
-	w.register("late@example.com", "+6597777777", "correct horse").want(t, 201, "") // 503 had written nothing
+	w.register("late@example.com", "+6597777777", "correct horse").want(t, 201, "")
 	var tries int
 	must(t, w.db.QueryRow(t.Context(), `SELECT max(tries) FROM otp_challenges`).Scan(&tries))
 	if tries != 0 {
