@@ -82,6 +82,9 @@ test: ## Run every module's tests, on one PostgreSQL and one RabbitMQ that they 
 test-modules: # on servers of their own, one per test program, when called by itself
 	@$(call in_each,GOWORK=off go test $(TESTFLAGS) ./...)
 
+.PHONY: e2e
+e2e: ## Run the end-to-end tests on a stack of their own; GATEWAY_URL=… SANDBOX_URL=… takes a running one
+	@cd stack && GOWORK=off go test -count=1 $(TESTFLAGS) ./e2e
 .PHONY: gateway-conformance
 gateway-conformance: ## Hold the gateway to its contract; GATEWAY_URL=… JWT_SECRET=… takes a running one
 	@cd api-gateway && GOWORK=off go test -count=1 $(TESTFLAGS) ./conformance
