@@ -84,7 +84,9 @@ test-modules: # on servers of their own, one per test program, when called by it
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on a stack of their own; GATEWAY_URL=… SANDBOX_URL=… takes a running one
-	@cd stack && GOWORK=off go test -count=1 $(TESTFLAGS) ./e2e
+	@# Some forge tokens and codes: the secrets of a running system are those of its .env, unless the environment has them.
+	@if [ -n "$$GATEWAY_URL" ] && [ -z "$$QR_ENCRYPTION_KEY" ] && [ -f .env ]; then set -a; . ./.env; set +a; fi; \
+	cd stack && GOWORK=off go test -count=1 $(TESTFLAGS) ./e2e
 .PHONY: gateway-conformance
 gateway-conformance: ## Hold the gateway to its contract; GATEWAY_URL=… JWT_SECRET=… takes a running one
 	@cd api-gateway && GOWORK=off go test -count=1 $(TESTFLAGS) ./conformance
