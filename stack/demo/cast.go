@@ -100,7 +100,6 @@ func (p *production) prepare() {
 		func() error { return p.fund(p.bob, 100_00) },
 		func() error { return p.fund(p.frank, 500_00) },
 		func() error { return p.fund(p.dave, 300_00) },
-		func() error { return p.readSeats() },
 	)
 	b.step("", "Admin → Orchestrator", fmt.Sprintf("%s, %s, %d of %d seats free", p.event.Name, p.event.Date.Format("2 January 2006"), p.event.Available, p.event.Total), 0)
 	b.left("events_db", "event_id %s, %s", p.event.ID, p.event.Hall)
@@ -177,9 +176,11 @@ func (p *production) findEvent() error {
 			return err
 		}
 		for _, e := range events {
-			if e.Name == eventName && e.Hall == hall && e.Available >= 100 && time.Until(e.Date) > 48*time.Hour {
-				p.event = e
-				return nil
+			if e.Name != eventName || e.Hall != hall || time.Until(e.Date) < 48*time.Hour {
+				continue
+			}
+			if roomy, err := p.readSeats(e.ID); err != nil || roomy {
+				return err
 			}
 		}
 		if len(events) < 100 {
@@ -199,8 +200,8 @@ func (p *production) makeEvent() error {
 	if err = errors.Join(err, a.Err(http.StatusCreated)); err != nil {
 		return err
 	}
-	p.event.ID = a.Text("event_id")
-	return nil
+	_, err = p.readSeats(a.Text("event_id"))
+	return err
 }
 
 // seat is one of the event's, as its seat map shows it.
@@ -215,9 +216,12 @@ type seat struct {
 
 func (s seat) String() string { return fmt.Sprintf("%s%d", s.Row, s.Number) }
 
-// readSeats reads the seat map and keeps the free seats. findEvent comes first.
-func (p *production) readSeats() error {
-	a, err := p.App.Do(p.ctx, client.Call{Method: http.MethodGet, Path: "/events/" + p.event.ID})
+// enough is how many free seats of each category a play needs, with some to spare.
+const enough = 10
+
+// readSeats takes an event with its free seats; roomy if they are enough.
+func (p *production) readSeats(eventID string) (roomy bool, err error) {
+	a, err := p.App.Do(p.ctx, client.Call{Method: http.MethodGet, Path: "/events/" + eventID})
 	var whole struct {
 		event
 		Seats []seat `json:"seats"`
@@ -225,13 +229,20 @@ func (p *production) readSeats() error {
 	if err = errors.Join(err, a.Err(http.StatusOK)); err == nil {
 		err = a.Into(&whole)
 	}
-	p.event = whole.event
+	p.event, p.seats = whole.event, nil
+	free := map[string]int{}
 	for _, s := range whole.Seats {
 		if s.Status == "AVAILABLE" {
 			p.seats = append(p.seats, s)
+			free[s.Category]++
 		}
 	}
-	return err
+	for category := range prices {
+		if free[category] < enough {
+			return false, err
+		}
+	}
+	return true, err
 }
 
 // take gives a free seat of a category that nobody was given yet.
