@@ -48,7 +48,7 @@ const (
 )
 
 func (b *board) paint(code, text string) string {
-	if !b.color {
+	if !b.color || text == "" {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
