@@ -57,7 +57,7 @@ func TestLoginTakesTheSameTime(t *testing.T) {
 		return least
 	}
 	known, unknown := best(p.email), best("nobody@example.com")
-	if unknown < known/2 || known < unknown/2 {
+	if unknown < known/4 || known < unknown/4 {
 		t.Fatalf("known %v, unknown %v", known, unknown)
 	}
 }

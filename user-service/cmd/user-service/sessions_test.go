@@ -53,7 +53,7 @@ func TestAnotherReplicaRevokes(t *testing.T) {
 	first := *w
 	w.run() // a second one, on the same database
 	w.call("POST", "/auth/logout", p.access, nil).want(t, 200, "")
-	eventually(t, time.Second, "the first replica refuses the session", func() bool {
+	eventually(t, 2*time.Second, "the first replica refuses the session", func() bool {
 		return first.call("GET", "/credits/balance", p.access, nil).status == 401
 	})
 }
