@@ -37,7 +37,7 @@ var readDocs = sync.OnceValues(func() (d docs, err error) {
 	if d.json, err = json.Marshal(whole); err != nil {
 		return d, err
 	}
-	t, err := template.New("docs").Parse(docsPage)
+	t, err := template.New("docs").Funcs(template.FuncMap{"words": words}).Parse(docsPage)
 	if err != nil {
 		return d, err
 	}
@@ -107,6 +107,23 @@ type operation struct {
 		Content map[string]struct{ Schema, Example yaml.Node }
 	} `yaml:"requestBody"`
 	Responses yaml.Node
+}
+
+type word struct {
+	Text string
+	Code bool
+}
+
+// words takes a line of a Markdown list apart: what stands between backquotes is code.
+func words(line string) (all []word) {
+	line, item := strings.CutPrefix(line, "- ")
+	if !item {
+		return nil
+	}
+	for i, part := range strings.Split(line, "`") {
+		all = append(all, word{part, i%2 == 1})
+	}
+	return all
 }
 
 // What the template is given.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -443,4 +444,54 @@ func TestContractOfTheGateAndAdministration(t *testing.T) {
 		{by: admin, call: "PATCH /admin/users/" + admin.ID, body: object{"role": "customer"}, want: "400 VALIDATION_ERROR", reads: "^errors.role"},
 		{by: admin, call: "PATCH /admin/users/" + uuid.NewString(), body: object{"role": "staff"}, want: "404 USER_NOT_FOUND"},
 	})
+}
+
+// The browser's part of the contract (client-contract §1); the conformance suite has all of it.
+func TestContractOfTheHeaders(t *testing.T) {
+	origin := http.Header{"Origin": {"http://localhost:5173"}}
+	preflight := http.Header{"Origin": origin["Origin"], "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization,content-type,idempotency-key"}}
+	a, err := app.Do(t.Context(), client.Call{Method: http.MethodOptions, Path: "/api/reserve", Header: preflight})
+	if err != nil || a.Status > 204 || a.Header.Get("Access-Control-Max-Age") != "3600" || !strings.Contains(strings.ToLower(a.Header.Get("Access-Control-Allow-Headers")), "idempotency-key") {
+		t.Errorf("preflight: %v %d %v", err, a.Status, a.Header)
+	}
+	for path, status := range map[string]int{"/events": 200, "/tickets": 401, "/nowhere": 404, "/events/A-1": 400} {
+		for _, from := range []string{"http://localhost:5173", "http://elsewhere.example"} {
+			header := http.Header{"Origin": {from}, "X-Correlation-Id": {"contract-" + run}}
+			a, err := app.Do(t.Context(), client.Call{Method: http.MethodGet, Path: path, Header: header})
+			allowed := a.Header.Get("Access-Control-Allow-Origin")
+			if err != nil || a.Status != status || (allowed == from) != (from == "http://localhost:5173") {
+				t.Errorf("GET %s from %s: %v %d, allowed is %q", path, from, err, a.Status, allowed)
+			}
+			if a.Header.Get("X-Correlation-Id") != "contract-"+run {
+				t.Errorf("GET %s: the correlation id is %q", path, a.Header.Get("X-Correlation-Id"))
+			}
+		}
+	}
+	a, err = app.Do(t.Context(), client.Call{Method: http.MethodGet, Path: "/health"})
+	if err != nil || a.Header.Get("X-Correlation-Id") == "" {
+		t.Errorf("no correlation id was made: %v %v", err, a.Header)
+	}
+}
+
+var amounts = regexp.MustCompile(`"(?:price|credits_charged|credit_balance|remaining_balance|amount|balance_after|price_paid|revenue|credits_amount)":([^,}]*)`)
+
+// Amounts are numbers with at most two decimals, as they stand on the wire.
+func TestContractOfAmounts(t *testing.T) {
+	p := person(t, 100_10)
+	e := newEvent(t, 2, func(m map[string]any) { m["pricing_tiers"] = map[string]any{"A": 33.33, "B": 0.1} })
+	buy(t, p, e.Seats[0].ID)
+	buy(t, p, e.Seats[1].ID)
+	seen := 0
+	for _, path := range []string{"/credits/balance", "/credits/transactions", "/orders", "/tickets", "/events/" + e.ID, "/users/" + p.ID} {
+		a, err := p.Get(t.Context(), path)
+		must(t, a, err, http.StatusOK)
+		for _, m := range amounts.FindAllSubmatch(a.Raw, -1) {
+			if seen++; !regexp.MustCompile(`^-?\d+(\.\d{1,2})?$`).Match(m[1]) {
+				t.Errorf("GET %s has %s", path, m[0])
+			}
+		}
+	}
+	if b := balance(t, p); b != 66_67 || seen < 15 {
+		t.Errorf("the balance is %s; %d amounts were seen", b, seen)
+	}
 }

@@ -53,7 +53,10 @@ func testMain(m *testing.M) (code int, err error) {
 		HTTP: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 	}
 	if app.Gateway == "" {
-		if own, err = stack.Boot(ctx, stack.Options{Private: true, Unsafe: true, Progress: os.Stderr, Env: map[string]string{"BCRYPT_COST": "4"}}); err != nil {
+		if own, err = stack.Boot(ctx, stack.Options{Private: true, Unsafe: true, Progress: os.Stderr, Env: map[string]string{
+			"BCRYPT_COST":   "4",
+			"MAX_IN_FLIGHT": "256", // races of fifty are to be decided by the services, on slow machines too
+		}}); err != nil {
 			return 1, err
 		}
 		defer func() {
