@@ -60,6 +60,14 @@ kong-image:
 COMPOSE_GATEWAY = $$(docker compose port api-gateway 8000 | sed 's,.*:,http://127.0.0.1:,')
 COMPOSE_SANDBOX = $$(docker compose port sandbox 8025 | sed 's,.*:,http://127.0.0.1:,')
 
+##### Measuring
+
+.PHONY: bench profile
+bench: ## Measure the system on a stack of its own; BENCH_QUICK=1 for a shorter run, BENCH_ONLY=RV for some rows
+	@go run ./stack/cmd/bench
+profile: ## CPU profiles of the services under load into .run/profile; KIND=R, P or V
+	@BENCH_PROFILE=$(or $(KIND),R) go run ./stack/cmd/bench
+
 ##### Developing
 
 .PHONY: build generate fmt tidy
