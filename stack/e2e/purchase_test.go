@@ -227,6 +227,10 @@ func TestAFlaggedUserMustProveThePurchase(t *testing.T) {
 	if code == wrong {
 		wrong = "000001"
 	}
+	eventually(t, "the code is in force", func() bool { // the SMS can be faster
+		a, err = p.Post(t.Context(), "/verify-otp", map[string]any{"otp_code": wrong, "reference_id": order})
+		return err == nil && a.Status != http.StatusBadRequest
+	})
 	for range 2 { // the app refreshes and repeats: one try
 		a, err = p.Post(t.Context(), "/verify-otp", map[string]any{"otp_code": wrong, "reference_id": order})
 		refused(t, a, err, http.StatusUnauthorized, "OTP_INVALID")
