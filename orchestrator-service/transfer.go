@@ -90,14 +90,13 @@ func (f *Flows) changeOwner(ctx context.Context, seat, from, to, operation uuid.
 
 // Refusals of a transfer.
 var (
-	errTransferNotFound = fault.New(fault.NotFound, "TRANSFER_NOT_FOUND", "there is no such transfer")
-	errTransferState    = fault.New(fault.Conflict, "TRANSFER_INVALID_STATE", "this transfer is past that")
-	errNotParty         = fault.New(fault.Forbidden, fault.CodeForbidden, "you are not a party of this transfer")
-	errSelfTransfer     = fault.New(fault.Invalid, "SELF_TRANSFER", "seller and buyer are the same person")
-	errTransferSeat     = fault.New(fault.Conflict, "SEAT_UNAVAILABLE", "this seat cannot be transferred: it is not sold, or its ticket was used")
-	errSellerNotOwner   = fault.New(fault.Forbidden, "NOT_SEAT_OWNER", "the seller does not own this ticket")
-	errOTPExpired       = fault.New(fault.Gone, "OTP_EXPIRED", "this one-time password is not valid any more; we have sent a new one")
-	errBuyerPoor        = fault.New(fault.PaymentRequired, "INSUFFICIENT_CREDITS", "the buyer does not have enough credits")
+	errTransferState  = fault.New(fault.Conflict, "TRANSFER_INVALID_STATE", "this transfer is past that")
+	errNotParty       = fault.New(fault.Forbidden, fault.CodeForbidden, "you are not a party of this transfer")
+	errSelfTransfer   = fault.New(fault.Invalid, "SELF_TRANSFER", "seller and buyer are the same person")
+	errTransferSeat   = fault.New(fault.Conflict, "SEAT_UNAVAILABLE", "this seat cannot be transferred: it is not sold, or its ticket was used")
+	errSellerNotOwner = fault.New(fault.Forbidden, "NOT_SEAT_OWNER", "the seller does not own this ticket")
+	errOTPExpired     = fault.New(fault.Gone, "OTP_EXPIRED", "this one-time password is not valid any more; we have sent a new one")
+	errBuyerPoor      = fault.New(fault.PaymentRequired, "INSUFFICIENT_CREDITS", "the buyer does not have enough credits")
 )
 
 // Offer is what a client asks POST /transfer/initiate for. Seller and buyer are UUIDs or e-mail addresses.

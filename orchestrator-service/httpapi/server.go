@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/google/uuid"
 
 	orchestrator "ticketremaster/orchestrator-service"
 	"ticketremaster/platform/fault"
@@ -112,8 +111,3 @@ func rfc3339(t time.Time) *time.Time {
 
 // wholeSeconds rounds up: a client that waits that long is not early.
 func wholeSeconds(d time.Duration) int { return int((max(d, 0) + time.Second - 1) / time.Second) }
-
-func parseID(s string) uuid.UUID {
-	id, _ := uuid.Parse(s)
-	return id
-}
