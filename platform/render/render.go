@@ -89,7 +89,7 @@ func (r *renderer) line(number int, line string) string {
 		}
 		text, err := r.value(p)
 		if err != nil {
-			r.complain(number, p.name, err)
+			r.complain(number, p.source(), err)
 		}
 		out.WriteString(text)
 	}
@@ -114,11 +114,16 @@ type reference struct {
 	quoted                 bool
 }
 
-func (r *renderer) value(p reference) (string, error) {
-	source := p.name
+// source is the variable that a person sets.
+func (p reference) source() string {
 	if p.name == passHash {
-		source = passSource
+		return passSource
 	}
+	return p.name
+}
+
+func (r *renderer) value(p reference) (string, error) {
+	source := p.source()
 	value, _ := r.lookup(source)
 	if p.filter == "set" {
 		return strconv.FormatBool(value != ""), quoting(p, false)

@@ -96,6 +96,13 @@ func TestRenderNamesEveryVariableOnceAndNoValue(t *testing.T) {
 	}
 }
 
+func TestRenderNamesWhatIsSetNotWhatIsDerived(t *testing.T) {
+	_, err := Render([]byte(`"${RABBITMQ_PASS_HASH}"`), env())
+	if err == nil || !strings.Contains(err.Error(), "RABBITMQ_PASS is missing") {
+		t.Fatal(err)
+	}
+}
+
 func TestRenderWarnsOfPlaceholders(t *testing.T) {
 	got, err := Render([]byte(`"${RABBITMQ_PASS_HASH}" "${RABBITMQ_USER}"`), env("RABBITMQ_PASS", "change_me", "RABBITMQ_USER", "tr"))
 	if err != nil || len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "RABBITMQ_PASS ") {
