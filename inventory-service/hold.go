@@ -100,7 +100,8 @@ func (p Pin) Refusal(s Seat, mark Mark, touched bool) error {
 // Sale turns a pinned hold into a ticket.
 type Sale struct {
 	Pin
-	Price money.Cents
+	Price  money.Cents
+	QRHash string // SHA-256, in hex, of the first QR payload; empty: none was issued
 }
 
 // Check says what is wrong with the price; 0 is a free ticket.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/qr"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
@@ -33,8 +34,8 @@ type Purchase struct {
 	AttemptID uuid.UUID     `json:"attempt_id"`
 	Order     clients.Order `json:"order"`
 	// What the steps learn.
-	Balance          money.Cents `json:"balance"`
-	OwnershipVersion int64       `json:"ownership_version"`
+	Balance money.Cents `json:"balance"`
+	QR      string      `json:"qr"` // the first one: it lives a minute
 }
 
 func (f *Flows) pinHold(ctx context.Context, p *Purchase) error {
@@ -86,14 +87,14 @@ func (f *Flows) undoConfirmOrder(ctx context.Context, p *Purchase) error {
 }
 
 func (f *Flows) confirmSeat(ctx context.Context, p *Purchase) error {
-	res, err := f.Inventory.ConfirmSeat(ctx, &inventoryv1.ConfirmSeatRequest{
+	p.QR = f.firstQR(ctx, p.Order)
+	_, err := f.Inventory.ConfirmSeat(ctx, &inventoryv1.ConfirmSeatRequest{
 		SeatId: p.Order.SeatID.String(), HoldId: p.Order.OrderID.String(), UserId: p.Order.UserID.String(),
-		PinId: p.AttemptID.String(), PriceCents: int64(p.Order.Price),
+		PinId: p.AttemptID.String(), PriceCents: int64(p.Order.Price), QrSha256: qr.Hash(p.QR),
 	})
 	if err != nil && !fault.Unknown(err) {
 		return errHoldExpired.Because(err) // lost all the same: the money goes back
 	}
-	p.OwnershipVersion = res.GetSeat().GetOwnershipVersion()
 	return err
 }
 
@@ -173,7 +174,7 @@ func (f *Flows) Pay(ctx context.Context, user, orderID uuid.UUID) (Payment, erro
 		return Payment{}, err
 	}
 	order.Status, order.CreditsCharged = clients.OrderConfirmed, order.Price
-	return Payment{Order: order, Balance: attempt.Balance, QR: f.firstQR(ctx, order, attempt.OwnershipVersion)}, nil
+	return Payment{Order: order, Balance: attempt.Balance, QR: attempt.QR}, nil
 }
 
 // payable refuses an order that is past paying.

@@ -134,25 +134,20 @@ func (f *Flows) recordQR(ctx context.Context, user, seat uuid.UUID, version int6
 	return err
 }
 
-// firstQR is the QR in the answer of a payment. The ticket is the user's whether or not it can be made: the
-// app asks for another.
-func (f *Flows) firstQR(ctx context.Context, o clients.Order, version int64) string {
+// firstOwner is the ownership version of who buys a seat.
+const firstOwner = 1
+
+// firstQR is the QR in the answer of a payment, "" if it cannot be made: the ticket is the user's all the same, and
+// the app asks for another.
+func (f *Flows) firstQR(ctx context.Context, o clients.Order) string {
 	event, err := f.Events.Recent(ctx, o.EventID)
 	if err != nil {
 		return ""
 	}
-	code, err := f.seal(o.SeatID, event, version)
+	code, err := f.seal(o.SeatID, event, firstOwner)
 	if err != nil {
 		slog.ErrorContext(ctx, "no QR could be made", "seat", o.SeatID, "error", err)
-		return ""
 	}
-	go func() { // the hash is for the record; nobody waits for it
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if err := f.recordQR(ctx, o.UserID, o.SeatID, version, code); err != nil {
-			slog.WarnContext(ctx, "the QR's hash was not recorded", "seat", o.SeatID, "error", err)
-		}
-	}()
 	return code.Payload
 }
 

@@ -2,6 +2,8 @@ package grpcapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"ticketremaster/platform/fault"
@@ -63,10 +65,13 @@ func (s *Server) UnpinHold(ctx context.Context, r *inventoryv1.UnpinHoldRequest)
 // ConfirmSeat sells a pinned seat.
 func (s *Server) ConfirmSeat(ctx context.Context, r *inventoryv1.ConfirmSeatRequest) (*inventoryv1.ConfirmSeatResponse, error) {
 	var in ids
-	sale := inventory.Sale{Price: money.Cents(r.PriceCents), Pin: inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId),
+	sale := inventory.Sale{Price: money.Cents(r.PriceCents), QRHash: hex.EncodeToString(r.QrSha256), Pin: inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId),
 		UserID: in.need("user_id", r.UserId), PinID: in.need("pin_id", r.PinId)}}
 	if in.err != nil {
 		return nil, in.err
+	}
+	if len(r.QrSha256) != 0 && len(r.QrSha256) != sha256.Size {
+		return nil, fault.Field("qr_sha256", "must be %d bytes", sha256.Size)
 	}
 	if err := sale.Check(); err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package grpcapi_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"sync"
 	"testing"
 	"time"
@@ -357,8 +359,12 @@ func TestConfirm(t *testing.T) {
 	seats := s.Hall(t, 2)
 	user, pin := newID(), newID()
 	hold := s.Hold(t, seats[0].SeatId, user)
-	sale := &inventoryv1.ConfirmSeatRequest{SeatId: seats[0].SeatId, HoldId: hold, UserId: user, PinId: pin, PriceCents: 35_050}
+	sum := sha256.Sum256([]byte("the first QR"))
+	sale := &inventoryv1.ConfirmSeatRequest{SeatId: seats[0].SeatId, HoldId: hold, UserId: user, PinId: pin, PriceCents: 35_050, QrSha256: sum[:5]}
 	_, err := s.ConfirmSeat(t.Context(), sale)
+	wantCode(t, err, fault.CodeValidation)
+	sale.QrSha256 = sum[:]
+	_, err = s.ConfirmSeat(t.Context(), sale)
 	wantCode(t, err, "SEAT_NOT_HELD") // not pinned
 	if _, err := s.PinHold(t.Context(), &inventoryv1.PinHoldRequest{SeatId: seats[0].SeatId, HoldId: hold, UserId: user, PinId: pin}); err != nil {
 		t.Fatal(err)
@@ -372,6 +378,10 @@ func TestConfirm(t *testing.T) {
 	}
 	seat := s.Seat(t, seats[0].SeatId)
 	wantStatus(t, seat, inventoryv1.SeatStatus_SOLD)
+	var hash string
+	if err := s.SQL.QueryRow(t.Context(), `SELECT qr_code_hash FROM seats WHERE seat_id = $1`, seat.SeatId).Scan(&hash); err != nil || hash != hex.EncodeToString(sum[:]) {
+		t.Errorf("the first QR's hash is %q, %v", hash, err)
+	}
 	if seat.OwnerUserId != user || seat.PricePaidCents != 35_050 || seat.HoldId != hold || seat.OwnershipVersion != 1 || seat.SoldAt == nil ||
 		seat.HeldByUserId != "" || seat.HeldUntil != nil || seat.PinId != "" {
 		t.Fatalf("sold seat: %v", seat)

@@ -152,7 +152,7 @@ func (s *Store) Unpin(ctx context.Context, p inventory.Pin) (released bool, err 
 const confirm = `
 WITH sold AS (
 	UPDATE seats SET status = 'SOLD', owner_user_id = held_by_user_id, price_paid = $5, ownership_version = 1, sold_at = clock_timestamp(),
-		held_by_user_id = NULL, held_until = NULL, pin_id = NULL, updated_at = clock_timestamp()
+		qr_code_hash = nullif($6, ''), held_by_user_id = NULL, held_until = NULL, pin_id = NULL, updated_at = clock_timestamp()
 	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND held_by_user_id = $3 AND pin_id = $4
 	RETURNING *
 ), marked AS (
@@ -175,7 +175,7 @@ func (s *Store) Confirm(ctx context.Context, sale inventory.Sale) (inventory.Sea
 	var row seatRow
 	err := s.underLock(ctx, lockSeat, sale.SeatID, func(answer pgx.Row) error {
 		return answer.Scan(row.into(&done)...)
-	}, confirm, sale.SeatID, sale.HoldID, sale.UserID, sale.PinID, sale.Price)
+	}, confirm, sale.SeatID, sale.HoldID, sale.UserID, sale.PinID, sale.Price, sale.QRHash)
 	switch {
 	case database.Violates(err, "seat_ownership_pkey"):
 		return inventory.Seat{}, fault.Field("hold_id", "has bought another seat")

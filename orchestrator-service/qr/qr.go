@@ -155,8 +155,11 @@ func Decrypted(plain []byte) (Ticket, error) {
 	return t, nil
 }
 
-// Hash is what seats.qr_code_hash keeps of a payload: its SHA-256.
+// Hash is what seats.qr_code_hash keeps of a payload: its SHA-256; nothing of none.
 func Hash(payload string) []byte {
+	if payload == "" {
+		return nil
+	}
 	sum := sha256.Sum256([]byte(payload))
 	return sum[:]
 }

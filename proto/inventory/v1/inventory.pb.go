@@ -1360,6 +1360,7 @@ type ConfirmSeatRequest struct {
 	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	PinId         string                 `protobuf:"bytes,4,opt,name=pin_id,json=pinId,proto3" json:"pin_id,omitempty"`
 	PriceCents    int64                  `protobuf:"varint,5,opt,name=price_cents,json=priceCents,proto3" json:"price_cents,omitempty"`
+	QrSha256      []byte                 `protobuf:"bytes,6,opt,name=qr_sha256,json=qrSha256,proto3" json:"qr_sha256,omitempty"` // of the first QR payload, for ownership version 1; empty: none was issued
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1427,6 +1428,13 @@ func (x *ConfirmSeatRequest) GetPriceCents() int64 {
 		return x.PriceCents
 	}
 	return 0
+}
+
+func (x *ConfirmSeatRequest) GetQrSha256() []byte {
+	if x != nil {
+		return x.QrSha256
+	}
+	return nil
 }
 
 type ConfirmSeatResponse struct {
@@ -2685,14 +2693,15 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x15\n" +
 	"\x06pin_id\x18\x03 \x01(\tR\x05pinId\"/\n" +
 	"\x11UnpinHoldResponse\x12\x1a\n" +
-	"\breleased\x18\x01 \x01(\bR\breleased\"\x97\x01\n" +
+	"\breleased\x18\x01 \x01(\bR\breleased\"\xb4\x01\n" +
 	"\x12ConfirmSeatRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x15\n" +
 	"\x06pin_id\x18\x04 \x01(\tR\x05pinId\x12\x1f\n" +
 	"\vprice_cents\x18\x05 \x01(\x03R\n" +
-	"priceCents\"L\n" +
+	"priceCents\x12\x1b\n" +
+	"\tqr_sha256\x18\x06 \x01(\fR\bqrSha256\"L\n" +
 	"\x13ConfirmSeatResponse\x125\n" +
 	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"n\n" +
 	"\x12ReleaseSeatRequest\x12\x17\n" +
