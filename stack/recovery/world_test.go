@@ -140,9 +140,14 @@ func kill(t *testing.T, part string) {
 
 func start(t *testing.T, part string, env ...string) {
 	t.Helper()
-	if err := own.Start(context.WithoutCancel(t.Context()), part, env...); err != nil {
-		t.Fatal(err)
-	}
+	// A port that was given up by a kill may be another program's connection for a moment.
+	eventually(t, part+" starts again", func() bool {
+		err := own.Start(context.WithoutCancel(t.Context()), part, env...)
+		if err != nil {
+			t.Log(err)
+		}
+		return err == nil
+	})
 }
 
 func restart(t *testing.T, part string, env ...string) {
