@@ -83,18 +83,30 @@ func (m *seatMaps) get(ctx context.Context, id uuid.UUID) (*seatMap, error) {
 		if err != nil {
 			return nil, err
 		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.cached == nil || len(m.cached) >= mostMaps {
-			m.cached = map[uuid.UUID]*seatMap{}
-		}
-		m.cached[id] = x
+		m.keep(id, x)
 		return x, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return v.(*seatMap), nil
+}
+
+// keep has a map at hand for as long as it may be shown; then its megabytes are given back.
+func (m *seatMaps) keep(id uuid.UUID, x *seatMap) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cached == nil || len(m.cached) >= mostMaps {
+		m.cached = map[uuid.UUID]*seatMap{}
+	}
+	m.cached[id] = x
+	time.AfterFunc(mapLife, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.cached[id] == x {
+			delete(m.cached, id)
+		}
+	})
 }
 
 func render(event clients.Event, seats []*inventoryv1.Seat, readAt time.Time) (*seatMap, error) {

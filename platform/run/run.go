@@ -36,7 +36,8 @@ func Main(service, healthAddr string, start func(ctx context.Context) error) {
 // tuneMemory fits Go's collector to services whose live heap is a few MB: by default each 4 MB of garbage would start a
 // collection, some every second under load. GOGC and GOMEMLIMIT set otherwise.
 func tuneMemory() {
-	const growth, limit = 400, 28 << 20 // %, bytes
+	// The limit is far above what a service holds: close to it the collector would take the processor for itself.
+	const growth, limit = 300, 128 << 20 // %, bytes
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(growth)
 	}
