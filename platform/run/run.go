@@ -37,7 +37,7 @@ func Main(service, healthAddr string, start func(ctx context.Context) error) {
 // collection, some every second under load. GOGC and GOMEMLIMIT set otherwise.
 func tuneMemory() {
 	// The limit is far above what a service holds: close to it the collector would take the processor for itself.
-	const growth, limit = 300, 128 << 20 // %, bytes
+	const growth, limit = 200, 64 << 20 // %, bytes
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(growth)
 	}
