@@ -33,7 +33,7 @@ func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservatio
 	})
 	if err != nil {
 		if fault.Unknown(err) {
-			f.giveBack(ctx, seatID, proposed)
+			go f.giveBackUnknown(context.WithoutCancel(ctx), seatID, proposed)
 		}
 		return Reservation{}, err
 	}
@@ -83,6 +83,29 @@ func (f *Flows) giveBack(ctx context.Context, seat, holdID uuid.UUID) {
 	defer cancel()
 	if _, err := f.endHold(ctx, seat, holdID, false, "NOT_OFFERED"); err != nil && fault.Code(err) != errOrderNotFound.Code {
 		slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", seat, "hold", holdID, "error", err)
+	}
+}
+
+// giveBackUnknown frees a hold whose making was not answered: we said 503, so nothing may stay, yet the call may still come
+// about when its service catches up. So it asks until it was answered twice, a second apart: the first answer may be faster
+// than the late call. It lets go of a hold that has an order: the user has asked again and was given it.
+func (f *Flows) giveBackUnknown(ctx context.Context, seat, holdID uuid.UUID) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for answered := 0; answered < 2; {
+		if _, err := f.Orders.Get(ctx, holdID); err == nil {
+			return
+		}
+		_, err := f.endHold(ctx, seat, holdID, false, "NOT_OFFERED")
+		if !fault.Unknown(err) {
+			answered++
+		}
+		select {
+		case <-ctx.Done():
+			slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", seat, "hold", holdID, "error", err)
+			return
+		case <-time.After(time.Second):
+		}
 	}
 }
 
