@@ -166,7 +166,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 	}{
 		"pin":     {pin, []any{seat, id, id, id}},
 		"unpin":   {unpin, []any{seat, id, id}},
-		"confirm": {confirm, []any{seat, id, id, id, "1.00"}},
+		"confirm": {confirm, []any{seat, id, id, id, "1.00", ""}},
 		"release": {release, []any{seat, id, true}},
 		"sweep":   {sweep, []any{0, 100}},
 		"hand":    {handOver, []any{seat, id, user2, id, "TRANSFER"}},

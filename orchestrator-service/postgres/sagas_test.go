@@ -233,6 +233,30 @@ func TestReplicasTakeUpWhatADeadOneLeft(t *testing.T) {
 	}
 }
 
+// What a dead process had done is not known to who goes on: a refusal then undoes all that can have been.
+func TestARefusalAfterACrashUndoesWhatMayHaveBeenDone(t *testing.T) {
+	log := openLog(t)
+	for pivot, want := range map[string][]string{"": {"undo c", "undo b", "undo a"}, "c": {"undo b", "undo a"}} {
+		r := &saga.Record{ID: uuid.New(), Kind: "trip", Status: saga.Running, State: []byte(`{}`)}
+		r.Subject = r.ID.String()
+		if err := log.Begin(t.Context(), r, uuid.New(), time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		j := &journal{plan: map[string]func(int) error{"a": refused}}
+		e := saga.NewEngine(log, "")
+		saga.Register(e, "trip", j.steps(pivot))
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { e.Recover(ctx); close(done) }()
+		eventually(t, log, r.ID, saga.Undone)
+		stop()
+		<-done
+		if !slices.Equal(j.lines, want) {
+			t.Errorf("with pivot %q did %v, want %v", pivot, j.lines, want)
+		}
+	}
+}
+
 func TestALeaseThatIsKeptIsNotTakenOver(t *testing.T) {
 	log := openLog(t)
 	owner := uuid.New()

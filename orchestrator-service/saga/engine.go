@@ -51,6 +51,17 @@ type kind struct {
 	open  func(json.RawMessage) (bound, error)
 }
 
+// lastBeforePivot is the last step that can be undone with all before it. A saga that was taken up may have come that
+// far in its former life, whatever is refused now; undoing what never ran does nothing but forbid it.
+func (k kind) lastBeforePivot() int {
+	for i, undoable := range k.undo {
+		if !undoable {
+			return i - 1
+		}
+	}
+	return len(k.undo) - 1
+}
+
 type bound interface {
 	do(ctx context.Context, i int) error
 	undo(ctx context.Context, i int) error
@@ -223,6 +234,9 @@ func (e *Engine) drive(ctx context.Context, run *Run) error {
 			}
 			if refusal != nil {
 				r.Turned, r.Refusal = i, refusal
+				if r.takenUp {
+					r.Turned = max(i, k.lastBeforePivot())
+				}
 				break
 			}
 		}
