@@ -3,7 +3,6 @@ package money_test
 import (
 	"encoding/json"
 	"errors"
-	"math"
 	"math/big"
 	"testing"
 
@@ -88,7 +87,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if c > money.Max || c < -money.Max || math.Abs(float64(c)) > 1e11 {
+		if c > money.Max || c < -money.Max {
 			t.Fatalf("%q is out of range: %d", s, c)
 		}
 		js, _ := c.MarshalJSON()
