@@ -60,9 +60,9 @@ type Sold struct {
 	Ticket
 }
 
-// SoldTickets lists a page of the tickets that a user handed on, newest first.
+// SoldTickets lists a page of the tickets that a user handed on, newest first; what is disputed is still sold.
 func (f *Flows) SoldTickets(ctx context.Context, user uuid.UUID, page web.Page) ([]Sold, int, error) {
-	transfers, total, err := f.Orders.TransfersOf(ctx, user, "seller", clients.TransferCompleted, page)
+	transfers, total, err := f.Orders.TransfersOf(ctx, user, "seller", page, clients.TransferCompleted, clients.TransferDisputed)
 	if err != nil || len(transfers) == 0 {
 		return nil, total, err
 	}

@@ -329,7 +329,7 @@ func (f *Flows) TransferOf(ctx context.Context, caller uuid.UUID, admin bool, id
 
 // Transfers lists a page of the caller's transfers, newest first.
 func (f *Flows) Transfers(ctx context.Context, caller uuid.UUID, page web.Page) ([]clients.Transfer, int, error) {
-	return f.Orders.TransfersOf(ctx, caller, "", "", page)
+	return f.Orders.TransfersOf(ctx, caller, "", page)
 }
 
 // ExpireTransfer ends a transfer that nobody confirmed in time and frees the seat for another.

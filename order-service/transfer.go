@@ -98,8 +98,8 @@ type Move struct {
 // TransferFilter narrows a list of transfers; a nil or empty field lets all through. User or seat must be given.
 type TransferFilter struct {
 	UserID, SeatID *uuid.UUID
-	Role           string // seller or buyer: what the user is in it; empty: either
-	Status         TransferStatus
+	Role           string           // seller or buyer: what the user is in it; empty: either
+	Statuses       []TransferStatus // any of them; none: all
 }
 
 // What the ledger refuses of transfers, beside ErrVoided.

@@ -100,15 +100,14 @@ func (o *Orders) Transfer(ctx context.Context, id uuid.UUID) (out Transfer, err 
 	return out, err
 }
 
-// TransfersOf lists a user's transfers, newest first; role (seller, buyer) and status may be empty.
-func (o *Orders) TransfersOf(ctx context.Context, user uuid.UUID, role, status string, page web.Page) (list []Transfer, total int, err error) {
+// TransfersOf lists a user's transfers, newest first; role (seller, buyer) may be empty, no statuses means all.
+func (o *Orders) TransfersOf(ctx context.Context, user uuid.UUID, role string, page web.Page, statuses ...string) (list []Transfer, total int, err error) {
 	q := pageQuery(page)
 	q.Set("user_id", user.String())
-	for k, v := range map[string]string{"role": role, "status": status} {
-		if v != "" {
-			q.Set(k, v)
-		}
+	if role != "" {
+		q.Set("role", role)
 	}
+	q["status"] = statuses
 	p, err := o.Page(ctx, http.MethodGet, "/transfers?"+q.Encode(), nil, &list)
 	return list, totalOf(p), err
 }

@@ -125,28 +125,46 @@ func TestNothingButOursOpens(t *testing.T) {
 	}
 }
 
+// Every picture is read as it is. A reader that has to find the code in the picture first, as a camera's does, finds nearly
+// all of them, too: the one here misses one or two in a hundred, whatever they say.
 func TestPictureIsReadAtItsSize(t *testing.T) {
 	x := example()
 	x.HallID = strings.Repeat("W", 20)
-	payload, err := codec(t, key(7), nil).Seal(x)
-	if err != nil {
-		t.Fatal(err)
+	const pictures = 100
+	found := 0
+	for range pictures {
+		payload, err := codec(t, key(7), nil).Seal(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		picture, err := Picture(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := png.Decode(bytes.NewReader(picture))
+		if err != nil || img.Bounds().Dx() != PicturePixels || img.Bounds().Dy() != PicturePixels {
+			t.Fatal(img.Bounds(), err)
+		}
+		read := func(hints map[gozxing.DecodeHintType]any) string {
+			bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
+			if err != nil {
+				return err.Error()
+			}
+			return result.GetText()
+		}
+		if got := read(map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true}); got != payload {
+			t.Fatalf("read %s of %s", got, payload)
+		}
+		if read(nil) == payload {
+			found++
+		}
 	}
-	picture, err := Picture(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := png.Decode(bytes.NewReader(picture))
-	if err != nil || img.Bounds().Dx() != PicturePixels {
-		t.Fatal(img.Bounds(), err)
-	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-	if err != nil || read.GetText() != payload {
-		t.Errorf("read %v, %v", read, err)
+	if found < pictures*9/10 {
+		t.Errorf("a camera's reader found %d of %d", found, pictures)
 	}
 }
 

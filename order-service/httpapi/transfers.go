@@ -208,6 +208,9 @@ func (s server) transfers(w http.ResponseWriter, r *http.Request) error {
 	return web.List(w, transfers, page, total)
 }
 
+// maxStatuses is how many statuses a list can be asked for at once: all there are.
+const maxStatuses = 6
+
 func readTransferFilter(r *http.Request) (order.TransferFilter, error) {
 	var f fields
 	q := r.URL.Query()
@@ -215,7 +218,6 @@ func readTransferFilter(r *http.Request) (order.TransferFilter, error) {
 		UserID: f.queryUUID(r, "user_id"),
 		SeatID: f.queryUUID(r, "seat_id"),
 		Role:   q.Get("role"),
-		Status: order.TransferStatus(q.Get("status")),
 	}
 	switch filter.Role {
 	case "":
@@ -226,8 +228,14 @@ func readTransferFilter(r *http.Request) (order.TransferFilter, error) {
 	default:
 		f.fail(fault.Field("role", "must be seller or buyer"))
 	}
-	if filter.Status != "" && !filter.Status.Valid() {
-		f.fail(fault.Field("status", "must be INITIATED, PENDING_OTP, COMPLETED, DISPUTED, REVERSED or FAILED"))
+	for _, s := range q["status"] { // may be given several times
+		switch status := order.TransferStatus(s); {
+		case s == "":
+		case !status.Valid() || len(filter.Statuses) == maxStatuses:
+			f.fail(fault.Field("status", "must be INITIATED, PENDING_OTP, COMPLETED, DISPUTED, REVERSED or FAILED"))
+		default:
+			filter.Statuses = append(filter.Statuses, status)
+		}
 	}
 	if filter.UserID == nil && filter.SeatID == nil {
 		f.fail(fault.Field("user_id", "is required, or seat_id"))

@@ -159,7 +159,9 @@ func (s Store) Transfers(ctx context.Context, f order.TransferFilter, page web.P
 		w.id(f.Role+"_user_id", f.UserID)
 	}
 	w.id("seat_id", f.SeatID)
-	w.status(string(f.Status))
+	if len(f.Statuses) > 0 {
+		w.add("status = ANY ($%d::text[]::transfer_status[])", f.Statuses)
+	}
 	return list(ctx, s.Pool, "transfers", transferColumns, "created_at DESC, transfer_id DESC", w, page, pgx.RowToStructByName[order.Transfer])
 }
 

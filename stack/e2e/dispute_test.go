@@ -85,6 +85,9 @@ func TestDisputeEndsByWithdrawalRejectionOrReversal(t *testing.T) {
 	dispute(seller) // it may be raised again
 	completed(act(t, admin, "reject", id))
 	dispute(buyer)
+	if got := seatsIn(t, seller, "/tickets/sold"); len(got) != 1 { // it is sold while they quarrel
+		t.Errorf("the seller's sold tickets: %v", got)
+	}
 	qr := qrOf(t, buyer, s)
 	a := must(t, act(t, seller, "reverse", id), nil, http.StatusOK)
 	if a.Text("status") != "REVERSED" || a.Text("restored_owner_user_id") != seller.ID || field(a, "credits_returned") != 20.0 {

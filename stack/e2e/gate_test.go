@@ -194,7 +194,7 @@ func TestThePictureAndTheFormerCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
+	read, err := qrcode.NewQRCodeReader().Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
 	if err != nil {
 		t.Fatalf("no reader decodes it: %v", err)
 	}
