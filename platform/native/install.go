@@ -13,14 +13,20 @@ import (
 //go:embed install.sh
 var installScript string
 
-// Missing names the Debian packages whose programs are not on this machine.
-func Missing() []string {
+// Missing names the Debian packages whose programs are not on this machine: PostgreSQL, RabbitMQ, and those of the tools, each
+// named as its package.
+func Missing(tools ...string) []string {
 	var packages []string
 	if _, err := PostgresBin(); err != nil {
 		packages = append(packages, "postgresql")
 	}
 	if _, err := RabbitMQServer(); err != nil {
 		packages = append(packages, "rabbitmq-server")
+	}
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			packages = append(packages, tool)
+		}
 	}
 	return packages
 }
@@ -33,8 +39,8 @@ func InstallCommand(packages ...string) string {
 // Install installs what is missing from Debian's or Ubuntu's packages, showing
 // apt's progress on out. It needs root, or sudo without a password; else the error
 // says what to type. No system-wide server is started by it, and none is made.
-func Install(ctx context.Context, out io.Writer) error {
-	packages := Missing()
+func Install(ctx context.Context, out io.Writer, tools ...string) error {
+	packages := Missing(tools...)
 	if len(packages) == 0 {
 		return nil
 	}
@@ -54,7 +60,7 @@ func Install(ctx context.Context, out io.Writer) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("install %s: %w", strings.Join(packages, " and "), err)
 	}
-	if still := Missing(); len(still) > 0 {
+	if still := Missing(tools...); len(still) > 0 {
 		return fmt.Errorf("installed, but %s is still not usable: this release's version may be too old", strings.Join(still, " and "))
 	}
 	return nil

@@ -33,8 +33,9 @@ func run() (int, error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	// Also where containers serve the integration tests: the end-to-end tests boot the native stack.
-	if err := native.Install(ctx, os.Stderr); err != nil {
+	// Also where containers serve the integration tests: the end-to-end tests boot the native stack. They run
+	// the documents' examples, too, which use curl and jq.
+	if err := native.Install(ctx, os.Stderr, "curl", "jq"); err != nil {
 		return 1, err
 	}
 	environment, err := testenv.Start()
