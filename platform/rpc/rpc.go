@@ -43,7 +43,8 @@ var grpcCodes = map[fault.Kind]codes.Code{
 const (
 	domain     = "ticketremaster"
 	kindKey    = "kind"
-	maxMessage = 64 << 20 // bytes: the seats of a hall of 100,000
+	messageKey = "message" // after retries the status's own message tells of those, and people read ours
+	maxMessage = 64 << 20  // bytes: the seats of a hall of 100,000
 	// margin is shaved off a deadline that is passed on, so that the callee can still report.
 	margin = 10 * time.Millisecond
 )
@@ -51,7 +52,7 @@ const (
 // toStatus renders a fault; only its code, message and details leave the process.
 func toStatus(err error) error {
 	e := fault.From(err)
-	info := &errdetails.ErrorInfo{Reason: e.Code, Domain: domain, Metadata: map[string]string{kindKey: fmt.Sprint(int(e.Kind))}}
+	info := &errdetails.ErrorInfo{Reason: e.Code, Domain: domain, Metadata: map[string]string{kindKey: fmt.Sprint(int(e.Kind)), messageKey: e.Message}}
 	for k, v := range e.Details {
 		info.Metadata[k] = v
 	}
@@ -72,9 +73,12 @@ func fromStatus(dependency string, err error) error {
 		}
 		e := fault.New(fault.Internal, info.Reason, "%s", s.Message())
 		for k, v := range info.Metadata {
-			if k == kindKey {
+			switch k {
+			case kindKey:
 				_, _ = fmt.Sscan(v, (*int)(&e.Kind))
-			} else {
+			case messageKey:
+				e.Message = v
+			default:
 				e = e.With(k, v)
 			}
 		}

@@ -1,0 +1,103 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/rpc"
+)
+
+// service answers one method over real gRPC; its messages are the health check's, which need no contract of ours.
+type service struct {
+	err error
+	id  string
+}
+
+const method = "/test.Service/Check"
+
+var description = grpc.ServiceDesc{ServiceName: "test.Service", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{{
+	MethodName: "Check",
+	Handler: func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+		in := &grpc_health_v1.HealthCheckRequest{}
+		if err := decode(in); err != nil {
+			return nil, err
+		}
+		return intercept(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
+			s := srv.(*service)
+			s.id = correlation.ID(ctx)
+			return &grpc_health_v1.HealthCheckResponse{}, s.err
+		})
+	},
+}}}
+
+func serve(t *testing.T, s *service) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := rpc.NewServer("its secret")
+	server.RegisterService(&description, s)
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(server.Stop)
+	return l.Addr().String()
+}
+
+func call(t *testing.T, addr, secret string) error {
+	t.Helper()
+	conn, err := rpc.Dial("the service", addr, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(correlation.With(t.Context(), "an id"), time.Second)
+	defer cancel()
+	return conn.Invoke(ctx, method, &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{}, grpc.WaitForReady(false))
+}
+
+func TestAFaultSurvivesTheWire(t *testing.T) {
+	s := &service{}
+	addr := serve(t, s)
+	if err := call(t, addr, "its secret"); err != nil || s.id != "an id" {
+		t.Fatalf("%v, correlation id %q", err, s.id)
+	}
+	for kind := fault.Internal; kind <= fault.Unavailable; kind++ {
+		s.err = fault.New(kind, "SOME_CODE", "words for a person").With("status", "SOLD")
+		got := fault.From(call(t, addr, "its secret"))
+		if got.Kind != kind || got.Code != "SOME_CODE" || got.Message != "words for a person" || got.Details["status"] != "SOLD" {
+			t.Errorf("kind %d came as %+v", kind, got)
+		}
+	}
+	s.err = errors.New("a password, perhaps")
+	if got := fault.From(call(t, addr, "its secret")); got.Code != fault.CodeInternal || got.Message == s.err.Error() {
+		t.Errorf("an unclassified error came as %+v", got)
+	}
+}
+
+func TestOnlyWhoKnowsTheSecretIsServed(t *testing.T) {
+	addr := serve(t, &service{})
+	for _, secret := range []string{"", "another", "its secre", "its secret "} {
+		if err := call(t, addr, secret); fault.Code(err) != fault.CodeUnauthorized {
+			t.Errorf("%q: %v", secret, err)
+		}
+	}
+}
+
+func TestNoAnswerIsUnknown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := call(t, l.Addr().String(), "its secret"); !fault.Unknown(err) || fault.Code(err) != fault.CodeUnavailable {
+		t.Errorf("got %v", err)
+	}
+}
