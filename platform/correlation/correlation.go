@@ -15,12 +15,30 @@ const Header = "X-Correlation-ID"
 
 type key struct{}
 
-// With gives a context that carries id; an empty or oversized one (over 128 bytes) is replaced by a new one.
+// longest id that is taken over, in bytes: two dozen that were joined.
+const longest = 1024
+
+// With gives a context that carries id; an empty or oversized one (over 1,024 bytes) is replaced by a new one.
 func With(ctx context.Context, id string) context.Context {
-	if id == "" || len(id) > 128 {
+	if id == "" || len(id) > longest {
 		id = New()
 	}
 	return context.WithValue(ctx, key{}, id)
+}
+
+// Join gives a context of its own for what is done for several requests at once: it carries their ids, with commas
+// between, so that each finds its log lines. Ids beyond the longest are left out.
+func Join(requests []context.Context) context.Context {
+	var joined []byte
+	for _, r := range requests {
+		if id := ID(r); id != "" && len(joined)+1+len(id) <= longest {
+			if len(joined) > 0 {
+				joined = append(joined, ',')
+			}
+			joined = append(joined, id...)
+		}
+	}
+	return With(context.Background(), string(joined))
 }
 
 // New makes a correlation id.

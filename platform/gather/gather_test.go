@@ -1,0 +1,157 @@
+package gather
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ticketremaster/platform/correlation"
+	"ticketremaster/platform/fault"
+)
+
+var errOdd = fault.New(fault.Conflict, "ODD", "odd numbers are refused")
+
+// journeys writes down who travelled together, and holds every journey until it may go.
+type journeys struct {
+	mu   sync.Mutex
+	made [][]int
+	ids  []string
+	gate chan struct{}
+	fail func([]int) error
+}
+
+func (j *journeys) double(ctx context.Context, in []int) ([]int, error) {
+	j.mu.Lock()
+	j.made, j.ids = append(j.made, in), append(j.ids, correlation.ID(ctx))
+	j.mu.Unlock()
+	<-j.gate
+	if j.fail != nil {
+		if err := j.fail(in); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]int, len(in))
+	for i, n := range in {
+		out[i] = 2 * n
+	}
+	return out, nil
+}
+
+func (j *journeys) count() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.made)
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 5 s: %s", what)
+		}
+	}
+}
+
+type result struct {
+	in, out int
+	err     error
+}
+
+// crowd makes two journeys leave with a call each, and 50 calls wait behind them.
+func crowd(t *testing.T, j *journeys) (answers chan result) {
+	var g Group[int, int]
+	answers = make(chan result, 52)
+	for n := range 52 {
+		if n < 2 { // each on its own: the next leaves when this has left
+			go func() { out, err := g.Do(context.Background(), n, j.double); answers <- result{n, out, err} }()
+			until(t, "a journey has begun", func() bool { return j.count() == n+1 })
+			continue
+		}
+		ctx := correlation.With(t.Context(), fmt.Sprintf("request-%d", n))
+		go func() { out, err := g.Do(ctx, n, j.double); answers <- result{n, out, err} }()
+	}
+	until(t, "all others wait", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == 50 })
+	return answers
+}
+
+func TestWhoComesTogetherTravelsTogether(t *testing.T) {
+	j := &journeys{gate: make(chan struct{})}
+	answers := crowd(t, j)
+	if n := j.count(); n != 2 {
+		t.Fatalf("%d journeys are under way, want 2", n)
+	}
+	close(j.gate)
+	for range 52 {
+		if a := <-answers; a.err != nil || a.out != 2*a.in {
+			t.Errorf("%d: %d, %v", a.in, a.out, a.err)
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if n := len(j.made); n != 5 { // 1, 1, 24, 24, 2
+		t.Errorf("52 calls took %d journeys", n)
+	}
+	for i, in := range j.made {
+		if len(in) > Most {
+			t.Errorf("%d travelled together", len(in))
+		}
+		for _, n := range in {
+			if n >= 2 && !slices.Contains(strings.Split(j.ids[i], ","), fmt.Sprintf("request-%d", n)) {
+				t.Errorf("call %d travelled under %q", n, j.ids[i])
+			}
+		}
+	}
+}
+
+// One call's refusal is no other's; an outage is everyone's, and is not made worse by asking for each.
+func TestOneCallsFaultIsNoOthers(t *testing.T) {
+	for name, fails := range map[string]error{"refusal": errOdd, "bug": errors.New("a constraint is violated")} {
+		j := &journeys{gate: make(chan struct{}), fail: func(in []int) error {
+			if slices.ContainsFunc(in, func(n int) bool { return n%2 == 1 }) {
+				return fails
+			}
+			return nil
+		}}
+		answers := crowd(t, j)
+		close(j.gate)
+		for range 52 {
+			a := <-answers
+			if odd := a.in%2 == 1; odd != errors.Is(a.err, fails) || !odd && (a.err != nil || a.out != 2*a.in) {
+				t.Errorf("%s: %d: %d, %v", name, a.in, a.out, a.err)
+			}
+		}
+	}
+	j := &journeys{gate: make(chan struct{}), fail: func([]int) error { return fault.Unreachable("the service", nil) }}
+	answers := crowd(t, j)
+	close(j.gate)
+	for range 52 {
+		if a := <-answers; !fault.Unknown(a.err) {
+			t.Errorf("%d: %v", a.in, a.err)
+		}
+	}
+	if n := j.count(); n != 5 {
+		t.Errorf("an outage was asked about %d times for 52 calls", n)
+	}
+}
+
+func TestACallerMayGiveUp(t *testing.T) {
+	j := &journeys{gate: make(chan struct{})}
+	var g Group[int, int]
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() { _, err := g.Do(ctx, 1, j.double); gone <- err }()
+	until(t, "it is under way", func() bool { return j.count() == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	close(j.gate)
+	if out, err := g.Do(t.Context(), 2, j.double); out != 4 || err != nil {
+		t.Errorf("the next: %d, %v", out, err)
+	}
+}
