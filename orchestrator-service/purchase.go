@@ -54,10 +54,8 @@ func (f *Flows) unpinHold(ctx context.Context, p *Purchase) error {
 
 func (f *Flows) deductCredits(ctx context.Context, p *Purchase) error {
 	if p.Order.Price == 0 { // a free ticket: nothing to book, but the answer has a balance
-		users, err := f.Users.Lookup(ctx, []uuid.UUID{p.Order.UserID}, nil)
-		if err == nil && len(users) == 1 {
-			p.Balance = users[0].CreditBalance
-		}
+		user, err := f.Users.User(ctx, p.Order.UserID)
+		p.Balance = user.CreditBalance
 		return err
 	}
 	booked, err := f.Users.Book(ctx, clients.Deduct, clients.Booking{
@@ -77,9 +75,8 @@ func (f *Flows) returnCredits(ctx context.Context, p *Purchase) error {
 
 func (f *Flows) confirmOrder(ctx context.Context, p *Purchase) error {
 	o := p.Order
-	o.Status, o.AttemptID, o.CreditsCharged = clients.OrderConfirmed, &p.AttemptID, o.Price
-	_, err := f.Orders.Put(ctx, o)
-	return err
+	o.AttemptID, o.CreditsCharged = &p.AttemptID, o.Price
+	return f.Orders.Confirm(ctx, o)
 }
 
 func (f *Flows) undoConfirmOrder(ctx context.Context, p *Purchase) error {

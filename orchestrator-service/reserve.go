@@ -70,9 +70,9 @@ func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv
 	case !priced:
 		return clients.Order{}, errSeatNotForSale
 	default:
-		return f.Orders.Put(ctx, clients.Order{
+		return f.Orders.Place(ctx, clients.Order{
 			OrderID: optionalID(seat.HoldId), UserID: user, SeatID: optionalID(seat.SeatId), EventID: event.EventID,
-			Status: clients.OrderPending, Price: price, HeldUntil: seat.HeldUntil.AsTime(),
+			Price: price, HeldUntil: seat.HeldUntil.AsTime(),
 		})
 	}
 }

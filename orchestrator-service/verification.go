@@ -141,7 +141,7 @@ func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		s.event, err = f.Events.Get(ctx, t.EventID)
+		s.event, err = f.Events.Recent(ctx, t.EventID)
 		if fault.Code(err) == codeEventNotFound {
 			return nil
 		}
@@ -173,10 +173,9 @@ func (f *Flows) admit(ctx context.Context, s scanned, scan *inventoryv1.Scan) (A
 
 // emailOf gives a user's e-mail address for the greeting (users have no name); a ticket is not refused for want of it.
 func (f *Flows) emailOf(ctx context.Context, user uuid.UUID) string {
-	users, err := f.Users.Lookup(ctx, []uuid.UUID{user}, nil)
-	if err != nil || len(users) == 0 {
+	u, err := f.Users.User(ctx, user)
+	if err != nil {
 		slog.WarnContext(ctx, "the ticket owner's e-mail address is not known", "user", user, "error", err)
-		return ""
 	}
-	return users[0].Email
+	return u.Email
 }

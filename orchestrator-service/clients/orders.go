@@ -2,20 +2,27 @@ package clients
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
 	"ticketremaster/platform/call"
+	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 )
 
 // Orders is the order service.
-type Orders struct{ call.Client }
+type Orders struct {
+	call.Client
+	places gather.Group[Order, Order]
+	sales  gather.Group[uuid.UUID, bool]
+}
 
 // Statuses of an order.
 const (
@@ -41,10 +48,28 @@ type Order struct {
 	FailureReason  string      `json:"failure_reason,omitempty"`
 }
 
-// Put writes an order down as PENDING or CONFIRMED; one that exists already is answered as it is.
-func (o *Orders) Put(ctx context.Context, in Order) (out Order, err error) {
-	err = o.Do(ctx, http.MethodPost, "/orders", in, &out)
-	return out, err
+// Place writes an order down as PENDING; one that exists already is answered as it is. Orders that come at once are written
+// in one call and one commit.
+func (o *Orders) Place(ctx context.Context, in Order) (Order, error) {
+	in.Status = OrderPending
+	out, err := o.places.Do(ctx, in, func(ctx context.Context, orders []Order) (placed []Order, err error) {
+		if len(orders) == 1 {
+			placed = make([]Order, 1)
+			return placed, o.Do(ctx, http.MethodPost, "/orders", orders[0], &placed[0])
+		}
+		err = o.Do(ctx, http.MethodPost, "/orders/batch", map[string]any{"orders": orders}, &placed)
+		if err == nil && len(placed) != len(orders) {
+			err = fmt.Errorf("%d orders were answered by %d", len(orders), len(placed))
+		}
+		return placed, err
+	})
+	return out, late(o.Client, ctx, err)
+}
+
+// Confirm writes an order down as CONFIRMED by its attempt, making it if need be.
+func (o *Orders) Confirm(ctx context.Context, in Order) error {
+	in.Status = OrderConfirmed
+	return o.Do(ctx, http.MethodPost, "/orders", in, nil)
 }
 
 // UndoConfirm takes an attempt's confirmation back, or forbids it if it has not come yet.
@@ -75,11 +100,20 @@ func (o *Orders) OfUser(ctx context.Context, user uuid.UUID, status string, page
 	return orders, totalOf(p), err
 }
 
-// Confirmed reports whether the seat has a CONFIRMED order.
+// Confirmed reports whether the seat has a CONFIRMED order. Seats that are asked about at once are looked up in one call.
 func (o *Orders) Confirmed(ctx context.Context, seat uuid.UUID) (bool, error) {
-	var orders []Order
-	err := o.Do(ctx, http.MethodGet, "/orders?per_page=1&status="+OrderConfirmed+"&seat_id="+seat.String(), nil, &orders)
-	return len(orders) > 0, err
+	sold, err := o.sales.Do(ctx, seat, func(ctx context.Context, seats []uuid.UUID) ([]bool, error) {
+		var sold []uuid.UUID
+		if err := o.Do(ctx, http.MethodPost, "/orders/confirmed", map[string]any{"seat_ids": seats}, &sold); err != nil {
+			return nil, err
+		}
+		confirmed := make([]bool, len(seats))
+		for i, seat := range seats {
+			confirmed[i] = slices.Contains(sold, seat)
+		}
+		return confirmed, nil
+	})
+	return sold, late(o.Client, ctx, err)
 }
 
 // Overdue lists PENDING orders whose hold ended at least olderThan ago.

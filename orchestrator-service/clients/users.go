@@ -14,13 +14,18 @@ import (
 
 	"ticketremaster/platform/call"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/token"
 	"ticketremaster/platform/web"
 )
 
 // Users is the user service.
-type Users struct{ call.Client }
+type Users struct {
+	call.Client
+	risks  gather.Group[riskQuery, Risk]
+	people gather.Group[uuid.UUID, User]
+}
 
 // User is an account as other services may see it.
 type User struct {
@@ -44,10 +49,64 @@ type Risk struct {
 	OTPPending  bool `json:"otp_pending"`
 }
 
-// Risk asks about a user and the order that they are at.
-func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (r Risk, err error) {
-	err = u.Do(ctx, http.MethodGet, "/users/"+user.String()+"/risk?reference_id="+order.String(), nil, &r)
-	return r, err
+type riskQuery struct {
+	UserID      uuid.UUID `json:"user_id"`
+	ReferenceID uuid.UUID `json:"reference_id"`
+}
+
+var errNoSuchUser = fault.New(fault.NotFound, "USER_NOT_FOUND", "there is no such user")
+
+// Risk asks about a user and the order that they are at; USER_NOT_FOUND. Questions that come at once are asked in one call.
+func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (Risk, error) {
+	r, err := u.risks.Do(ctx, riskQuery{user, order}, func(ctx context.Context, asked []riskQuery) ([]Risk, error) {
+		risks := make([]Risk, len(asked))
+		if len(asked) == 1 {
+			err := u.Do(ctx, http.MethodGet, "/users/"+asked[0].UserID.String()+"/risk?reference_id="+asked[0].ReferenceID.String(), nil, &risks[0])
+			return risks, err
+		}
+		var known []*Risk
+		if err := u.Do(ctx, http.MethodPost, "/users/risks", map[string]any{"asked": asked}, &known); err != nil {
+			return nil, err
+		}
+		for i := range asked {
+			if i >= len(known) || known[i] == nil {
+				return nil, errNoSuchUser // whose it is shows when each is asked by itself
+			}
+			risks[i] = *known[i]
+		}
+		return risks, nil
+	})
+	return r, late(u.Client, ctx, err)
+}
+
+// late tells that a caller's time was over before the answer to a shared call came: its outcome is unknown.
+func late(c call.Client, ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return fault.Unreachable(c.Name, err)
+	}
+	return err
+}
+
+// User gives one user; USER_NOT_FOUND. Those who are asked for at once are looked up in one call.
+func (u *Users) User(ctx context.Context, id uuid.UUID) (User, error) {
+	user, err := u.people.Do(ctx, id, func(ctx context.Context, ids []uuid.UUID) ([]User, error) {
+		found, err := u.Lookup(ctx, ids, nil)
+		if err != nil {
+			return nil, err
+		}
+		byID := map[uuid.UUID]User{}
+		for _, user := range found {
+			byID[user.UserID] = user
+		}
+		users := make([]User, len(ids))
+		for i, id := range ids {
+			if users[i] = byID[id]; users[i].UserID == uuid.Nil {
+				return nil, errNoSuchUser
+			}
+		}
+		return users, nil
+	})
+	return user, late(u.Client, ctx, err)
 }
 
 // Lookup finds users by id and e-mail address, at most 200 at once; unknown ones are left out.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	order "ticketremaster/order-service"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/web"
@@ -31,24 +33,70 @@ func (s server) placeOrConfirm(w http.ResponseWriter, r *http.Request) error {
 	return web.Answer(w, http.StatusCreated, o)
 }
 
-// readOrder reads the body of POST /orders; without a payment the order is pending.
-func readOrder(r *http.Request) (order.Request, *order.Payment, error) {
+// placeAll serves POST /orders/batch: orders that wait for their payment, of different users as a rule.
+func (s server) placeAll(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Status         order.Status    `json:"status"`
-		OrderID        string          `json:"order_id"`
-		UserID         string          `json:"user_id"`
-		SeatID         string          `json:"seat_id"`
-		EventID        string          `json:"event_id"`
-		Price          json.RawMessage `json:"price"`
-		HeldUntil      string          `json:"held_until"`
-		AttemptID      string          `json:"attempt_id"`
-		CreditsCharged json.RawMessage `json:"credits_charged"`
+		Orders []requestJSON `json:"orders"`
 	}
 	if err := web.Decode(r, &in); err != nil {
-		return order.Request{}, nil, err
+		return err
+	}
+	if len(in.Orders) == 0 || len(in.Orders) > maxTogether {
+		return fault.Field("orders", "must be 1 to %d orders", maxTogether)
 	}
 	var f fields
-	request := order.Request{
+	requests := make([]order.Request, len(in.Orders))
+	for i, o := range in.Orders {
+		requests[i] = o.read(&f)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	orders, err := s.ledger.PlaceAll(r.Context(), requests)
+	if err != nil {
+		return err
+	}
+	return web.Answer(w, http.StatusCreated, orders)
+}
+
+// confirmed serves POST /orders/confirmed: which of the seats have a CONFIRMED order.
+func (s server) confirmed(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		SeatIDs []string `json:"seat_ids"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	if len(in.SeatIDs) == 0 || len(in.SeatIDs) > maxTogether {
+		return fault.Field("seat_ids", "must be 1 to %d seats", maxTogether)
+	}
+	var f fields
+	seats := make([]uuid.UUID, len(in.SeatIDs))
+	for i, id := range in.SeatIDs {
+		seats[i] = f.uuid("seat_ids", id)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	sold, err := s.ledger.Confirmed(r.Context(), seats)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, sold)
+}
+
+// requestJSON is an order.Request on the wire.
+type requestJSON struct {
+	OrderID   string          `json:"order_id"`
+	UserID    string          `json:"user_id"`
+	SeatID    string          `json:"seat_id"`
+	EventID   string          `json:"event_id"`
+	Price     json.RawMessage `json:"price"`
+	HeldUntil string          `json:"held_until"`
+}
+
+func (in requestJSON) read(f *fields) order.Request {
+	return order.Request{
 		ID:        f.uuid("order_id", in.OrderID),
 		UserID:    f.uuid("user_id", in.UserID),
 		SeatID:    f.uuid("seat_id", in.SeatID),
@@ -56,6 +104,21 @@ func readOrder(r *http.Request) (order.Request, *order.Payment, error) {
 		Price:     f.amount("price", in.Price),
 		HeldUntil: f.time("held_until", in.HeldUntil),
 	}
+}
+
+// readOrder reads the body of POST /orders; without a payment the order is pending.
+func readOrder(r *http.Request) (order.Request, *order.Payment, error) {
+	var in struct {
+		requestJSON
+		Status         order.Status    `json:"status"`
+		AttemptID      string          `json:"attempt_id"`
+		CreditsCharged json.RawMessage `json:"credits_charged"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return order.Request{}, nil, err
+	}
+	var f fields
+	request := in.read(&f)
 	switch in.Status {
 	case order.Pending:
 		return request, nil, f.err

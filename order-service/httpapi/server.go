@@ -26,6 +26,8 @@ const (
 	// maxOverdue bounds a list of what is overdue, and defaultOverdue is how long it is when nobody says.
 	maxOverdue     = 1000
 	defaultOverdue = 100
+	// maxTogether is how many orders or seats one call names.
+	maxTogether = 100
 )
 
 type server struct{ ledger postgres.Store }
@@ -37,6 +39,8 @@ func New(ledger postgres.Store, secret string) http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(web.RequireService(secret))
 		r.Method(http.MethodPost, "/orders", edge(s.placeOrConfirm))
+		r.Method(http.MethodPost, "/orders/batch", edge(s.placeAll))
+		r.Method(http.MethodPost, "/orders/confirmed", edge(s.confirmed))
 		r.Method(http.MethodGet, "/orders", edge(s.orders))
 		r.Method(http.MethodGet, "/orders/overdue", edge(s.overdueOrders))
 		r.Method(http.MethodGet, "/orders/{id}", edge(s.order))

@@ -15,6 +15,7 @@ import (
 	order "ticketremaster/order-service"
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 )
 
@@ -50,15 +51,60 @@ func (s Store) Order(ctx context.Context, id uuid.UUID) (order.Order, error) {
 
 // Place writes down a pending order. One that exists already is returned as it is, whatever its state.
 func (s Store) Place(ctx context.Context, r order.Request) (order.Order, error) {
-	o, err := oneOrder(s.Pool.Query(ctx, `
-		INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until)
-		VALUES ($1, $2, $3, $4, 'PENDING', $5, $6)
-		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns,
-		r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil))
-	if errors.Is(err, order.ErrNotFound) {
-		return s.Order(ctx, r.ID)
+	placed, err := s.PlaceAll(ctx, []order.Request{r})
+	if err != nil {
+		return order.Order{}, err
 	}
-	return o, err
+	return placed[0], nil
+}
+
+// PlaceAll is Place for several orders, in one statement and one commit: all of them or, on an error, none. The answers are in
+// the order of the requests.
+func (s Store) PlaceAll(ctx context.Context, requests []order.Request) ([]order.Order, error) {
+	ids, users, seats, events := make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests))
+	prices, ends := make([]money.Cents, len(requests)), make([]time.Time, len(requests))
+	for i, r := range requests {
+		ids[i], users[i], seats[i], events[i], prices[i], ends[i] = r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil
+	}
+	byID := make(map[uuid.UUID]order.Order, len(requests))
+	err := s.collect(ctx, byID, `
+		INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until)
+		SELECT id, "user", seat, event, 'PENDING', price, held_until
+		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[]) AS r (id, "user", seat, event, price, held_until)
+		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns, ids, users, seats, events, prices, ends)
+	if err == nil && len(byID) < len(requests) { // some were there
+		err = s.collect(ctx, byID, `SELECT `+orderColumns+` FROM orders WHERE order_id = ANY($1)`, ids)
+	}
+	if err != nil {
+		return nil, err
+	}
+	placed := make([]order.Order, len(requests))
+	for i, id := range ids {
+		placed[i] = byID[id]
+	}
+	return placed, nil
+}
+
+func (s Store) collect(ctx context.Context, byID map[uuid.UUID]order.Order, sql string, args ...any) error {
+	rows, err := s.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[order.Order])
+	for _, o := range orders {
+		byID[o.ID] = o
+	}
+	return err
+}
+
+// Confirmed gives those of the seats that have a CONFIRMED order.
+func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := s.Pool.Query(ctx, `SELECT seat_id FROM orders WHERE seat_id = ANY($1) AND status = 'CONFIRMED'`, seats)
+	if err != nil {
+		return nil, err
+	}
+	sold, err := pgx.AppendRows([]uuid.UUID{}, rows, pgx.RowTo[uuid.UUID]) // never nil: a list on the wire
+	return sold, err
 }
 
 // Confirm marks an order as paid by this attempt, and makes the order if need be. A repeat by the same attempt returns the order as it is. It

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -98,31 +99,31 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 		return nil, fault.Unreachable(c.Name, err)
 	}
 	defer res.Body.Close()
-	var answer struct {
+	answer := struct {
 		Success    bool              `json:"success"`
-		Data       json.RawMessage   `json:"data"`
+		Data       any               `json:"data"` // decoded into out at once
 		Pagination *web.Pagination   `json:"pagination"`
 		ErrorCode  string            `json:"error_code"`
 		Message    string            `json:"message"`
 		Errors     map[string]string `json:"errors"`
 		Details    map[string]string `json:"details"`
-	}
+	}{Data: out}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return nil, fault.Unreachable(c.Name, err)
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
+	var mistyped *json.UnmarshalTypeError
+	err = json.Unmarshal(raw, &answer)
+	switch {
+	case errors.As(err, &mistyped) && strings.HasPrefix(mistyped.Field, "data"):
+		return nil, fmt.Errorf("%s %s: %w", method, path, err) // our mistake
+	case err != nil:
 		return nil, fault.Unreachable(c.Name, fmt.Errorf("status %d, not our envelope: %w", res.StatusCode, err))
 	}
 	if !answer.Success {
 		return nil, &fault.Error{
 			Kind: web.KindOf(res.StatusCode), Code: answer.ErrorCode, Message: answer.Message,
 			Fields: answer.Errors, Details: answer.Details,
-		}
-	}
-	if out != nil && len(answer.Data) > 0 {
-		if err := json.Unmarshal(answer.Data, out); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", method, path, err)
 		}
 	}
 	return answer.Pagination, nil

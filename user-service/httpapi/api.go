@@ -61,6 +61,7 @@ func (a *API) Handler() http.Handler {
 	r.Group(func(r chi.Router) { // services
 		r.Use(web.RequireService(a.Token))
 		handle(r, "GET", "/users/{id}/risk", a.risk)
+		handle(r, "POST", "/users/risks", a.risks)
 		handle(r, "POST", "/users/lookup", a.lookup)
 		handle(r, "GET", "/internal/users", a.listUsers)
 		handle(r, "PATCH", "/internal/users/{id}", a.setStanding)

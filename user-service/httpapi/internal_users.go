@@ -9,6 +9,7 @@ import (
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/web"
 	user "ticketremaster/user-service"
+	"ticketremaster/user-service/postgres"
 )
 
 // maxLookup is how many users one lookup names.
@@ -24,14 +25,61 @@ func (a *API) risk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	risk, err := a.Store.Risk(r.Context(), id, order)
+	list, err := a.Store.Risks(r.Context(), []uuid.UUID{id}, []*uuid.UUID{order})
 	if err != nil {
 		return err
 	}
-	return web.OK(w, map[string]any{
-		"user_id": id, "is_flagged": risk.Flagged, "is_verified": risk.Verified,
-		"otp_verified": risk.OTPVerified, "otp_pending": risk.OTPPending,
-	})
+	if !list[0].Known {
+		return user.ErrNotFound
+	}
+	return web.OK(w, riskJSON(list[0]))
+}
+
+// risks answers for several users at once, in the order asked; an unknown one's place is null.
+func (a *API) risks(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Asked []struct {
+			UserID      string  `json:"user_id"`
+			ReferenceID *string `json:"reference_id"`
+		} `json:"asked"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	if len(in.Asked) == 0 || len(in.Asked) > maxLookup {
+		return fault.Field("asked", "must be 1 to %d users", maxLookup)
+	}
+	users, orders := make([]uuid.UUID, len(in.Asked)), make([]*uuid.UUID, len(in.Asked))
+	for i, asked := range in.Asked {
+		var err error
+		if users[i], err = web.UUID("user_id", asked.UserID); err != nil {
+			return err
+		}
+		if orders[i], err = optionalID("reference_id", asked.ReferenceID); err != nil {
+			return err
+		}
+	}
+	list, err := a.Store.Risks(r.Context(), users, orders)
+	if err != nil {
+		return err
+	}
+	risks := make([]any, len(list))
+	for i, risk := range list {
+		if risk.Known {
+			risks[i] = riskJSON(risk)
+		}
+	}
+	return web.OK(w, risks)
+}
+
+func riskJSON(r postgres.Risk) any {
+	return struct {
+		UserID      uuid.UUID `json:"user_id"`
+		Flagged     bool      `json:"is_flagged"`
+		Verified    bool      `json:"is_verified"`
+		OTPVerified bool      `json:"otp_verified"`
+		OTPPending  bool      `json:"otp_pending"`
+	}{r.UserID, r.Flagged, r.Verified, r.OTPVerified, r.OTPPending}
 }
 
 func (a *API) lookup(w http.ResponseWriter, r *http.Request) error {

@@ -74,21 +74,30 @@ func (s *Store) Credentials(ctx context.Context, id uuid.UUID, email string) (us
 
 // Risk is what a purchase asks of its buyer.
 type Risk struct {
+	UserID                  uuid.UUID
+	Known                   bool // there is such a user
 	Flagged, Verified       bool
 	OTPVerified, OTPPending bool // for the purchase that was asked about
 }
 
-// Risk gives a user's risk and where the OTP of one purchase stands; USER_NOT_FOUND.
-func (s *Store) Risk(ctx context.Context, id uuid.UUID, order *uuid.UUID) (r Risk, err error) {
-	err = s.pool.QueryRow(ctx, `
-		SELECT u.is_flagged, u.is_verified,
-		       coalesce(bool_or(c.state = 'VERIFIED'), false),
-		       coalesce(bool_or(c.state = 'PENDING' AND c.expires_at > now()), false)
-		FROM users u
-		LEFT JOIN otp_challenges c ON c.user_id = u.user_id AND c.purpose = 'purchase' AND c.reference_id = $2
-		WHERE u.user_id = $1
-		GROUP BY u.user_id`, id, order).Scan(&r.Flagged, &r.Verified, &r.OTPVerified, &r.OTPPending)
-	return r, orNotFound(err)
+// Risks gives users' risks in the order asked, each with where the OTP of one purchase stands: orders is as long as users, nil
+// for none.
+func (s *Store) Risks(ctx context.Context, users []uuid.UUID, orders []*uuid.UUID) ([]Risk, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT asked.user_id, u.user_id IS NOT NULL, coalesce(u.is_flagged, false), coalesce(u.is_verified, false),
+		       coalesce(otp.verified, false), coalesce(otp.pending, false)
+		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (user_id, purchase, place)
+		LEFT JOIN users u USING (user_id)
+		LEFT JOIN LATERAL (
+			SELECT bool_or(state = 'VERIFIED') AS verified, bool_or(state = 'PENDING' AND expires_at > now()) AS pending
+			FROM otp_challenges c WHERE c.user_id = u.user_id AND purpose = 'purchase' AND reference_id = asked.purchase
+		) AS otp ON true
+		ORDER BY asked.place`, users, orders)
+	if err != nil {
+		return nil, faulty(err)
+	}
+	risks, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Risk])
+	return risks, faulty(err)
 }
 
 // Create adds a user; EMAIL_ALREADY_EXISTS.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +37,28 @@ func (w *world) verify(p person, purpose, reference, code string) answer {
 func (w *world) otpOf(p person, order string) (verified, pending bool) {
 	d := w.internal("GET", "/users/"+p.id+"/risk?reference_id="+order, nil).want(w.t, 200, "").data()
 	return d["otp_verified"].(bool), d["otp_pending"].(bool)
+}
+
+// Many buyers are asked about at once; each gets its own answer, in its own place.
+func TestRisksOfManyAtOnce(t *testing.T) {
+	w := startWorld(t)
+	flagged, plain, order := w.join(), w.join(), newID()
+	w.internal("PATCH", "/internal/users/"+flagged.id, obj{"is_flagged": true}).want(t, 200, "")
+	w.send(flagged, "purchase", order).want(t, 200, "")
+	ask := func(asked ...obj) answer { return w.internal("POST", "/users/risks", obj{"asked": asked}) }
+	a := ask(obj{"user_id": plain.id, "reference_id": order}, obj{"user_id": newID()}, obj{"user_id": flagged.id, "reference_id": order},
+		obj{"user_id": flagged.id}, obj{"user_id": flagged.id, "reference_id": newID()}).want(t, 200, "")
+	risk := func(p person, flagged, pending bool) any {
+		return map[string]any{"user_id": p.id, "is_flagged": flagged, "is_verified": true, "otp_verified": false, "otp_pending": pending}
+	}
+	want := []any{risk(plain, false, false), nil, risk(flagged, true, true), risk(flagged, true, false), risk(flagged, true, false)}
+	if !reflect.DeepEqual(a.body["data"], want) {
+		t.Errorf("%s, want %v", a.raw, want)
+	}
+	ask().want(t, 400, "VALIDATION_ERROR")
+	ask(make([]obj, 201)...).want(t, 400, "VALIDATION_ERROR")
+	ask(obj{"user_id": "x"}).want(t, 400, "INVALID_UUID")
+	ask(obj{"user_id": plain.id, "reference_id": "x"}).want(t, 400, "INVALID_UUID")
 }
 
 func TestOTP(t *testing.T) {
