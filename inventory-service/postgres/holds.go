@@ -24,7 +24,7 @@ WITH seat AS (
 	FROM seats WHERE seat_id = $1 FOR UPDATE NOWAIT
 ), mine AS (
 	SELECT count(*) AS live FROM seats
-	WHERE status = 'HELD' AND held_by_user_id = $2 AND seat_id <> $1 AND (pin_id IS NOT NULL OR held_until > clock_timestamp())
+	WHERE held_by_user_id = $2 AND seat_id <> $1 AND (pin_id IS NOT NULL OR held_until > clock_timestamp())
 ), took AS (
 	UPDATE seats SET status = 'HELD', held_by_user_id = $2, hold_id = $3, updated_at = clock_timestamp(),
 		held_until = clock_timestamp() + $4::bigint * interval '1 millisecond'

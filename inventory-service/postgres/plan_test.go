@@ -155,6 +155,58 @@ func TestAPlanOutlivesASmallTable(t *testing.T) {
 	}
 }
 
+// A plan that was made while nothing was held must not read everybody's holds once there are many.
+func TestAPlanOutlivesAQuietHour(t *testing.T) {
+	u, err := url.Parse(testenv.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("pool_max_conns", "1")
+	u.RawQuery = q.Encode()
+	s, err := Open(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, seat := fillHall(t, s, 5_000)
+	for _, sql := range []string{`VACUUM (ANALYZE) seats`, `ALTER TABLE seats SET (autovacuum_enabled = off)`} {
+		if _, err := s.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reserveOne := func(seat uuid.UUID) {
+		t.Helper()
+		r := inventory.Reservation{SeatID: seat, UserID: uuid.Must(uuid.NewV7()), HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}
+		if _, err := s.Reserve(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() (entries int) {
+		if _, err := s.pool.Exec(t.Context(), `SELECT pg_stat_force_next_flush()`); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.pool.QueryRow(t.Context(), `SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'seats'`).Scan(&entries); err != nil {
+			t.Fatal(err)
+		}
+		return entries
+	}
+	reserveOne(seat)
+	var another uuid.UUID
+	if err := s.pool.QueryRow(t.Context(), `SELECT seat_id FROM seats WHERE status = 'AVAILABLE' ORDER BY seat_id DESC LIMIT 1`).Scan(&another); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.pool.Exec(t.Context(), `UPDATE seats SET status = 'HELD', held_by_user_id = gen_random_uuid(), hold_id = gen_random_uuid(),
+		held_until = now() + interval '5 minutes' WHERE status = 'AVAILABLE' AND seat_id <> $1`, another); err != nil {
+		t.Fatal(err)
+	}
+	before := read()
+	reserveOne(another)
+	if n := read() - before; n > 50 {
+		t.Fatalf("one reservation read %d entries of indexes while 5,000 seats are held", n)
+	}
+}
+
 // Every other statement of a request has its index too, though the tables were empty when it was planned.
 func TestNoStatementReadsAWholeTable(t *testing.T) {
 	s := openEmpty(t)

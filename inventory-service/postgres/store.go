@@ -37,12 +37,10 @@ func Migrations() fs.FS {
 
 // settings of each connection beside the platform's. A lock is waited for briefly: the caller tries again. Every
 // statement here has its index, so that a plan made while a table was small must not become a scan of the
-// whole hall later on; plans are made once, and compiling them never pays.
+// whole hall later on.
 var settings = map[string]string{
 	"lock_timeout":     "1000", // ms
 	"enable_seqscan":   "off",
-	"plan_cache_mode":  "force_generic_plan",
-	"jit":              "off",
 	"application_name": "inventory-service",
 }
 

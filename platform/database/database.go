@@ -58,6 +58,9 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 	c.ConnConfig.RuntimeParams["statement_timeout"] = "10000"
 	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10000"
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	// Statements are few and prepared: each is planned once, and compiling one never pays.
+	c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+	c.ConnConfig.RuntimeParams["jit"] = "off"
 	c.AfterConnect = timesInUTC
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {

@@ -62,6 +62,9 @@ func (b *bench) soldTickets(ctx context.Context, n int) (*tickets, error) {
 			return nil, err
 		}
 	}
+	if err := b.settle(ctx); err != nil {
+		return nil, err
+	}
 	t := &tickets{event: event, seats: seats}
 	return t, t.useKey(b.stack.Secret("QR_ENCRYPTION_KEY"))
 }

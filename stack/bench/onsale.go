@@ -20,8 +20,11 @@ import (
 // moreSeats adds an event's seats to those that are reserved next.
 func (b *bench) moreSeats(ctx context.Context, n int) error {
 	_, seats, err := b.event(ctx, n)
+	if err != nil {
+		return err
+	}
 	b.world.seats.ids = append(b.world.seats.ids, seats...)
-	return err
+	return b.settle(ctx)
 }
 
 // inventory connects to the inventory service as the orchestrator does.

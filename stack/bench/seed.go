@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"ticketremaster/platform/token"
+	"ticketremaster/stack/audit"
 	"ticketremaster/stack/client"
 )
 
@@ -138,4 +139,21 @@ func (b *bench) event(ctx context.Context, seats int) (string, []string, error) 
 		ids[i] = s.ID
 	}
 	return id, ids, nil
+}
+
+// settle has the databases do now what a bulk load leaves them to do, so that it does not fall into a measurement.
+func (b *bench) settle(ctx context.Context) error {
+	for _, name := range audit.Databases {
+		db, err := pgx.Connect(ctx, b.stack.DSN(name))
+		if err != nil {
+			return err
+		}
+		defer db.Close(ctx)
+		for _, statement := range []string{"VACUUM (ANALYZE)", "CHECKPOINT"} {
+			if _, err := db.Exec(ctx, statement); err != nil {
+				return fmt.Errorf("%s: %s: %w", name, statement, err)
+			}
+		}
+	}
+	return nil
 }
