@@ -212,11 +212,12 @@ func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired
 	return outcome, err
 }
 
-// sweep skips what others work on: it comes again.
+// sweep skips what others work on: it comes again. That sold_at is null says no more than HELD does, but names the holds' own
+// index (0002_indexes.sql).
 const sweep = `
 WITH due AS (
 	SELECT seat_id, hold_id FROM seats
-	WHERE status = 'HELD' AND pin_id IS NULL AND held_until < clock_timestamp() - $1::bigint * interval '1 millisecond'
+	WHERE status = 'HELD' AND sold_at IS NULL AND pin_id IS NULL AND held_until < clock_timestamp() - $1::bigint * interval '1 millisecond'
 	LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE seats SET ` + free + ` FROM due

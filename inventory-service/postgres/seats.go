@@ -136,11 +136,11 @@ FROM unnest($1::uuid[]) AS asked (event_id)
 LEFT JOIN seat_plans AS plan ON plan.event_id = asked.event_id AND plan.deleted_at IS NULL
 CROSS JOIN LATERAL (
 	SELECT count(*) AS n FROM seats
-	WHERE event_id = asked.event_id AND status = 'HELD' AND (held_until > now() OR pin_id IS NOT NULL)
+	WHERE event_id = asked.event_id AND held_until IS NOT NULL AND sold_at IS NULL AND (held_until > now() OR pin_id IS NOT NULL)
 ) AS held
 CROSS JOIN LATERAL (
 	SELECT count(*) AS n, count(*) FILTER (WHERE status = 'CHECKED_IN') AS checked_in, coalesce(sum(price_paid), 0) AS revenue FROM seats
-	WHERE event_id = asked.event_id AND status IN ('SOLD', 'CHECKED_IN')
+	WHERE event_id = asked.event_id AND sold_at IS NOT NULL
 ) AS sold`
 
 // Counts adds up the seats of each event asked for; an unknown one counts nothing.
