@@ -3,37 +3,55 @@ package demo
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
-
-	"ticketremaster/stack"
 )
 
-// backstage is what only the operator of a system can look at: its databases and its broker, read-only.
-type backstage struct {
-	stack *stack.Stack
-	conns map[string]*pgx.Conn
+// Backstage is what only the operator of a system can do. Native and Compose are the two.
+type Backstage interface {
+	// Restart starts services anew, side by side, and returns once they are ready. Each env, NAME=value, overrides a variable
+	// until the next restart. A service that was started with any stays dead when it dies.
+	Restart(ctx context.Context, services []string, env ...string) error
+	// Running reports whether a service's process is there.
+	Running(ctx context.Context, service string) (bool, error)
+	// Database connects to a database: seats_db, users_db, orders_db, events_db or sagas_db. The play only reads.
+	Database(ctx context.Context, name string) (*pgx.Conn, error)
+	// Broker connects to RabbitMQ.
+	Broker(ctx context.Context) (*amqp.Connection, error)
+	// Audit prints each invariant with its count of offenders; any is an error.
+	Audit(ctx context.Context, out io.Writer) error
+	// Commands are those by which a person goes on when the play is over.
+	Commands() string
 }
 
-func openBackstage(s *stack.Stack) *backstage { return &backstage{s, map[string]*pgx.Conn{}} }
+// peek looks behind the stage, over connections that it keeps until close.
+type peek struct {
+	at     Backstage
+	conns  map[string]*pgx.Conn
+	broker *amqp.Connection
+}
 
-func (b *backstage) close() {
-	for _, conn := range b.conns {
+func (k *peek) close() {
+	for _, conn := range k.conns {
 		_ = conn.Close(context.Background())
+	}
+	if k.broker != nil {
+		_ = k.broker.Close()
 	}
 }
 
 // read scans the one row of a query.
-func (b *backstage) read(ctx context.Context, database, query string, args []any, into ...any) error {
-	conn := b.conns[database]
+func (k *peek) read(ctx context.Context, database, query string, args []any, into ...any) error {
+	conn := k.conns[database]
 	if conn == nil {
 		var err error
-		if conn, err = pgx.Connect(ctx, b.stack.DSN(database)); err != nil {
+		if conn, err = k.at.Database(ctx, database); err != nil {
 			return err
 		}
-		b.conns[database] = conn
+		k.conns[database] = conn
 	}
 	if err := conn.QueryRow(ctx, query, args...).Scan(into...); err != nil {
 		return fmt.Errorf("%s: %w", database, err)
@@ -42,23 +60,25 @@ func (b *backstage) read(ctx context.Context, database, query string, args []any
 }
 
 // waiting is how many messages a queue has ready.
-func (b *backstage) waiting(queue string) (int, error) {
-	conn, err := amqp.Dial(b.stack.AMQPURL())
+func (k *peek) waiting(ctx context.Context, queue string) (int, error) {
+	if k.broker == nil {
+		var err error
+		if k.broker, err = k.at.Broker(ctx); err != nil {
+			return 0, err
+		}
+	}
+	channel, err := k.broker.Channel()
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
-	channel, err := conn.Channel()
-	if err != nil {
-		return 0, err
-	}
+	defer channel.Close()
 	q, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil)
 	return q.Messages, err
 }
 
 // seatIs insists on a seat's status and shows its row; elsewhere, what the public seat map says of it.
 func (p *production) seatIs(s seat, want string) {
-	if p.backstage == nil {
+	if p.Backstage == nil {
 		p.until(3*time.Second, fmt.Sprintf("%s is %s", s, want), func() bool { return p.publicStatus(s) == want })
 		p.board.left("GET /events/{id}", "seat %s is %s", s, want)
 		return
@@ -66,7 +86,7 @@ func (p *production) seatIs(s seat, want string) {
 	var status, holder, owner, price string
 	var left float64
 	var pinned bool
-	p.must(p.backstage.read(p.ctx, "seats_db", `
+	p.must(p.peek.read(p.ctx, "seats_db", `
 		SELECT status::text, coalesce(held_by_user_id::text, ''), coalesce(owner_user_id::text, ''), coalesce(price_paid::text, ''),
 		       coalesce(extract(epoch FROM held_until - now()), 0)::float8, pin_id IS NOT NULL
 		FROM seats WHERE seat_id = $1`, []any{s.ID}, &status, &holder, &owner, &price, &left, &pinned))
@@ -101,13 +121,13 @@ func (p *production) publicStatus(s seat) string {
 
 // queued shows how many hold messages wait in a queue; at least the one just sent must.
 func (p *production) queued(queue string) {
-	if p.backstage == nil {
+	if p.Backstage == nil {
 		return
 	}
 	var n int
 	p.until(3*time.Second, "the hold message is in "+queue, func() bool {
 		var err error
-		n, err = p.backstage.waiting(queue)
+		n, err = p.peek.waiting(p.ctx, queue)
 		p.must(err)
 		return n > 0
 	})

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -28,19 +27,11 @@ type crash struct {
 
 const orchestrator = "orchestrator-service"
 
-// restart starts services anew side by side, with variables of their environment changed until the next start.
-func (p *production) restart(env ...string) {
-	again := func(name string) func() error {
-		return func() error { return p.Stack.Restart(p.ctx, name, env...) }
-	}
-	p.all(again("inventory-service"), again(orchestrator))
-}
-
-// putBack gives the stack its five-minute holds again, also when the play was ended in between.
+// putBack gives the system its five-minute holds again, also when the play was ended in between.
 func (p *production) putBack() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), 90*time.Second)
 	defer cancel()
-	p.must(errors.Join(p.Stack.Restart(ctx, "inventory-service"), p.Stack.Restart(ctx, orchestrator)))
+	p.must(p.Backstage.Restart(ctx, []string{"inventory-service", orchestrator}))
 }
 
 // crashInMidPayment kills the orchestrator between taking the money and confirming the order, and leaves it dead.
@@ -50,13 +41,14 @@ func (p *production) crashInMidPayment() {
 	a := p.post(who, "/reserve", map[string]any{"seat_id": s.ID, "user_id": who.ID})
 	p.crash = crash{ticket: ticket{s, a.Text("order_id")}, before: p.balance(who)}
 	b.step("1–4", "Client → Orchestrator", "POST /reserve, as above", a.Took)
-	p.must(p.Stack.Restart(p.ctx, orchestrator, "SAGA_CRASH_AT=purchase:deduct credits:after"))
+	p.must(p.Backstage.Restart(p.ctx, []string{orchestrator}, "SAGA_CRASH_AT=purchase:deduct credits:after"))
 	died, err := p.App.Do(p.ctx, client.Call{Method: http.MethodPost, Path: "/pay", Token: who.Access, Body: map[string]any{"order_id": p.crash.order}})
 	p.must(err)
 	p.crash.at = time.Now()
 	p.expect(died.Status >= 500, "the orchestrator was to die, and answers %d", died.Status)
 	p.until(5*time.Second, "the orchestrator is dead", func() bool { // its connections go first
-		_, runs := p.Stack.Running(orchestrator)
+		runs, err := p.Backstage.Running(p.ctx, orchestrator)
+		p.must(err)
 		return !runs
 	})
 	b.step("5–6", "Client → Orchestrator", fmt.Sprintf("POST /pay: the process is gone, the gateway says %d", died.Status), died.Took)
@@ -65,9 +57,9 @@ func (p *production) crashInMidPayment() {
 	b.left("users_db", "Alice's credit_balance %s → %s: the money is taken …", p.crash.before, balance)
 	p.seatIs(s, "HELD")
 	var status, saga string
-	p.must(p.backstage.read(p.ctx, "orders_db", `SELECT status::text FROM orders WHERE order_id = $1`, []any{p.crash.order}, &status))
+	p.must(p.peek.read(p.ctx, "orders_db", `SELECT status::text FROM orders WHERE order_id = $1`, []any{p.crash.order}, &status))
 	b.left("orders_db", "order %s: … and nothing given for it", status)
-	p.must(p.backstage.read(p.ctx, "sagas_db", `SELECT status FROM sagas WHERE kind = 'purchase' AND subject = $1`, []any{p.crash.order}, &saga))
+	p.must(p.peek.read(p.ctx, "sagas_db", `SELECT status FROM sagas WHERE kind = 'purchase' AND subject = $1`, []any{p.crash.order}, &saga))
 	p.expect(saga == "RUNNING", "the saga is %s", saga)
 	b.left("sagas_db", "saga %s: it is written down, and will be taken up when its lease of 10 s is over", saga)
 	b.note("The play goes on meanwhile. What became of it is the last scene.")
@@ -77,17 +69,17 @@ func (p *production) crashInMidPayment() {
 func (p *production) abandonment() {
 	s, b, who := p.take("CAT4"), p.board, p.bob
 	b.path("Abandonment, TTL expiry", fmt.Sprintf("Bob reserves seat %s and leaves; HOLD_TTL=%s, and no sweep for %s", s, shortHold, sweepsWait))
-	p.restart("HOLD_TTL="+shortHold, "SWEEP_GRACE="+sweepsWait)
+	p.must(p.Backstage.Restart(p.ctx, []string{"inventory-service", orchestrator}, "HOLD_TTL="+shortHold, "SWEEP_GRACE="+sweepsWait))
 	before := p.balance(who)
 	began := time.Now()
 	orderID := p.reserve(who, s, shortQueue)
 	p.until(15*time.Second, "the dead letter releases the seat", func() bool {
 		var status string
-		p.must(p.backstage.read(p.ctx, "seats_db", `SELECT status::text FROM seats WHERE seat_id = $1`, []any{s.ID}, &status))
+		p.must(p.peek.read(p.ctx, "seats_db", `SELECT status::text FROM seats WHERE seat_id = $1`, []any{s.ID}, &status))
 		return status == "AVAILABLE"
 	})
 	released := time.Since(began)
-	waiting, err := p.backstage.waiting(shortQueue)
+	waiting, err := p.peek.waiting(p.ctx, shortQueue)
 	p.must(err)
 	b.step("5", "RabbitMQ", "the message's TTL is over: dead-lettered to seat.release.queue", released)
 	b.left("RabbitMQ", "%s holds %s", shortQueue, messages(waiting))
@@ -108,7 +100,7 @@ func (p *production) abandonment() {
 
 // recovery shows what became of the payment that the crash cut short.
 func (p *production) recovery() {
-	if p.Stack == nil {
+	if p.Backstage == nil {
 		return
 	}
 	b, who := p.board, p.alice
@@ -120,7 +112,7 @@ func (p *production) recovery() {
 		return o.Status != "PENDING"
 	})
 	var after float64
-	p.must(p.backstage.read(p.ctx, "orders_db", `SELECT extract(epoch FROM confirmed_at - $2)::float8 FROM orders WHERE order_id = $1`,
+	p.must(p.peek.read(p.ctx, "orders_db", `SELECT extract(epoch FROM confirmed_at - $2)::float8 FROM orders WHERE order_id = $1`,
 		[]any{p.crash.order, p.crash.at}, &after))
 	b.step("", "Orchestrator", "takes the saga up and runs it again: nothing is done twice", time.Duration(after*float64(time.Second)))
 	p.steps(who, p.crash.order, func(step string) {

@@ -10,18 +10,18 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"ticketremaster/platform/config"
-	"ticketremaster/stack"
-	"ticketremaster/stack/audit"
 	"ticketremaster/stack/client"
 )
 
 // Stage is where the storyboard plays.
 type Stage struct {
 	App *client.App
-	// Stack is the native stack. nil means a system that runs elsewhere: then parts that need its databases, or
+	// Backstage is the system's. nil means a system that runs elsewhere: then parts that need its databases, or
 	// another life of a hold, or a kill, are not shown, and the board says which.
-	Stack *stack.Stack
+	Backstage Backstage
 	// AdminEmail is of an administrator; the demo's own accounts share the password.
 	AdminEmail, Password string
 	// QRKey is QR_ENCRYPTION_KEY, for the codes that no client can get, such as that of an unpaid seat. nil leaves them out.
@@ -31,9 +31,9 @@ type Stage struct {
 // production is the storyboard under way: the stage, who plays, and what one scene leaves for the next.
 type production struct {
 	Stage
-	ctx       context.Context
-	board     *board
-	backstage *backstage // nil without Stage.Stack
+	ctx   context.Context
+	board *board
+	peek  *peek // nil without Stage.Backstage
 	cast
 	event   event
 	seats   []seat // free ones, for the taking
@@ -63,9 +63,9 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 			panic(thrown)
 		}
 	}()
-	if stage.Stack != nil {
-		p.backstage = openBackstage(stage.Stack)
-		defer p.backstage.close()
+	if stage.Backstage != nil {
+		p.peek = &peek{at: stage.Backstage, conns: map[string]*pgx.Conn{}}
+		defer p.peek.close()
 	}
 	p.prepare()
 	p.purchases()
@@ -83,24 +83,11 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 // audit counts offenders against every invariant.
 func (p *production) audit() error {
 	p.board.scene("Audit", "Every invariant over all five databases, with its number of offenders. make audit shows it at any time.")
-	if p.Stack == nil {
+	if p.Backstage == nil {
 		p.board.note("not shown here: it reads the databases, which this command cannot reach")
 		return nil
 	}
-	return Audit(p.ctx, p.Stack, p.board.out)
-}
-
-// Audit reads a stack's databases and prints each invariant with its count of offenders; any is an error.
-func Audit(ctx context.Context, s *stack.Stack, out io.Writer) error {
-	databases := map[string]string{}
-	for _, name := range audit.Databases {
-		databases[name] = s.DSN(name)
-	}
-	offenders, err := audit.Run(ctx, databases, 0, out)
-	if err == nil && offenders > 0 {
-		err = fmt.Errorf("the audit found %d offenders", offenders)
-	}
-	return err
+	return p.Backstage.Audit(p.ctx, p.board.out)
 }
 
 // docs shows where the API is described.
@@ -126,8 +113,8 @@ func (p *production) curtain(took time.Duration) {
 	for _, who := range p.standing() {
 		line("", "%s %s", pad(who.Email, 36), who.role)
 	}
-	if p.Stack != nil {
-		b.print("\n  make status · make logs · make audit · make down")
+	if p.Backstage != nil {
+		b.print("\n  " + p.Backstage.Commands())
 	}
 }
 

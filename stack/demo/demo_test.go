@@ -34,7 +34,7 @@ func TestPlay(t *testing.T) {
 	if _, err := s.Command(ctx, "user-service", []string{"ADMIN_PASSWORD=" + password}, "create-admin", email, "+6590000001"); err != nil {
 		t.Fatal(err)
 	}
-	stage := Stage{App: &client.App{Gateway: s.URL(), Sandbox: s.SandboxURL()}, Stack: s, AdminEmail: email, Password: password, QRKey: key(t, s.Secret("QR_ENCRYPTION_KEY"))}
+	stage := Stage{App: &client.App{Gateway: s.URL(), Sandbox: s.SandboxURL()}, Backstage: Native{s}, AdminEmail: email, Password: password, QRKey: key(t, s.Secret("QR_ENCRYPTION_KEY"))}
 	play := func(want ...string) {
 		t.Helper()
 		var out bytes.Buffer
@@ -53,7 +53,7 @@ func TestPlay(t *testing.T) {
 	play("Alice's credit_balance 1000.00 → 650.00", "402 INSUFFICIENT_CREDITS", "428 OTP_REQUIRED", "because HOLD_EXPIRED", "charged once, though asked for twice",
 		"429 OTP_MAX_RETRIES", "transfer DISPUTED", "transfer REVERSED",
 		"SUCCESS ", "DUPLICATE ", "UNPAID ", "NOT_FOUND ", "WRONG_HALL ", "EXPIRED ", "each of the 7 decided scans", "✓ every answer")
-	stage.Stack, stage.QRKey = nil, nil
+	stage.Backstage, stage.QRKey = nil, nil
 	play("not shown here: they need a hold of a few seconds", "UNPAID and EXPIRED are not shown", "each of the 4 decided scans", "✓ every answer")
 	tryReadme(ctx, t, s)
 }

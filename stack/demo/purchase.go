@@ -21,7 +21,7 @@ func (p *production) purchases() {
 	p.aliceTicket = p.happyPath()
 	p.carolTicket = p.tooLittleMoney()
 	p.flaggedUser()
-	if p.Stack == nil {
+	if p.Backstage == nil {
 		p.board.path("Abandonment, and a crash in mid-payment", "")
 		p.board.note("not shown here: they need a hold of a few seconds, and a kill -9 of the orchestrator")
 		return

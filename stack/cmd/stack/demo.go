@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,28 +22,24 @@ const (
 	demoPassword = "demo-password"
 )
 
-// play is make demo: it boots the stack, or takes the running system at GATEWAY_URL, and plays the storyboard.
-func play(ctx context.Context, out io.Writer) error {
+// play is make demo: it boots the stack, or takes the running system at GATEWAY_URL, and plays the storyboard. With the
+// argument docker it is make demo-docker, against the containers that run.
+func play(ctx context.Context, args []string, out io.Writer) error {
 	stage := demo.Stage{
 		App:        &client.App{Gateway: strings.TrimSuffix(os.Getenv("GATEWAY_URL"), "/"), Sandbox: setting("SANDBOX_URL", "http://127.0.0.1:8025"), APIKey: os.Getenv("GATEWAY_API_KEY")},
 		AdminEmail: setting("ADMIN_EMAIL", adminEmail), Password: setting("ADMIN_PASSWORD", demoPassword),
 	}
-	key := os.Getenv("QR_ENCRYPTION_KEY")
-	if stage.App.Gateway == "" {
-		if err := native.Install(ctx, out); err != nil {
-			return err
-		}
-		s, err := stack.Boot(ctx, stack.Options{Progress: out})
-		if err != nil {
-			return err
-		}
-		if _, err := s.Command(ctx, "user-service", []string{"ADMIN_PASSWORD=" + stage.Password}, "create-admin", stage.AdminEmail, adminPhone); err != nil {
-			return err
-		}
-		if s, err = stack.Open(stack.Options{}); err != nil { // the same one, without its lines of progress
-			return err
-		}
-		stage.Stack, stage.App.Gateway, stage.App.Sandbox, key = s, s.URL(), s.SandboxURL(), s.Secret("QR_ENCRYPTION_KEY")
+	key, err := os.Getenv("QR_ENCRYPTION_KEY"), error(nil)
+	switch {
+	case len(args) == 1 && args[0] == "docker":
+		key, err = inContainers(ctx, &stage)
+	case len(args) > 0:
+		err = errors.New("usage: stack demo [docker]")
+	case stage.App.Gateway == "":
+		key, err = natively(ctx, &stage, out)
+	}
+	if err != nil {
+		return err
 	}
 	if key != "" {
 		stage.QRKey = new(config.Key32)
@@ -51,6 +48,49 @@ func play(ctx context.Context, out io.Writer) error {
 		}
 	}
 	return demo.Play(ctx, stage, out)
+}
+
+// natively boots the stack and gives its key of QR codes.
+func natively(ctx context.Context, stage *demo.Stage, out io.Writer) (key string, err error) {
+	if err := native.Install(ctx, out); err != nil {
+		return "", err
+	}
+	s, err := stack.Boot(ctx, stack.Options{Progress: out})
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.Command(ctx, "user-service", []string{"ADMIN_PASSWORD=" + stage.Password}, "create-admin", stage.AdminEmail, adminPhone); err != nil {
+		return "", err
+	}
+	if s, err = stack.Open(stack.Options{}); err != nil { // the same one, without its lines of progress
+		return "", err
+	}
+	stage.Backstage, stage.App.Gateway, stage.App.Sandbox = demo.Native{Stack: s}, s.URL(), s.SandboxURL()
+	return s.Secret("QR_ENCRYPTION_KEY"), nil
+}
+
+// inContainers finds the containers' addresses and gives their key of QR codes.
+func inContainers(ctx context.Context, stage *demo.Stage) (key string, err error) {
+	c := demo.Compose{}
+	gateway, err := c.Address(ctx, "api-gateway", 8000)
+	if err != nil {
+		return "", err
+	}
+	sandbox, err := c.Address(ctx, "sandbox", 8025)
+	if err != nil {
+		return "", err
+	}
+	door, err := c.Environment(ctx, "api-gateway")
+	if err != nil {
+		return "", err
+	}
+	orchestrator, err := c.Environment(ctx, "orchestrator-service")
+	if err != nil {
+		return "", err
+	}
+	stage.Backstage, stage.App = c, &client.App{Gateway: "http://" + gateway, Sandbox: "http://" + sandbox, APIKey: door["GATEWAY_API_KEY"]}
+	create := []string{"/user-service", "create-admin", stage.AdminEmail, adminPhone}
+	return orchestrator["QR_ENCRYPTION_KEY"], c.Exec(ctx, "user-service", []string{"ADMIN_PASSWORD=" + stage.Password}, create...)
 }
 
 func setting(name, otherwise string) string {

@@ -10,6 +10,7 @@
 //	stack kill PART       with SIGKILL
 //	stack clean           stop all and remove .run/ with the data
 //	stack demo            up, then play the storyboard; GATEWAY_URL takes a system that runs elsewhere
+//	stack demo docker     play it against the containers of docker compose that run
 //	stack audit           count offenders against every invariant
 //
 // Ports: PORT (8000) is the gateway's; see package stack for the others.
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		command, args = args[0], args[1:]
 	}
 	if command == "demo" {
-		return play(ctx, out)
+		return play(ctx, args, out)
 	}
 	options := stack.Options{Progress: out}
 	if command == "up" {
@@ -71,7 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "clean":
 		return s.Remove()
 	case "audit":
-		return demo.Audit(ctx, s, out)
+		return demo.Native{Stack: s}.Audit(ctx, out)
 	case "status":
 		return status(s, out)
 	case "logs":

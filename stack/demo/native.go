@@ -1,0 +1,55 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"ticketremaster/stack"
+	"ticketremaster/stack/audit"
+)
+
+// Native is the backstage of the native stack.
+type Native struct{ Stack *stack.Stack }
+
+func (n Native) Restart(ctx context.Context, services []string, env ...string) error {
+	errs := make([]error, len(services))
+	var all sync.WaitGroup
+	for i, name := range services {
+		all.Go(func() { errs[i] = n.Stack.Restart(ctx, name, env...) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (n Native) Running(_ context.Context, service string) (bool, error) {
+	_, runs := n.Stack.Running(service)
+	return runs, nil
+}
+
+func (n Native) Database(ctx context.Context, name string) (*pgx.Conn, error) {
+	return pgx.Connect(ctx, n.Stack.DSN(name))
+}
+
+func (n Native) Broker(context.Context) (*amqp.Connection, error) {
+	return amqp.Dial(n.Stack.AMQPURL())
+}
+
+func (n Native) Audit(ctx context.Context, out io.Writer) error {
+	databases := map[string]string{}
+	for _, name := range audit.Databases {
+		databases[name] = n.Stack.DSN(name)
+	}
+	offenders, err := audit.Run(ctx, databases, 0, out)
+	if err == nil && offenders > 0 {
+		err = fmt.Errorf("the audit found %d offenders", offenders)
+	}
+	return err
+}
+
+func (n Native) Commands() string { return "make status · make logs · make audit · make down" }
