@@ -57,7 +57,9 @@ func (o *Orders) Place(ctx context.Context, in Order) (Order, error) {
 			placed = make([]Order, 1)
 			return placed, o.Do(ctx, http.MethodPost, "/orders", orders[0], &placed[0])
 		}
-		err = o.Do(ctx, http.MethodPost, "/orders/batch", map[string]any{"orders": orders}, &placed)
+		err = o.Do(ctx, http.MethodPost, "/orders/batch", struct {
+			Orders []Order `json:"orders"`
+		}{orders}, &placed)
 		if err == nil && len(placed) != len(orders) {
 			err = fmt.Errorf("%d orders were answered by %d", len(orders), len(placed))
 		}

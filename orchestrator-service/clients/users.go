@@ -65,7 +65,9 @@ func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (Risk, error) {
 			return risks, err
 		}
 		var known []*Risk
-		if err := u.Do(ctx, http.MethodPost, "/users/risks", map[string]any{"asked": asked}, &known); err != nil {
+		if err := u.Do(ctx, http.MethodPost, "/users/risks", struct {
+			Asked []riskQuery `json:"asked"`
+		}{asked}, &known); err != nil {
 			return nil, err
 		}
 		for i := range asked {

@@ -37,10 +37,16 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 	if res.OTPRequired {
 		message = "The seat is held for you. We sent a one-time password to your phone: please enter it to pay."
 	}
-	return web.OK(w, map[string]any{
-		"order_id": res.Order.OrderID, "seat_id": seat, "status": "HELD", "held_until": res.Order.HeldUntil.UTC(),
-		"ttl_seconds": wholeSeconds(res.TTL), "price": res.Order.Price, "otp_required": res.OTPRequired, "message": message,
-	})
+	return web.OK(w, struct { // not a map: this is the address that a crowd asks
+		OrderID     uuid.UUID   `json:"order_id"`
+		SeatID      uuid.UUID   `json:"seat_id"`
+		Status      string      `json:"status"`
+		HeldUntil   time.Time   `json:"held_until"`
+		TTLSeconds  int         `json:"ttl_seconds"`
+		Price       money.Cents `json:"price"`
+		OTPRequired bool        `json:"otp_required"`
+		Message     string      `json:"message"`
+	}{res.Order.OrderID, seat, "HELD", res.Order.HeldUntil.UTC(), wholeSeconds(res.TTL), res.Order.Price, res.OTPRequired, message})
 }
 
 func (s *Server) pay(w http.ResponseWriter, r *http.Request) error {

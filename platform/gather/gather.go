@@ -1,6 +1,6 @@
 // Package gather lets calls that are made at the same time travel together. A call that comes alone leaves at once; calls
-// that come while others are under way wait for one of these to return and then leave as one. So nobody waits for
-// company, and the more there is to do, the less each costs: one request, one statement and one commit for many.
+// that come while it is under way wait for its return and then leave as one. So nobody waits for company, and the
+// more there is to do, the less each costs: one request, one statement and one commit for many.
 package gather
 
 import (
@@ -11,18 +11,14 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-const (
-	// underWay is how many journeys there are at once: while one waits for its answer, the next can leave.
-	underWay = 2
-	// Most is how many calls travel together.
-	Most = 24
-)
+// Most is how many calls travel together.
+const Most = 24
 
 // Group gathers the calls of one kind. The zero value is ready.
 type Group[In, Out any] struct {
-	mu      sync.Mutex
-	waiting []*call[In, Out]
-	running int
+	mu       sync.Mutex
+	waiting  []*call[In, Out]
+	underWay bool
 }
 
 type call[In, Out any] struct {
@@ -41,8 +37,8 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In, together func(context.Co
 	c := &call[In, Out]{ctx: ctx, in: in, done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
-	if g.running < underWay {
-		g.running++
+	if !g.underWay {
+		g.underWay = true
 		go g.travel(together)
 	}
 	g.mu.Unlock()
@@ -61,7 +57,7 @@ func (g *Group[In, Out]) travel(together func(context.Context, []In) ([]Out, err
 		g.mu.Lock()
 		n := min(len(g.waiting), Most)
 		if n == 0 {
-			g.running--
+			g.underWay = false
 			g.mu.Unlock()
 			return
 		}

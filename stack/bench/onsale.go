@@ -242,15 +242,13 @@ func overload(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		a, err := b.world.app.Do(ctx, client.Call{Method: http.MethodPost, Path: "/reserve", Token: b.world.tokens[b.world.nextUser()], Body: map[string]string{"seat_id": seat}})
-		switch {
-		case err != nil:
-			return err
-		case a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable:
-			seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
+		status, header, answer, err := b.post(ctx, "/reserve", b.world.tokens[b.world.nextUser()], `{"seat_id":"`+seat+`"}`)
+		if err == nil && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
+			seconds, err := strconv.Atoi(header.Get("Retry-After"))
 			return refusal{err == nil && seconds > 0}
 		}
-		return a.Err(http.StatusOK)
+		_, err = b.must(status, header, answer, err)
+		return err
 	}
 	o := b.offer(ctx, "B", 3*b.world.capacity, b.plan.burst, reserve)
 	o.CPU = map[string]float64{}
