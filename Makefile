@@ -28,7 +28,7 @@ audit: ## Count offenders against every invariant over the five databases; fails
 start: ## Build and start the whole stack natively, under .run/; PORT=8000 is the gateway's
 	@$(STACK) up
 down: ## Stop the stack, native or in containers; data stays
-	@! docker compose ls -q 2>/dev/null | grep -qx ticketremaster || docker compose -p ticketremaster down
+	@! docker compose ps -aq 2>/dev/null | grep -q . || docker compose --profile '*' down
 	@$(STACK) down
 status: ## Show which parts run, and where
 	@$(STACK) status
@@ -42,15 +42,13 @@ env: ## Print the running stack's addresses and secrets
 ##### Running in containers (docs/docker.md)
 
 .PHONY: up dev demo-docker audit-docker kong-image
-up: .env kong-image ## Build and start the whole stack with docker compose, the sandbox too, and wait until all is healthy
-	@docker compose --profile sandbox up --build -d --wait --wait-timeout 300
+up: .env kong-image ## Build and start the whole stack with docker compose, sandbox and watchman too, and wait until all is healthy
+	@docker compose --profile sandbox --profile watchman up --build -d --wait --wait-timeout 300
 	@echo "TicketRemaster listens on $(COMPOSE_GATEWAY); codes and payments of the sandbox are on $(COMPOSE_SANDBOX)"
 dev: .env kong-image ## The same with verbose logs and open ports; a saved file builds its service anew
 	@docker compose -f docker-compose.yml -f docker-compose.dev.yml up --build --watch
 demo-docker: up ## Play the three scenarios against the containers, and audit
-	@docker compose exec -T -e ADMIN_PASSWORD=demo-password user-service /user-service create-admin admin@ticketremaster.example +6590000001
-	@GATEWAY_URL=$(COMPOSE_GATEWAY) SANDBOX_URL=$(COMPOSE_SANDBOX) QR_ENCRYPTION_KEY=$$(sed -n "s/^QR_ENCRYPTION_KEY=//p" .env) $(STACK) demo
-	@$(MAKE) --no-print-directory audit-docker
+	@$(STACK) demo docker
 audit-docker: ## Count offenders against every invariant over the containers' databases; fails on any
 	@docker compose run --build --rm -T audit
 kong-image:
