@@ -180,6 +180,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		"count":   {countSeats, []any{[]uuid.UUID{event}}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			work(t, s, c.sql, c.args...) // the first run fills the catalogue's caches
 			plan, buffers := work(t, s, c.sql, c.args...)
 			if strings.Contains(plan, "Seq Scan on seats") || buffers > 60 {
 				t.Fatalf("%d buffers:\n%s", buffers, plan)

@@ -9,9 +9,3 @@ DROP INDEX seats_held_by, seats_held_until, seats_sold;
 CREATE INDEX seats_held_by ON seats (held_by_user_id) WHERE held_by_user_id IS NOT NULL;
 CREATE INDEX seats_held_until ON seats (event_id, held_until) WHERE held_until IS NOT NULL AND sold_at IS NULL;
 CREATE INDEX seats_sold ON seats (event_id) INCLUDE (status, price_paid) WHERE sold_at IS NOT NULL;
-
--- +goose Down
-DROP INDEX seats_held_by, seats_held_until, seats_sold;
-CREATE INDEX seats_held_by ON seats (held_by_user_id) WHERE status = 'HELD';
-CREATE INDEX seats_held_until ON seats (event_id, held_until) WHERE status = 'HELD';
-CREATE INDEX seats_sold ON seats (event_id) INCLUDE (status, price_paid) WHERE status IN ('SOLD', 'CHECKED_IN');
