@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -28,7 +30,7 @@ var databases = map[string]string{"seats_db": "seats-db", "users_db": "users-db"
 
 // Restart replaces the containers by those of other settings. These are handed over as one more Compose file, so that
 // neither .env nor docker-compose.yml knows of them, and the next `docker compose up` puts the containers back.
-func (Compose) Restart(ctx context.Context, services []string, env ...string) error {
+func (c Compose) Restart(ctx context.Context, services []string, env ...string) error {
 	args, override := []string{"compose"}, []byte(nil)
 	if len(env) > 0 {
 		environment := map[string]string{}
@@ -55,8 +57,44 @@ func (Compose) Restart(ctx context.Context, services []string, env ...string) er
 		args = append(args, "-f", "-")
 	}
 	args = append(args, "up", "--detach", "--no-deps", "--no-build", "--wait", "--wait-timeout", "60")
-	_, err := docker(ctx, override, append(args, services...)...)
-	return err
+	if _, err := docker(ctx, override, append(args, services...)...); err != nil {
+		return err
+	}
+	return c.found(ctx)
+}
+
+// found waits until the gateway finds the orchestrator. Kong's workers, each for itself, remember an address for some seconds
+// (KONG_DNS_VALID_TTL), and the container may have a new one; so it is asked again and again, over a new connection each time.
+func (c Compose) found(ctx context.Context) error {
+	const enough, limit = 20, 30 * time.Second
+	gateway, err := c.Address(ctx, "api-gateway", 8000)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	asking := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for inARow := 0; inARow < enough; {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+gateway+"/health", nil)
+		if err != nil {
+			return err
+		}
+		answer, err := asking.Do(request)
+		if err == nil {
+			answer.Body.Close()
+		}
+		if err == nil && answer.StatusCode == http.StatusOK {
+			inARow++
+			continue
+		}
+		inARow = 0
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the gateway does not find the orchestrator again: %w", ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 func (Compose) Running(ctx context.Context, service string) (bool, error) {
