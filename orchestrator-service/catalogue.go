@@ -109,17 +109,39 @@ func (f *Flows) countSeats(ctx context.Context, events ...clients.Event) (map[uu
 
 var errEventNotFound = fault.New(fault.NotFound, codeEventNotFound, "there is no such event")
 
-// SeatMap reads a published event and all its seats, fresh; readers share it (package httpapi).
-func (f *Flows) SeatMap(ctx context.Context, eventID uuid.UUID) (clients.Event, []*inventoryv1.Seat, error) {
-	event, err := f.Events.Get(ctx, eventID)
+// PublicEvent reads an event that the public may see; it may be some seconds old.
+func (f *Flows) PublicEvent(ctx context.Context, id uuid.UUID) (clients.Event, error) {
+	event, err := f.Events.Recent(ctx, id)
 	if err == nil && !event.Published() {
 		err = errEventNotFound
 	}
-	if err != nil {
-		return event, nil, err
+	return event, err
+}
+
+// EachSeat reads all seats of an event, by row then number, in portions.
+func (f *Flows) EachSeat(ctx context.Context, event uuid.UUID, each func(*inventoryv1.Seat)) error {
+	const portion = 5_000
+	next := &inventoryv1.ListSeatsRequest{EventId: event.String(), Limit: portion}
+	for {
+		list, err := f.Inventory.ListSeats(ctx, next)
+		if err != nil {
+			return err
+		}
+		for _, seat := range list.Seats {
+			each(seat)
+		}
+		if len(list.Seats) < portion {
+			return nil
+		}
+		last := list.Seats[portion-1]
+		next.AfterRow, next.AfterNumber = last.RowNumber, last.SeatNumber
 	}
-	res, err := f.Inventory.ListSeats(ctx, &inventoryv1.ListSeatsRequest{EventId: eventID.String()})
-	return event, res.GetSeats(), err
+}
+
+// Statuses reads the status of each of an event's seats, in EachSeat's order: one inventoryv1.SeatStatus a byte.
+func (f *Flows) Statuses(ctx context.Context, event uuid.UUID) ([]byte, error) {
+	list, err := f.Inventory.ListStatuses(ctx, &inventoryv1.ListStatusesRequest{EventId: event.String()})
+	return list.GetStatuses(), err
 }
 
 // Dashboard is what an administrator sees of an event.
@@ -149,16 +171,15 @@ func (f *Flows) EventDashboard(ctx context.Context, eventID uuid.UUID) (d Dashbo
 		return d, err
 	}
 	d.Counts = counts[eventID]
-	seats, err := f.Inventory.ListSeats(ctx, &inventoryv1.ListSeatsRequest{EventId: eventID.String()})
-	if err != nil {
-		return d, err
-	}
 	owners := map[uuid.UUID]string{}
-	for _, s := range seats.Seats {
+	err = f.EachSeat(ctx, eventID, func(s *inventoryv1.Seat) {
 		if s.OwnerUserId != "" {
 			d.Attendees = append(d.Attendees, Attendee{Seat: s})
 			owners[optionalID(s.OwnerUserId)] = ""
 		}
+	})
+	if err != nil {
+		return d, err
 	}
 	if err := f.fillEmails(ctx, owners); err != nil {
 		return d, err

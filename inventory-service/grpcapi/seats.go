@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,9 @@ import (
 const (
 	maxEvents = 200
 	maxSeats  = 1_000
+	// maxPortion is how many seats one list shows: about a MB.
+	maxPortion = 5_000
+	maxRowName = 4 // letters
 )
 
 // CreateSeats makes all seats of an event.
@@ -44,15 +48,47 @@ func (s *Server) DeleteSeats(ctx context.Context, r *inventoryv1.DeleteSeatsRequ
 	return &inventoryv1.DeleteSeatsResponse{SeatsDeleted: int32(n)}, err
 }
 
-// ListSeats gives an event's seats.
+// ListSeats gives a portion of an event's seats.
 func (s *Server) ListSeats(ctx context.Context, r *inventoryv1.ListSeatsRequest) (*inventoryv1.ListSeatsResponse, error) {
+	var in ids
+	event := in.need("event_id", r.EventId)
+	switch {
+	case in.err != nil:
+		return nil, in.err
+	case r.Limit < 0 || r.Limit > maxPortion:
+		return nil, fault.Field("limit", "must be from 1 to %d", maxPortion)
+	case len(r.AfterRow) > maxRowName || strings.ContainsFunc(r.AfterRow, func(c rune) bool { return c < 'A' || c > 'Z' }):
+		return nil, fault.Field("after_row", "must be the name of a row")
+	}
+	limit := int(r.Limit)
+	if limit == 0 {
+		limit = maxPortion
+	}
+	seats, err := s.store.Seats(ctx, event, r.AfterRow, int(r.AfterNumber), limit)
+	return &inventoryv1.ListSeatsResponse{Seats: seatMessages(seats)}, err
+}
+
+// letters of the statuses, as the store gives them.
+var letters = map[byte]inventoryv1.SeatStatus{
+	'A': inventoryv1.SeatStatus_AVAILABLE, 'H': inventoryv1.SeatStatus_HELD, 'S': inventoryv1.SeatStatus_SOLD, 'C': inventoryv1.SeatStatus_CHECKED_IN,
+}
+
+// ListStatuses gives the status of every seat of an event.
+func (s *Server) ListStatuses(ctx context.Context, r *inventoryv1.ListStatusesRequest) (*inventoryv1.ListStatusesResponse, error) {
 	var in ids
 	event := in.need("event_id", r.EventId)
 	if in.err != nil {
 		return nil, in.err
 	}
-	seats, err := s.store.Seats(ctx, event)
-	return &inventoryv1.ListSeatsResponse{Seats: seatMessages(seats)}, err
+	text, err := s.store.Statuses(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	statuses := []byte(text)
+	for i, letter := range statuses {
+		statuses[i] = byte(letters[letter])
+	}
+	return &inventoryv1.ListStatusesResponse{Statuses: statuses}, nil
 }
 
 // CountSeats gives totals per status.

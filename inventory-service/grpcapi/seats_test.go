@@ -32,15 +32,22 @@ func TestTwentyThousandSeats(t *testing.T) {
 	}
 	event := plan.EventId
 	start := time.Now()
-	list, err := s.ListSeats(t.Context(), &inventoryv1.ListSeatsRequest{EventId: event})
-	if err != nil {
-		t.Fatal(err)
+	var seats []*inventoryv1.Seat
+	for portion := (&inventoryv1.ListSeatsRequest{EventId: event}); ; {
+		list, err := s.ListSeats(t.Context(), portion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seats = append(seats, list.Seats...); len(list.Seats) < 5_000 {
+			break
+		}
+		portion.AfterRow, portion.AfterNumber = seats[len(seats)-1].RowNumber, seats[len(seats)-1].SeatNumber
 	}
 	t.Logf("20,000 seats made in %s, listed in %s", took, time.Since(start))
 	places, tiers := map[[2]any]bool{}, map[string]int{}
-	for i, seat := range list.Seats {
-		if i > 0 && !before(list.Seats[i-1], seat) {
-			t.Fatalf("%v is listed before %v", list.Seats[i-1], seat)
+	for i, seat := range seats {
+		if i > 0 && !before(seats[i-1], seat) {
+			t.Fatalf("%v is listed before %v", seats[i-1], seat)
 		}
 		if id := uuid.MustParse(seat.SeatId); id.Version() != 7 || seat.EventId != event || seat.Status != inventoryv1.SeatStatus_AVAILABLE {
 			t.Fatalf("seat %v", seat)
@@ -51,7 +58,7 @@ func TestTwentyThousandSeats(t *testing.T) {
 	if len(places) != 20_000 || tiers["CAT1"] != 6_666 || tiers["CAT2"] != 6_666 || tiers["CAT3"] != 6_668 {
 		t.Fatalf("%d places, tiers %v", len(places), tiers)
 	}
-	if first, last := list.Seats[0], list.Seats[19_999]; first.RowNumber != "A" || first.Tier != "CAT1" || last.RowNumber != "ALL" || last.SeatNumber != 20 || last.Tier != "CAT3" {
+	if first, last := seats[0], seats[19_999]; first.RowNumber != "A" || first.Tier != "CAT1" || last.RowNumber != "ALL" || last.SeatNumber != 20 || last.Tier != "CAT3" {
 		t.Fatalf("first %v, last %v", first, last)
 	}
 
@@ -71,8 +78,59 @@ func TestTwentyThousandSeats(t *testing.T) {
 		deleted, err := s.DeleteSeats(t.Context(), &inventoryv1.DeleteSeatsRequest{EventId: event})
 		return err == nil && deleted.SeatsDeleted == 20_000
 	})
-	if list, err = s.ListSeats(t.Context(), &inventoryv1.ListSeatsRequest{EventId: event}); err != nil || len(list.Seats) != 0 {
+	if list, err := s.ListSeats(t.Context(), &inventoryv1.ListSeatsRequest{EventId: event}); err != nil || len(list.Seats) != 0 {
 		t.Fatalf("%d seats are left (%v)", len(list.GetSeats()), err)
+	}
+}
+
+// Portions of any size are the whole list, and the statuses stand in its order; both say of a hold that is over that it is none.
+func TestAHallInPortionsAndItsStatuses(t *testing.T) {
+	s := inventorytest.Start(t)
+	hall := s.Hall(t, 47) // rows of 20: A, B, C
+	event := hall[0].EventId
+	user := newID()
+	s.Hold(t, hall[3].SeatId, user)
+	s.Hold(t, hall[21].SeatId, user)
+	s.Expire(t, hall[21].SeatId, time.Millisecond)
+	s.Buy(t, hall[46].SeatId, user)
+	statuses, err := s.ListStatuses(t.Context(), &inventoryv1.ListStatusesRequest{EventId: event})
+	if err != nil || len(statuses.Statuses) != 47 {
+		t.Fatalf("%d statuses (%v)", len(statuses.GetStatuses()), err)
+	}
+	for _, limit := range []int{1, 7, 20, 46, 47, 48} {
+		var seats []*inventoryv1.Seat
+		for portion := (&inventoryv1.ListSeatsRequest{EventId: event, Limit: int32(limit)}); ; {
+			list, err := s.ListSeats(t.Context(), portion)
+			if err != nil || len(list.Seats) > limit {
+				t.Fatalf("%d seats of %d (%v)", len(list.GetSeats()), limit, err)
+			}
+			if seats = append(seats, list.Seats...); len(list.Seats) < limit {
+				break
+			}
+			portion.AfterRow, portion.AfterNumber = seats[len(seats)-1].RowNumber, seats[len(seats)-1].SeatNumber
+		}
+		if len(seats) != 47 {
+			t.Fatalf("portions of %d give %d seats", limit, len(seats))
+		}
+		for i, seat := range seats {
+			want := inventoryv1.SeatStatus_AVAILABLE
+			switch i {
+			case 3:
+				want = inventoryv1.SeatStatus_HELD
+			case 46:
+				want = inventoryv1.SeatStatus_SOLD
+			}
+			if got := inventoryv1.SeatStatus(statuses.Statuses[i]); seat.SeatId != hall[i].SeatId || seat.Status != want || got != want {
+				t.Errorf("seat %d in portions of %d is %v, its status %v, want %v", i, limit, seat, got, want)
+			}
+		}
+	}
+	for _, wrong := range []*inventoryv1.ListSeatsRequest{{EventId: event, Limit: -1}, {EventId: event, Limit: 5_001}, {EventId: event, AfterRow: "a"}, {EventId: event, AfterRow: "ABCDE"}} {
+		_, err := s.ListSeats(t.Context(), wrong)
+		wantCode(t, err, "VALIDATION_ERROR")
+	}
+	if none, err := s.ListStatuses(t.Context(), &inventoryv1.ListStatusesRequest{EventId: newID()}); err != nil || len(none.Statuses) != 0 {
+		t.Errorf("an unknown event has %d statuses (%v)", len(none.GetStatuses()), err)
 	}
 }
 

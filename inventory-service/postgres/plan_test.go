@@ -42,7 +42,7 @@ func fillHall(t *testing.T, s *Store, seats int) (event, seat uuid.UUID) {
 	if _, err := s.CreateSeats(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.Seats(t.Context(), p.EventID)
+	all, err := s.Seats(t.Context(), p.EventID, "", 0, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,13 +191,23 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		})
 	}
 	start := time.Now()
-	if seats, err := s.Seats(t.Context(), event); err != nil || len(seats) != 5_000 {
+	if seats, err := s.Seats(t.Context(), event, "", 0, 5_000); err != nil || len(seats) != 5_000 {
 		t.Fatalf("%d seats (%v)", len(seats), err)
 	}
 	t.Logf("5,000 seats read in %s", time.Since(start))
-	plan, _ := work(t, s, `SELECT `+columns+` FROM seats WHERE event_id = $1 ORDER BY event_id, length(row_number), row_number, seat_number`, event)
-	if strings.Contains(plan, "Seq Scan") {
-		t.Fatalf("a seat map reads the other halls too:\n%s", plan)
+	for name, sql := range map[string]string{"seats": listSeats, "statuses": listStatuses} {
+		args := []any{event}
+		if name == "seats" {
+			args = []any{event, "IP", 1, 20}
+		}
+		work(t, s, sql, args...)
+		plan, buffers := work(t, s, sql, args...)
+		if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Sort") {
+			t.Fatalf("a list of %s reads more than its hall, or sorts it:\n%s", name, plan)
+		}
+		if name == "seats" && buffers > 60 {
+			t.Fatalf("a portion begins by reading what is before it, %d buffers:\n%s", buffers, plan)
+		}
 	}
 }
 
@@ -213,7 +223,7 @@ func TestReplicasStartAtOnce(t *testing.T) {
 		go func() {
 			s, err := Open(ctx, dsn)
 			if err == nil {
-				_, err = s.Seats(ctx, user2)
+				_, err = s.Seats(ctx, user2, "", 0, 1)
 				s.Close()
 			}
 			results <- err

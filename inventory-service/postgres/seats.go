@@ -103,10 +103,28 @@ func (s *Store) DeleteSeats(ctx context.Context, event uuid.UUID) (int, error) {
 	return planned, translate(err)
 }
 
-// Seats gives an event's seats by row, then number; none for an unknown event.
-func (s *Store) Seats(ctx context.Context, event uuid.UUID) ([]inventory.Seat, error) {
-	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats
-		WHERE event_id = $1 ORDER BY event_id, length(row_number), row_number, seat_number`, event))
+// listSeats walks the index of places from where the last portion ended.
+const listSeats = `SELECT ` + columns + ` FROM seats
+	WHERE event_id = $1 AND (length(row_number), row_number, seat_number) > (length($2::text), $2::text COLLATE "C", $3)
+	ORDER BY event_id, length(row_number), row_number, seat_number LIMIT $4`
+
+// Seats gives at most limit of an event's seats by row, then number, from behind that place on (row "": from the first); none for an
+// unknown event.
+func (s *Store) Seats(ctx context.Context, event uuid.UUID, afterRow string, afterNumber, limit int) ([]inventory.Seat, error) {
+	return readSeats(s.pool.Query(ctx, listSeats, event, afterRow, afterNumber, limit))
+}
+
+// listStatuses reads a whole hall as one text with a letter for each seat: a row each would cost five times as much.
+const listStatuses = `
+SELECT coalesce(string_agg(status, ''), '') FROM (
+	SELECT CASE WHEN status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() THEN 'A' ELSE left(status::text, 1) END AS status
+	FROM seats WHERE event_id = $1 ORDER BY event_id, length(row_number), row_number, seat_number
+) AS seats`
+
+// Statuses gives the first letter of the status of each of an event's seats, in the order of Seats.
+func (s *Store) Statuses(ctx context.Context, event uuid.UUID) (letters string, err error) {
+	err = s.pool.QueryRow(ctx, listStatuses, event).Scan(&letters)
+	return letters, translate(err)
 }
 
 // SeatsByID gives the seats with these ids, in no order; unknown ids are left out.

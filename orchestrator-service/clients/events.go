@@ -86,7 +86,7 @@ func (e *Events) Get(ctx context.Context, id uuid.UUID) (out Event, err error) {
 	return out, err
 }
 
-// Recent reads an event that may be a few seconds old; callers that come at once share one call.
+// Recent reads an event that may be a few seconds old, once it is published; callers that come at once share one call.
 func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 	e.mu.Lock()
 	c, ok := e.cached[id]
@@ -99,6 +99,9 @@ func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 		event, err := e.Get(context.WithoutCancel(ctx), id)
 		if err != nil {
 			return Event{}, err
+		}
+		if !event.Published() {
+			return event, nil // not to be kept: it is about to change
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()

@@ -11,10 +11,9 @@ import (
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
-	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// eventView is an event in public; seats only in its own answer.
+// eventView is an event in public; its own answer has its seats too (seatmap.go).
 type eventView struct {
 	EventID        uuid.UUID              `json:"event_id"`
 	Name           string                 `json:"name"`
@@ -27,17 +26,6 @@ type eventView struct {
 	AvailableSeats int                    `json:"available_seats"`
 	Image          string                 `json:"image"`
 	Featured       bool                   `json:"featured"`
-	Seats          []seatView             `json:"seats,omitempty"`
-}
-
-// seatView is a seat in public: whose it is stays private.
-type seatView struct {
-	SeatID     string      `json:"seat_id"`
-	RowNumber  string      `json:"row_number"`
-	SeatNumber int32       `json:"seat_number"`
-	Status     string      `json:"status"`
-	Category   string      `json:"category"`
-	Price      money.Cents `json:"price"`
 }
 
 func viewEvent(e clients.Event, available int) eventView {
@@ -47,19 +35,6 @@ func viewEvent(e clients.Event, available int) eventView {
 		Venue: e.Venue, HallID: e.HallID, PricingTiers: e.PricingTiers, TotalSeats: e.TotalSeats, AvailableSeats: available,
 		Image: e.Image, Featured: e.Featured,
 	}
-}
-
-func viewSeatMap(e clients.Event, seats []*inventoryv1.Seat) eventView {
-	views, available := make([]seatView, len(seats)), 0
-	for i, s := range seats {
-		if s.Status == inventoryv1.SeatStatus_AVAILABLE {
-			available++
-		}
-		views[i] = seatView{s.SeatId, s.RowNumber, s.SeatNumber, s.Status.String(), s.Tier, e.PricingTiers[s.Tier]}
-	}
-	v := viewEvent(e, available)
-	v.Seats = views
-	return v
 }
 
 var dateForm = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)

@@ -7,7 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,30 +20,58 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/singleflight"
 
+	orchestrator "ticketremaster/orchestrator-service"
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// seatMaps shares the reading of seat maps: when thousands look at one hall, it is read, written as JSON and
-// compressed at most once in mapLife, whoever asks.
+// seatMaps shares the reading of seat maps: when thousands look at one hall, its statuses are read, written as JSON and
+// compressed at most once in mapLife, whoever asks. What does not change of a hall is read once and kept.
 type seatMaps struct {
-	read   func(context.Context, uuid.UUID) (clients.Event, []*inventoryv1.Seat, error)
+	flows  *orchestrator.Flows
 	mu     sync.Mutex
-	cached map[uuid.UUID]*seatMap
+	halls  map[uuid.UUID]*hall
 	flight singleflight.Group
 }
 
-// A map is at most a second old when it is sent, the time of reading included.
 const (
-	mapLife  = 800 * time.Millisecond
-	mostMaps = 64 // kept at once: some MB each
+	mapLife  = 800 * time.Millisecond // a map is at most a second old when it is sent, the time of reading included
+	hallLife = time.Minute            // of a hall that nobody looks at
+	// mostSeats is how many seats are kept over all halls: 40 bytes each, and half as much for the map.
+	mostSeats = 500_000
 )
 
+// hall is an event's seats, and the map of them that was made last. The map is replaced, never changed.
+type hall struct {
+	places []place
+	tiers  []tier
+	last   *seatMap
+}
+
+// place is what never changes of a seat.
+type place struct {
+	id     uuid.UUID
+	row    string
+	number int32
+	tier   int32 // index of hall.tiers
+}
+
+type tier struct {
+	name  string
+	price money.Cents
+	json  []byte // "category":…,"price":… as it stands in each seat
+}
+
+// seatMap is a map as it is sent; most clients take it compressed.
 type seatMap struct {
-	plain, zipped []byte
-	tag           string
-	readAt        time.Time
+	zipped   []byte
+	length   int // when unzipped
+	tag      string
+	readAt   time.Time
+	head     []byte
+	statuses []byte
 }
 
 func (m *seatMaps) serve(w http.ResponseWriter, r *http.Request, id uuid.UUID) error {
@@ -55,76 +87,183 @@ func (m *seatMaps) serve(w http.ResponseWriter, r *http.Request, id uuid.UUID) e
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	body := x.plain
-	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		body = x.zipped
-		h.Set("Content-Encoding", "gzip")
-	}
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
-	return nil
+	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		h.Set("Content-Encoding", "gzip")
+		h.Set("Content-Length", strconv.Itoa(len(x.zipped)))
+		_, _ = w.Write(x.zipped) // the client is gone: nobody to tell
+		return nil
+	}
+	h.Set("Content-Length", strconv.Itoa(x.length))
+	plain, err := gzip.NewReader(bytes.NewReader(x.zipped))
+	if err == nil {
+		_, _ = io.Copy(w, plain)
+	}
+	return err
 }
 
 func (m *seatMaps) get(ctx context.Context, id uuid.UUID) (*seatMap, error) {
 	m.mu.Lock()
-	x := m.cached[id]
-	m.mu.Unlock()
-	if x != nil && time.Since(x.readAt) < mapLife {
-		return x, nil
+	if h := m.halls[id]; h != nil && time.Since(h.last.readAt) < mapLife {
+		defer m.mu.Unlock()
+		return h.last, nil
 	}
-	v, err, _ := m.flight.Do(id.String(), func() (any, error) {
-		readAt := time.Now()
-		event, seats, err := m.read(context.WithoutCancel(ctx), id) // shared: it must not end with one client
-		if err != nil {
-			return nil, err
-		}
-		x, err := render(event, seats, readAt)
-		if err != nil {
-			return nil, err
-		}
-		m.keep(id, x)
-		return x, nil
-	})
+	m.mu.Unlock()
+	v, err, _ := m.flight.Do(id.String(), func() (any, error) { return m.read(context.WithoutCancel(ctx), id) }) // shared: it must not end with one client
 	if err != nil {
 		return nil, err
 	}
 	return v.(*seatMap), nil
 }
 
-// keep has a map at hand for as long as it may be shown; then its megabytes are given back.
-func (m *seatMaps) keep(id uuid.UUID, x *seatMap) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.cached == nil || len(m.cached) >= mostMaps {
-		m.cached = map[uuid.UUID]*seatMap{}
+// read makes the map of this moment, of the hall that is at hand if it still is the event's.
+func (m *seatMaps) read(ctx context.Context, id uuid.UUID) (*seatMap, error) {
+	readAt := time.Now()
+	event, err := m.flows.PublicEvent(ctx, id)
+	if err != nil {
+		return nil, err
 	}
-	m.cached[id] = x
-	time.AfterFunc(mapLife, func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.cached[id] == x {
-			delete(m.cached, id)
+	statuses, err := m.flows.Statuses(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	known := m.halls[id]
+	m.mu.Unlock()
+	if known == nil || !known.fits(event, statuses) {
+		if known, err = m.readHall(ctx, event); err != nil {
+			return nil, err
 		}
-	})
+		if !known.fits(event, statuses) {
+			return nil, fmt.Errorf("the hall of event %s has %d seats, their statuses are %d", id, len(known.places), len(statuses))
+		}
+	}
+	x, err := known.render(event, statuses)
+	if err != nil {
+		return nil, err
+	}
+	x.readAt = readAt
+	m.keep(id, &hall{known.places, known.tiers, x})
+	return x, nil
 }
 
-func render(event clients.Event, seats []*inventoryv1.Seat, readAt time.Time) (*seatMap, error) {
-	plain, err := json.Marshal(web.Envelope{Success: true, Data: viewSeatMap(event, seats)})
+// readHall reads what does not change of an event's seats.
+func (m *seatMaps) readHall(ctx context.Context, event clients.Event) (*hall, error) {
+	h, row := &hall{places: make([]place, 0, event.TotalSeats)}, ""
+	for _, name := range event.Tiers() {
+		t, err := newTier(name, event.PricingTiers[name])
+		if err != nil {
+			return nil, err
+		}
+		h.tiers = append(h.tiers, t)
+	}
+	var wrong error
+	err := m.flows.EachSeat(ctx, event.EventID, func(s *inventoryv1.Seat) {
+		if s.RowNumber != row {
+			row = strings.Clone(s.RowNumber) // one text for a row's seats; the message can go
+		}
+		id, err := uuid.Parse(s.SeatId)
+		t := slices.IndexFunc(h.tiers, func(t tier) bool { return t.name == s.Tier })
+		if err != nil || t < 0 {
+			wrong = fmt.Errorf("event %s: seat %s of tier %q", event.EventID, s.SeatId, s.Tier)
+			return
+		}
+		h.places = append(h.places, place{id, row, s.SeatNumber, int32(t)})
+	})
+	return h, errors.Join(err, wrong)
+}
+
+func newTier(name string, price money.Cents) (tier, error) {
+	fields, err := json.Marshal(struct {
+		Category string      `json:"category"`
+		Price    money.Cents `json:"price"`
+	}{name, price})
+	if err != nil {
+		return tier{}, err
+	}
+	return tier{name, price, fields[1 : len(fields)-1]}, nil
+}
+
+// fits reports whether the hall is that of the event, and the statuses its seats'.
+func (h *hall) fits(event clients.Event, statuses []byte) bool {
+	return len(h.places) == len(statuses) && len(h.tiers) == len(event.PricingTiers) &&
+		!slices.ContainsFunc(h.tiers, func(t tier) bool { price, ok := event.PricingTiers[t.name]; return !ok || price != t.price })
+}
+
+// keep has a hall at hand. Those that nobody looks at any more are given up, and all when they are too many.
+func (m *seatMaps) keep(id uuid.UUID, h *hall) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seats := len(h.places)
+	for other, kept := range m.halls {
+		if time.Since(kept.last.readAt) > hallLife {
+			delete(m.halls, other)
+		} else if other != id {
+			seats += len(kept.places)
+		}
+	}
+	if m.halls == nil || seats > mostSeats {
+		m.halls = map[uuid.UUID]*hall{}
+	}
+	m.halls[id] = h
+}
+
+// render writes the map as JSON and compresses it; if nothing has changed, it is the last one.
+func (h *hall) render(event clients.Event, statuses []byte) (*seatMap, error) {
+	available := bytes.Count(statuses, []byte{byte(inventoryv1.SeatStatus_AVAILABLE)})
+	head, err := json.Marshal(web.Envelope{Success: true, Data: viewEvent(event, available)})
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if h.last != nil && bytes.Equal(head, h.last.head) && bytes.Equal(statuses, h.last.statuses) {
+		again := *h.last
+		return &again, nil
+	}
+	var zipped bytes.Buffer
+	z, err := gzip.NewWriterLevel(&zipped, gzip.BestSpeed)
 	if err != nil {
 		return nil, err
 	}
-	_, _ = z.Write(plain) // into memory: it cannot fail
-	_ = z.Close()
-	sum := sha256.Sum256(plain)
+	x := &seatMap{head: head, statuses: statuses}
+	flush := func(part []byte) []byte {
+		x.length += len(part)
+		_, _ = z.Write(part) // into memory: it cannot fail
+		return part[:0]
+	}
+	part := append(make([]byte, 0, 64<<10), bytes.TrimSuffix(head, []byte("}}"))...)
+	part = append(part, `,"seats":[`...)
+	for i, p := range h.places {
+		if i > 0 {
+			part = append(part, ',')
+		}
+		part = h.appendSeat(part, p, inventoryv1.SeatStatus(statuses[i]))
+		if len(part) > 60<<10 {
+			part = flush(part)
+		}
+	}
+	flush(append(part, "]}}"...))
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	x.zipped = slices.Clip(zipped.Bytes())
+	sum := sha256.New()
+	sum.Write(head)
+	sum.Write(statuses)
 	// Weak: the plain and the compressed body are the same map, not the same bytes.
-	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	return &seatMap{plain: plain, zipped: b.Bytes(), tag: tag, readAt: readAt}, nil
+	x.tag = `W/"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:12]) + `"`
+	return x, nil
+}
+
+// appendSeat writes a seat as the public sees it: whose it is stays private. By hand, since a hall has tens of
+// thousands; the names in it need no escapes but the tier's.
+func (h *hall) appendSeat(b []byte, p place, status inventoryv1.SeatStatus) []byte {
+	id, _ := p.id.MarshalText()
+	b = append(append(b, `{"seat_id":"`...), id...)
+	b = append(append(b, `","row_number":"`...), p.row...)
+	b = strconv.AppendInt(append(b, `","seat_number":`...), int64(p.number), 10)
+	b = append(append(b, `,"status":"`...), inventoryv1.SeatStatus_name[int32(status)]...)
+	b = append(append(b, `",`...), h.tiers[p.tier].json...)
+	return append(b, '}')
 }
 
 // fits compares an If-None-Match header weakly.

@@ -27,7 +27,7 @@ type Server struct {
 
 // Handler gives the routes: who may call what stands here, and nowhere else.
 func (s *Server) Handler() http.Handler {
-	s.maps.read = s.Flows.SeatMap
+	s.maps.flows = s.Flows
 	r := web.NewRouter(s.Health)
 
 	r.Group(func(r chi.Router) { // anyone; a stale token is not looked at

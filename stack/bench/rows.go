@@ -277,14 +277,17 @@ func hallSizes(ctx context.Context, b *bench) error {
 
 func footprint(ctx context.Context, b *bench) error {
 	services := []string{"inventory-service", "user-service", "order-service", "event-service", "orchestrator-service"}
-	total := 0.0
+	total, each := 0.0, []string{}
 	for _, name := range services {
 		pid, ok := b.stack.Running(name)
 		if !ok {
 			return fmt.Errorf("%s does not run any more", name)
 		}
-		total += resident(pid)
+		mb := resident(pid)
+		total += mb
+		each = append(each, fmt.Sprintf("%s %.0f MB", name, mb))
 	}
+	b.say("%s", strings.Join(each, ", "))
 	slowest, slow := time.Duration(0), ""
 	for _, name := range services {
 		if err := b.stack.Stop(ctx, name); err != nil {

@@ -560,6 +560,9 @@ func (x *DeleteSeatsResponse) GetSeatsDeleted() int32 {
 type ListSeatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	AfterRow      string                 `protobuf:"bytes,2,opt,name=after_row,json=afterRow,proto3" json:"after_row,omitempty"` // goes on behind this seat; empty: from the first
+	AfterNumber   int32                  `protobuf:"varint,3,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
+	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"` // 1 to 5,000; 0: 5,000
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +602,27 @@ func (x *ListSeatsRequest) GetEventId() string {
 		return x.EventId
 	}
 	return ""
+}
+
+func (x *ListSeatsRequest) GetAfterRow() string {
+	if x != nil {
+		return x.AfterRow
+	}
+	return ""
+}
+
+func (x *ListSeatsRequest) GetAfterNumber() int32 {
+	if x != nil {
+		return x.AfterNumber
+	}
+	return 0
+}
+
+func (x *ListSeatsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
 }
 
 type ListSeatsResponse struct {
@@ -645,6 +669,94 @@ func (x *ListSeatsResponse) GetSeats() []*Seat {
 	return nil
 }
 
+type ListStatusesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStatusesRequest) Reset() {
+	*x = ListStatusesRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStatusesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStatusesRequest) ProtoMessage() {}
+
+func (x *ListStatusesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStatusesRequest.ProtoReflect.Descriptor instead.
+func (*ListStatusesRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListStatusesRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+type ListStatusesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statuses      []byte                 `protobuf:"bytes,1,opt,name=statuses,proto3" json:"statuses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStatusesResponse) Reset() {
+	*x = ListStatusesResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStatusesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStatusesResponse) ProtoMessage() {}
+
+func (x *ListStatusesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStatusesResponse.ProtoReflect.Descriptor instead.
+func (*ListStatusesResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListStatusesResponse) GetStatuses() []byte {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
 type CountSeatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EventIds      []string               `protobuf:"bytes,1,rep,name=event_ids,json=eventIds,proto3" json:"event_ids,omitempty"`
@@ -654,7 +766,7 @@ type CountSeatsRequest struct {
 
 func (x *CountSeatsRequest) Reset() {
 	*x = CountSeatsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[7]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +778,7 @@ func (x *CountSeatsRequest) String() string {
 func (*CountSeatsRequest) ProtoMessage() {}
 
 func (x *CountSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[7]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +791,7 @@ func (x *CountSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeatsRequest.ProtoReflect.Descriptor instead.
 func (*CountSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{7}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CountSeatsRequest) GetEventIds() []string {
@@ -704,7 +816,7 @@ type SeatCount struct {
 
 func (x *SeatCount) Reset() {
 	*x = SeatCount{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[8]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -716,7 +828,7 @@ func (x *SeatCount) String() string {
 func (*SeatCount) ProtoMessage() {}
 
 func (x *SeatCount) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[8]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -729,7 +841,7 @@ func (x *SeatCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeatCount.ProtoReflect.Descriptor instead.
 func (*SeatCount) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{8}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SeatCount) GetEventId() string {
@@ -790,7 +902,7 @@ type CountSeatsResponse struct {
 
 func (x *CountSeatsResponse) Reset() {
 	*x = CountSeatsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[9]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +914,7 @@ func (x *CountSeatsResponse) String() string {
 func (*CountSeatsResponse) ProtoMessage() {}
 
 func (x *CountSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[9]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +927,7 @@ func (x *CountSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountSeatsResponse.ProtoReflect.Descriptor instead.
 func (*CountSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{9}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CountSeatsResponse) GetCounts() []*SeatCount {
@@ -834,7 +946,7 @@ type GetSeatsRequest struct {
 
 func (x *GetSeatsRequest) Reset() {
 	*x = GetSeatsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[10]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +958,7 @@ func (x *GetSeatsRequest) String() string {
 func (*GetSeatsRequest) ProtoMessage() {}
 
 func (x *GetSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[10]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +971,7 @@ func (x *GetSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatsRequest.ProtoReflect.Descriptor instead.
 func (*GetSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{10}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetSeatsRequest) GetSeatIds() []string {
@@ -878,7 +990,7 @@ type GetSeatsResponse struct {
 
 func (x *GetSeatsResponse) Reset() {
 	*x = GetSeatsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[11]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1002,7 @@ func (x *GetSeatsResponse) String() string {
 func (*GetSeatsResponse) ProtoMessage() {}
 
 func (x *GetSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[11]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1015,7 @@ func (x *GetSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatsResponse.ProtoReflect.Descriptor instead.
 func (*GetSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{11}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetSeatsResponse) GetSeats() []*Seat {
@@ -922,7 +1034,7 @@ type ListOwnedSeatsRequest struct {
 
 func (x *ListOwnedSeatsRequest) Reset() {
 	*x = ListOwnedSeatsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[12]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1046,7 @@ func (x *ListOwnedSeatsRequest) String() string {
 func (*ListOwnedSeatsRequest) ProtoMessage() {}
 
 func (x *ListOwnedSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[12]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1059,7 @@ func (x *ListOwnedSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnedSeatsRequest.ProtoReflect.Descriptor instead.
 func (*ListOwnedSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{12}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListOwnedSeatsRequest) GetUserId() string {
@@ -966,7 +1078,7 @@ type ListOwnedSeatsResponse struct {
 
 func (x *ListOwnedSeatsResponse) Reset() {
 	*x = ListOwnedSeatsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[13]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1090,7 @@ func (x *ListOwnedSeatsResponse) String() string {
 func (*ListOwnedSeatsResponse) ProtoMessage() {}
 
 func (x *ListOwnedSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[13]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1103,7 @@ func (x *ListOwnedSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnedSeatsResponse.ProtoReflect.Descriptor instead.
 func (*ListOwnedSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{13}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListOwnedSeatsResponse) GetSeats() []*Seat {
@@ -1014,7 +1126,7 @@ type ReserveSeatRequest struct {
 
 func (x *ReserveSeatRequest) Reset() {
 	*x = ReserveSeatRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[14]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1138,7 @@ func (x *ReserveSeatRequest) String() string {
 func (*ReserveSeatRequest) ProtoMessage() {}
 
 func (x *ReserveSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[14]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1151,7 @@ func (x *ReserveSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveSeatRequest.ProtoReflect.Descriptor instead.
 func (*ReserveSeatRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{14}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReserveSeatRequest) GetSeatId() string {
@@ -1088,7 +1200,7 @@ type ReserveSeatResponse struct {
 
 func (x *ReserveSeatResponse) Reset() {
 	*x = ReserveSeatResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[15]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1212,7 @@ func (x *ReserveSeatResponse) String() string {
 func (*ReserveSeatResponse) ProtoMessage() {}
 
 func (x *ReserveSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[15]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1225,7 @@ func (x *ReserveSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveSeatResponse.ProtoReflect.Descriptor instead.
 func (*ReserveSeatResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{15}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReserveSeatResponse) GetSeat() *Seat {
@@ -1149,7 +1261,7 @@ type PinHoldRequest struct {
 
 func (x *PinHoldRequest) Reset() {
 	*x = PinHoldRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[16]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1273,7 @@ func (x *PinHoldRequest) String() string {
 func (*PinHoldRequest) ProtoMessage() {}
 
 func (x *PinHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[16]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1286,7 @@ func (x *PinHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinHoldRequest.ProtoReflect.Descriptor instead.
 func (*PinHoldRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{16}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PinHoldRequest) GetSeatId() string {
@@ -1214,7 +1326,7 @@ type PinHoldResponse struct {
 
 func (x *PinHoldResponse) Reset() {
 	*x = PinHoldResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[17]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1338,7 @@ func (x *PinHoldResponse) String() string {
 func (*PinHoldResponse) ProtoMessage() {}
 
 func (x *PinHoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[17]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1351,7 @@ func (x *PinHoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinHoldResponse.ProtoReflect.Descriptor instead.
 func (*PinHoldResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{17}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PinHoldResponse) GetSeat() *Seat {
@@ -1260,7 +1372,7 @@ type UnpinHoldRequest struct {
 
 func (x *UnpinHoldRequest) Reset() {
 	*x = UnpinHoldRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1384,7 @@ func (x *UnpinHoldRequest) String() string {
 func (*UnpinHoldRequest) ProtoMessage() {}
 
 func (x *UnpinHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1397,7 @@ func (x *UnpinHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnpinHoldRequest.ProtoReflect.Descriptor instead.
 func (*UnpinHoldRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{18}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UnpinHoldRequest) GetSeatId() string {
@@ -1318,7 +1430,7 @@ type UnpinHoldResponse struct {
 
 func (x *UnpinHoldResponse) Reset() {
 	*x = UnpinHoldResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1442,7 @@ func (x *UnpinHoldResponse) String() string {
 func (*UnpinHoldResponse) ProtoMessage() {}
 
 func (x *UnpinHoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1455,7 @@ func (x *UnpinHoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnpinHoldResponse.ProtoReflect.Descriptor instead.
 func (*UnpinHoldResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{19}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UnpinHoldResponse) GetReleased() bool {
@@ -1367,7 +1479,7 @@ type ConfirmSeatRequest struct {
 
 func (x *ConfirmSeatRequest) Reset() {
 	*x = ConfirmSeatRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1379,7 +1491,7 @@ func (x *ConfirmSeatRequest) String() string {
 func (*ConfirmSeatRequest) ProtoMessage() {}
 
 func (x *ConfirmSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1392,7 +1504,7 @@ func (x *ConfirmSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSeatRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmSeatRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{20}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ConfirmSeatRequest) GetSeatId() string {
@@ -1446,7 +1558,7 @@ type ConfirmSeatResponse struct {
 
 func (x *ConfirmSeatResponse) Reset() {
 	*x = ConfirmSeatResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1570,7 @@ func (x *ConfirmSeatResponse) String() string {
 func (*ConfirmSeatResponse) ProtoMessage() {}
 
 func (x *ConfirmSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1583,7 @@ func (x *ConfirmSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSeatResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmSeatResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{21}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConfirmSeatResponse) GetSeat() *Seat {
@@ -1492,7 +1604,7 @@ type ReleaseSeatRequest struct {
 
 func (x *ReleaseSeatRequest) Reset() {
 	*x = ReleaseSeatRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +1616,7 @@ func (x *ReleaseSeatRequest) String() string {
 func (*ReleaseSeatRequest) ProtoMessage() {}
 
 func (x *ReleaseSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +1629,7 @@ func (x *ReleaseSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSeatRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseSeatRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{22}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReleaseSeatRequest) GetSeatId() string {
@@ -1550,7 +1662,7 @@ type ReleaseSeatResponse struct {
 
 func (x *ReleaseSeatResponse) Reset() {
 	*x = ReleaseSeatResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1674,7 @@ func (x *ReleaseSeatResponse) String() string {
 func (*ReleaseSeatResponse) ProtoMessage() {}
 
 func (x *ReleaseSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1687,7 @@ func (x *ReleaseSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSeatResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseSeatResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{23}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReleaseSeatResponse) GetOutcome() ReleaseOutcome {
@@ -1594,7 +1706,7 @@ type GetSeatOwnerRequest struct {
 
 func (x *GetSeatOwnerRequest) Reset() {
 	*x = GetSeatOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +1718,7 @@ func (x *GetSeatOwnerRequest) String() string {
 func (*GetSeatOwnerRequest) ProtoMessage() {}
 
 func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +1731,7 @@ func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerRequest.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{24}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetSeatOwnerRequest) GetSeatId() string {
@@ -1639,7 +1751,7 @@ type GetSeatOwnerResponse struct {
 
 func (x *GetSeatOwnerResponse) Reset() {
 	*x = GetSeatOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1763,7 @@ func (x *GetSeatOwnerResponse) String() string {
 func (*GetSeatOwnerResponse) ProtoMessage() {}
 
 func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1776,7 @@ func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerResponse.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{25}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetSeatOwnerResponse) GetOwnerUserId() string {
@@ -1694,7 +1806,7 @@ type UpdateOwnerRequest struct {
 
 func (x *UpdateOwnerRequest) Reset() {
 	*x = UpdateOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1818,7 @@ func (x *UpdateOwnerRequest) String() string {
 func (*UpdateOwnerRequest) ProtoMessage() {}
 
 func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1831,7 @@ func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *UpdateOwnerRequest) GetSeatId() string {
@@ -1766,7 +1878,7 @@ type UpdateOwnerResponse struct {
 
 func (x *UpdateOwnerResponse) Reset() {
 	*x = UpdateOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1778,7 +1890,7 @@ func (x *UpdateOwnerResponse) String() string {
 func (*UpdateOwnerResponse) ProtoMessage() {}
 
 func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1791,7 +1903,7 @@ func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UpdateOwnerResponse) GetSeat() *Seat {
@@ -1810,7 +1922,7 @@ type ListOwnershipRequest struct {
 
 func (x *ListOwnershipRequest) Reset() {
 	*x = ListOwnershipRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1822,7 +1934,7 @@ func (x *ListOwnershipRequest) String() string {
 func (*ListOwnershipRequest) ProtoMessage() {}
 
 func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1835,7 +1947,7 @@ func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipRequest.ProtoReflect.Descriptor instead.
 func (*ListOwnershipRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListOwnershipRequest) GetSeatId() string {
@@ -1859,7 +1971,7 @@ type Ownership struct {
 
 func (x *Ownership) Reset() {
 	*x = Ownership{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1983,7 @@ func (x *Ownership) String() string {
 func (*Ownership) ProtoMessage() {}
 
 func (x *Ownership) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +1996,7 @@ func (x *Ownership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ownership.ProtoReflect.Descriptor instead.
 func (*Ownership) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ownership) GetOperationId() string {
@@ -1939,7 +2051,7 @@ type ListOwnershipResponse struct {
 
 func (x *ListOwnershipResponse) Reset() {
 	*x = ListOwnershipResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1951,7 +2063,7 @@ func (x *ListOwnershipResponse) String() string {
 func (*ListOwnershipResponse) ProtoMessage() {}
 
 func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1964,7 +2076,7 @@ func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipResponse.ProtoReflect.Descriptor instead.
 func (*ListOwnershipResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListOwnershipResponse) GetChanges() []*Ownership {
@@ -1993,7 +2105,7 @@ type RecordQRRequest struct {
 
 func (x *RecordQRRequest) Reset() {
 	*x = RecordQRRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2117,7 @@ func (x *RecordQRRequest) String() string {
 func (*RecordQRRequest) ProtoMessage() {}
 
 func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2130,7 @@ func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRRequest.ProtoReflect.Descriptor instead.
 func (*RecordQRRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RecordQRRequest) GetSeatId() string {
@@ -2057,7 +2169,7 @@ type RecordQRResponse struct {
 
 func (x *RecordQRResponse) Reset() {
 	*x = RecordQRResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2181,7 @@ func (x *RecordQRResponse) String() string {
 func (*RecordQRResponse) ProtoMessage() {}
 
 func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2194,7 @@ func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRResponse.ProtoReflect.Descriptor instead.
 func (*RecordQRResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
 }
 
 type VerifyTicketRequest struct {
@@ -2094,7 +2206,7 @@ type VerifyTicketRequest struct {
 
 func (x *VerifyTicketRequest) Reset() {
 	*x = VerifyTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2218,7 @@ func (x *VerifyTicketRequest) String() string {
 func (*VerifyTicketRequest) ProtoMessage() {}
 
 func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2231,7 @@ func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketRequest.ProtoReflect.Descriptor instead.
 func (*VerifyTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *VerifyTicketRequest) GetSeatId() string {
@@ -2139,7 +2251,7 @@ type VerifyTicketResponse struct {
 
 func (x *VerifyTicketResponse) Reset() {
 	*x = VerifyTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2263,7 @@ func (x *VerifyTicketResponse) String() string {
 func (*VerifyTicketResponse) ProtoMessage() {}
 
 func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2276,7 @@ func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketResponse.ProtoReflect.Descriptor instead.
 func (*VerifyTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *VerifyTicketResponse) GetSeat() *Seat {
@@ -2199,7 +2311,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2323,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2336,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Scan) GetScanId() string {
@@ -2301,7 +2413,7 @@ type MarkCheckedInRequest struct {
 
 func (x *MarkCheckedInRequest) Reset() {
 	*x = MarkCheckedInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2425,7 @@ func (x *MarkCheckedInRequest) String() string {
 func (*MarkCheckedInRequest) ProtoMessage() {}
 
 func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2438,7 @@ func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInRequest.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MarkCheckedInRequest) GetScan() *Scan {
@@ -2360,7 +2472,7 @@ type MarkCheckedInResponse struct {
 
 func (x *MarkCheckedInResponse) Reset() {
 	*x = MarkCheckedInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2372,7 +2484,7 @@ func (x *MarkCheckedInResponse) String() string {
 func (*MarkCheckedInResponse) ProtoMessage() {}
 
 func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2385,7 +2497,7 @@ func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInResponse.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *MarkCheckedInResponse) GetResult() ScanResult {
@@ -2411,7 +2523,7 @@ type RecordScanRequest struct {
 
 func (x *RecordScanRequest) Reset() {
 	*x = RecordScanRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2535,7 @@ func (x *RecordScanRequest) String() string {
 func (*RecordScanRequest) ProtoMessage() {}
 
 func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2548,7 @@ func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanRequest.ProtoReflect.Descriptor instead.
 func (*RecordScanRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RecordScanRequest) GetScan() *Scan {
@@ -2454,7 +2566,7 @@ type RecordScanResponse struct {
 
 func (x *RecordScanResponse) Reset() {
 	*x = RecordScanResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2578,7 @@ func (x *RecordScanResponse) String() string {
 func (*RecordScanResponse) ProtoMessage() {}
 
 func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2591,7 @@ func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanResponse.ProtoReflect.Descriptor instead.
 func (*RecordScanResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
 }
 
 type ListScansRequest struct {
@@ -2494,7 +2606,7 @@ type ListScansRequest struct {
 
 func (x *ListScansRequest) Reset() {
 	*x = ListScansRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2506,7 +2618,7 @@ func (x *ListScansRequest) String() string {
 func (*ListScansRequest) ProtoMessage() {}
 
 func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2519,7 +2631,7 @@ func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansRequest.ProtoReflect.Descriptor instead.
 func (*ListScansRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListScansRequest) GetEventId() string {
@@ -2561,7 +2673,7 @@ type ListScansResponse struct {
 
 func (x *ListScansResponse) Reset() {
 	*x = ListScansResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2685,7 @@ func (x *ListScansResponse) String() string {
 func (*ListScansResponse) ProtoMessage() {}
 
 func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2698,7 @@ func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansResponse.ProtoReflect.Descriptor instead.
 func (*ListScansResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListScansResponse) GetScans() []*Scan {
@@ -2645,11 +2757,18 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x12DeleteSeatsRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\":\n" +
 	"\x13DeleteSeatsResponse\x12#\n" +
-	"\rseats_deleted\x18\x01 \x01(\x05R\fseatsDeleted\"-\n" +
+	"\rseats_deleted\x18\x01 \x01(\x05R\fseatsDeleted\"\x83\x01\n" +
 	"\x10ListSeatsRequest\x12\x19\n" +
-	"\bevent_id\x18\x01 \x01(\tR\aeventId\"L\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1b\n" +
+	"\tafter_row\x18\x02 \x01(\tR\bafterRow\x12!\n" +
+	"\fafter_number\x18\x03 \x01(\x05R\vafterNumber\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x05R\x05limit\"L\n" +
 	"\x11ListSeatsResponse\x127\n" +
 	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\"0\n" +
+	"\x13ListStatusesRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\"2\n" +
+	"\x14ListStatusesResponse\x12\x1a\n" +
+	"\bstatuses\x18\x01 \x01(\fR\bstatuses\"0\n" +
 	"\x11CountSeatsRequest\x12\x1b\n" +
 	"\tevent_ids\x18\x01 \x03(\tR\beventIds\"\xc6\x01\n" +
 	"\tSeatCount\x12\x19\n" +
@@ -2808,11 +2927,12 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
 	"\x06PINNED\x10\x04\x12\n" +
 	"\n" +
-	"\x06BOUGHT\x10\x052\xe6\x10\n" +
+	"\x06BOUGHT\x10\x052\xdb\x11\n" +
 	"\tInventory\x12p\n" +
 	"\vCreateSeats\x12/.ticketremaster.inventory.v1.CreateSeatsRequest\x1a0.ticketremaster.inventory.v1.CreateSeatsResponse\x12p\n" +
 	"\vDeleteSeats\x12/.ticketremaster.inventory.v1.DeleteSeatsRequest\x1a0.ticketremaster.inventory.v1.DeleteSeatsResponse\x12j\n" +
-	"\tListSeats\x12-.ticketremaster.inventory.v1.ListSeatsRequest\x1a..ticketremaster.inventory.v1.ListSeatsResponse\x12m\n" +
+	"\tListSeats\x12-.ticketremaster.inventory.v1.ListSeatsRequest\x1a..ticketremaster.inventory.v1.ListSeatsResponse\x12s\n" +
+	"\fListStatuses\x120.ticketremaster.inventory.v1.ListStatusesRequest\x1a1.ticketremaster.inventory.v1.ListStatusesResponse\x12m\n" +
 	"\n" +
 	"CountSeats\x12..ticketremaster.inventory.v1.CountSeatsRequest\x1a/.ticketremaster.inventory.v1.CountSeatsResponse\x12g\n" +
 	"\bGetSeats\x12,.ticketremaster.inventory.v1.GetSeatsRequest\x1a-.ticketremaster.inventory.v1.GetSeatsResponse\x12y\n" +
@@ -2845,7 +2965,7 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 }
 
 var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_inventory_v1_inventory_proto_goTypes = []any{
 	(SeatStatus)(0),                // 0: ticketremaster.inventory.v1.SeatStatus
 	(ScanResult)(0),                // 1: ticketremaster.inventory.v1.ScanResult
@@ -2857,50 +2977,52 @@ var file_inventory_v1_inventory_proto_goTypes = []any{
 	(*DeleteSeatsResponse)(nil),    // 7: ticketremaster.inventory.v1.DeleteSeatsResponse
 	(*ListSeatsRequest)(nil),       // 8: ticketremaster.inventory.v1.ListSeatsRequest
 	(*ListSeatsResponse)(nil),      // 9: ticketremaster.inventory.v1.ListSeatsResponse
-	(*CountSeatsRequest)(nil),      // 10: ticketremaster.inventory.v1.CountSeatsRequest
-	(*SeatCount)(nil),              // 11: ticketremaster.inventory.v1.SeatCount
-	(*CountSeatsResponse)(nil),     // 12: ticketremaster.inventory.v1.CountSeatsResponse
-	(*GetSeatsRequest)(nil),        // 13: ticketremaster.inventory.v1.GetSeatsRequest
-	(*GetSeatsResponse)(nil),       // 14: ticketremaster.inventory.v1.GetSeatsResponse
-	(*ListOwnedSeatsRequest)(nil),  // 15: ticketremaster.inventory.v1.ListOwnedSeatsRequest
-	(*ListOwnedSeatsResponse)(nil), // 16: ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	(*ReserveSeatRequest)(nil),     // 17: ticketremaster.inventory.v1.ReserveSeatRequest
-	(*ReserveSeatResponse)(nil),    // 18: ticketremaster.inventory.v1.ReserveSeatResponse
-	(*PinHoldRequest)(nil),         // 19: ticketremaster.inventory.v1.PinHoldRequest
-	(*PinHoldResponse)(nil),        // 20: ticketremaster.inventory.v1.PinHoldResponse
-	(*UnpinHoldRequest)(nil),       // 21: ticketremaster.inventory.v1.UnpinHoldRequest
-	(*UnpinHoldResponse)(nil),      // 22: ticketremaster.inventory.v1.UnpinHoldResponse
-	(*ConfirmSeatRequest)(nil),     // 23: ticketremaster.inventory.v1.ConfirmSeatRequest
-	(*ConfirmSeatResponse)(nil),    // 24: ticketremaster.inventory.v1.ConfirmSeatResponse
-	(*ReleaseSeatRequest)(nil),     // 25: ticketremaster.inventory.v1.ReleaseSeatRequest
-	(*ReleaseSeatResponse)(nil),    // 26: ticketremaster.inventory.v1.ReleaseSeatResponse
-	(*GetSeatOwnerRequest)(nil),    // 27: ticketremaster.inventory.v1.GetSeatOwnerRequest
-	(*GetSeatOwnerResponse)(nil),   // 28: ticketremaster.inventory.v1.GetSeatOwnerResponse
-	(*UpdateOwnerRequest)(nil),     // 29: ticketremaster.inventory.v1.UpdateOwnerRequest
-	(*UpdateOwnerResponse)(nil),    // 30: ticketremaster.inventory.v1.UpdateOwnerResponse
-	(*ListOwnershipRequest)(nil),   // 31: ticketremaster.inventory.v1.ListOwnershipRequest
-	(*Ownership)(nil),              // 32: ticketremaster.inventory.v1.Ownership
-	(*ListOwnershipResponse)(nil),  // 33: ticketremaster.inventory.v1.ListOwnershipResponse
-	(*RecordQRRequest)(nil),        // 34: ticketremaster.inventory.v1.RecordQRRequest
-	(*RecordQRResponse)(nil),       // 35: ticketremaster.inventory.v1.RecordQRResponse
-	(*VerifyTicketRequest)(nil),    // 36: ticketremaster.inventory.v1.VerifyTicketRequest
-	(*VerifyTicketResponse)(nil),   // 37: ticketremaster.inventory.v1.VerifyTicketResponse
-	(*Scan)(nil),                   // 38: ticketremaster.inventory.v1.Scan
-	(*MarkCheckedInRequest)(nil),   // 39: ticketremaster.inventory.v1.MarkCheckedInRequest
-	(*MarkCheckedInResponse)(nil),  // 40: ticketremaster.inventory.v1.MarkCheckedInResponse
-	(*RecordScanRequest)(nil),      // 41: ticketremaster.inventory.v1.RecordScanRequest
-	(*RecordScanResponse)(nil),     // 42: ticketremaster.inventory.v1.RecordScanResponse
-	(*ListScansRequest)(nil),       // 43: ticketremaster.inventory.v1.ListScansRequest
-	(*ListScansResponse)(nil),      // 44: ticketremaster.inventory.v1.ListScansResponse
-	nil,                            // 45: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	(*timestamppb.Timestamp)(nil),  // 46: google.protobuf.Timestamp
+	(*ListStatusesRequest)(nil),    // 10: ticketremaster.inventory.v1.ListStatusesRequest
+	(*ListStatusesResponse)(nil),   // 11: ticketremaster.inventory.v1.ListStatusesResponse
+	(*CountSeatsRequest)(nil),      // 12: ticketremaster.inventory.v1.CountSeatsRequest
+	(*SeatCount)(nil),              // 13: ticketremaster.inventory.v1.SeatCount
+	(*CountSeatsResponse)(nil),     // 14: ticketremaster.inventory.v1.CountSeatsResponse
+	(*GetSeatsRequest)(nil),        // 15: ticketremaster.inventory.v1.GetSeatsRequest
+	(*GetSeatsResponse)(nil),       // 16: ticketremaster.inventory.v1.GetSeatsResponse
+	(*ListOwnedSeatsRequest)(nil),  // 17: ticketremaster.inventory.v1.ListOwnedSeatsRequest
+	(*ListOwnedSeatsResponse)(nil), // 18: ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	(*ReserveSeatRequest)(nil),     // 19: ticketremaster.inventory.v1.ReserveSeatRequest
+	(*ReserveSeatResponse)(nil),    // 20: ticketremaster.inventory.v1.ReserveSeatResponse
+	(*PinHoldRequest)(nil),         // 21: ticketremaster.inventory.v1.PinHoldRequest
+	(*PinHoldResponse)(nil),        // 22: ticketremaster.inventory.v1.PinHoldResponse
+	(*UnpinHoldRequest)(nil),       // 23: ticketremaster.inventory.v1.UnpinHoldRequest
+	(*UnpinHoldResponse)(nil),      // 24: ticketremaster.inventory.v1.UnpinHoldResponse
+	(*ConfirmSeatRequest)(nil),     // 25: ticketremaster.inventory.v1.ConfirmSeatRequest
+	(*ConfirmSeatResponse)(nil),    // 26: ticketremaster.inventory.v1.ConfirmSeatResponse
+	(*ReleaseSeatRequest)(nil),     // 27: ticketremaster.inventory.v1.ReleaseSeatRequest
+	(*ReleaseSeatResponse)(nil),    // 28: ticketremaster.inventory.v1.ReleaseSeatResponse
+	(*GetSeatOwnerRequest)(nil),    // 29: ticketremaster.inventory.v1.GetSeatOwnerRequest
+	(*GetSeatOwnerResponse)(nil),   // 30: ticketremaster.inventory.v1.GetSeatOwnerResponse
+	(*UpdateOwnerRequest)(nil),     // 31: ticketremaster.inventory.v1.UpdateOwnerRequest
+	(*UpdateOwnerResponse)(nil),    // 32: ticketremaster.inventory.v1.UpdateOwnerResponse
+	(*ListOwnershipRequest)(nil),   // 33: ticketremaster.inventory.v1.ListOwnershipRequest
+	(*Ownership)(nil),              // 34: ticketremaster.inventory.v1.Ownership
+	(*ListOwnershipResponse)(nil),  // 35: ticketremaster.inventory.v1.ListOwnershipResponse
+	(*RecordQRRequest)(nil),        // 36: ticketremaster.inventory.v1.RecordQRRequest
+	(*RecordQRResponse)(nil),       // 37: ticketremaster.inventory.v1.RecordQRResponse
+	(*VerifyTicketRequest)(nil),    // 38: ticketremaster.inventory.v1.VerifyTicketRequest
+	(*VerifyTicketResponse)(nil),   // 39: ticketremaster.inventory.v1.VerifyTicketResponse
+	(*Scan)(nil),                   // 40: ticketremaster.inventory.v1.Scan
+	(*MarkCheckedInRequest)(nil),   // 41: ticketremaster.inventory.v1.MarkCheckedInRequest
+	(*MarkCheckedInResponse)(nil),  // 42: ticketremaster.inventory.v1.MarkCheckedInResponse
+	(*RecordScanRequest)(nil),      // 43: ticketremaster.inventory.v1.RecordScanRequest
+	(*RecordScanResponse)(nil),     // 44: ticketremaster.inventory.v1.RecordScanResponse
+	(*ListScansRequest)(nil),       // 45: ticketremaster.inventory.v1.ListScansRequest
+	(*ListScansResponse)(nil),      // 46: ticketremaster.inventory.v1.ListScansResponse
+	nil,                            // 47: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	(*timestamppb.Timestamp)(nil),  // 48: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0,  // 0: ticketremaster.inventory.v1.Seat.status:type_name -> ticketremaster.inventory.v1.SeatStatus
-	46, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
-	46, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
+	48, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
+	48, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
 	3,  // 3: ticketremaster.inventory.v1.ListSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	11, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
+	13, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
 	3,  // 5: ticketremaster.inventory.v1.GetSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	3,  // 6: ticketremaster.inventory.v1.ListOwnedSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	3,  // 7: ticketremaster.inventory.v1.ReserveSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
@@ -2909,59 +3031,61 @@ var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	2,  // 10: ticketremaster.inventory.v1.ReleaseSeatResponse.outcome:type_name -> ticketremaster.inventory.v1.ReleaseOutcome
 	3,  // 11: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	3,  // 12: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	46, // 13: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
-	32, // 14: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
+	48, // 13: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
+	34, // 14: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
 	3,  // 15: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	3,  // 16: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	1,  // 17: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	46, // 18: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
-	38, // 19: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	48, // 18: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
+	40, // 19: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
 	1,  // 20: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
 	3,  // 21: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	38, // 22: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	40, // 22: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
 	1,  // 23: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	38, // 24: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
-	45, // 25: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	40, // 24: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
+	47, // 25: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
 	4,  // 26: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
 	6,  // 27: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
 	8,  // 28: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
-	10, // 29: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
-	13, // 30: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
-	15, // 31: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
-	17, // 32: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
-	19, // 33: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
-	21, // 34: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
-	23, // 35: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
-	25, // 36: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
-	27, // 37: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
-	29, // 38: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
-	31, // 39: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
-	34, // 40: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
-	36, // 41: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
-	39, // 42: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
-	41, // 43: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
-	43, // 44: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
-	5,  // 45: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
-	7,  // 46: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
-	9,  // 47: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
-	12, // 48: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
-	14, // 49: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
-	16, // 50: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	18, // 51: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
-	20, // 52: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
-	22, // 53: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
-	24, // 54: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
-	26, // 55: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
-	28, // 56: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
-	30, // 57: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
-	33, // 58: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
-	35, // 59: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
-	37, // 60: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
-	40, // 61: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
-	42, // 62: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
-	44, // 63: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
-	45, // [45:64] is the sub-list for method output_type
-	26, // [26:45] is the sub-list for method input_type
+	10, // 29: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
+	12, // 30: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
+	15, // 31: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
+	17, // 32: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
+	19, // 33: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
+	21, // 34: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
+	23, // 35: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
+	25, // 36: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
+	27, // 37: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
+	29, // 38: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
+	31, // 39: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
+	33, // 40: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
+	36, // 41: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
+	38, // 42: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
+	41, // 43: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
+	43, // 44: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
+	45, // 45: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
+	5,  // 46: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
+	7,  // 47: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
+	9,  // 48: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
+	11, // 49: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
+	14, // 50: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
+	16, // 51: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
+	18, // 52: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	20, // 53: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
+	22, // 54: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
+	24, // 55: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
+	26, // 56: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
+	28, // 57: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
+	30, // 58: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
+	32, // 59: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
+	35, // 60: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
+	37, // 61: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
+	39, // 62: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
+	42, // 63: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
+	44, // 64: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
+	46, // 65: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
+	46, // [46:66] is the sub-list for method output_type
+	26, // [26:46] is the sub-list for method input_type
 	26, // [26:26] is the sub-list for extension type_name
 	26, // [26:26] is the sub-list for extension extendee
 	0,  // [0:26] is the sub-list for field type_name
@@ -2978,7 +3102,7 @@ func file_inventory_v1_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,7 @@ const (
 	Inventory_CreateSeats_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/CreateSeats"
 	Inventory_DeleteSeats_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/DeleteSeats"
 	Inventory_ListSeats_FullMethodName      = "/ticketremaster.inventory.v1.Inventory/ListSeats"
+	Inventory_ListStatuses_FullMethodName   = "/ticketremaster.inventory.v1.Inventory/ListStatuses"
 	Inventory_CountSeats_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/CountSeats"
 	Inventory_GetSeats_FullMethodName       = "/ticketremaster.inventory.v1.Inventory/GetSeats"
 	Inventory_ListOwnedSeats_FullMethodName = "/ticketremaster.inventory.v1.Inventory/ListOwnedSeats"
@@ -64,8 +65,10 @@ type InventoryClient interface {
 	// DeleteSeats undoes CreateSeats and voids the event's id, also one that never had seats; ABORTED / SEATS_IN_USE once
 	// a seat was held or sold.
 	DeleteSeats(ctx context.Context, in *DeleteSeatsRequest, opts ...grpc.CallOption) (*DeleteSeatsResponse, error)
-	// ListSeats gives an event's seats, by row then number. A hold whose time is over reads AVAILABLE.
+	// ListSeats gives an event's seats, by row then number, a portion at a time. A hold whose time is over reads AVAILABLE.
 	ListSeats(ctx context.Context, in *ListSeatsRequest, opts ...grpc.CallOption) (*ListSeatsResponse, error)
+	// ListStatuses gives the statuses alone, of all seats of an event in the order of ListSeats: what of a hall changes.
+	ListStatuses(ctx context.Context, in *ListStatusesRequest, opts ...grpc.CallOption) (*ListStatusesResponse, error)
 	// CountSeats gives totals per status for each event asked for (at most 200).
 	CountSeats(ctx context.Context, in *CountSeatsRequest, opts ...grpc.CallOption) (*CountSeatsResponse, error)
 	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
@@ -150,6 +153,16 @@ func (c *inventoryClient) ListSeats(ctx context.Context, in *ListSeatsRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSeatsResponse)
 	err := c.cc.Invoke(ctx, Inventory_ListSeats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) ListStatuses(ctx context.Context, in *ListStatusesRequest, opts ...grpc.CallOption) (*ListStatusesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStatusesResponse)
+	err := c.cc.Invoke(ctx, Inventory_ListStatuses_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -328,8 +341,10 @@ type InventoryServer interface {
 	// DeleteSeats undoes CreateSeats and voids the event's id, also one that never had seats; ABORTED / SEATS_IN_USE once
 	// a seat was held or sold.
 	DeleteSeats(context.Context, *DeleteSeatsRequest) (*DeleteSeatsResponse, error)
-	// ListSeats gives an event's seats, by row then number. A hold whose time is over reads AVAILABLE.
+	// ListSeats gives an event's seats, by row then number, a portion at a time. A hold whose time is over reads AVAILABLE.
 	ListSeats(context.Context, *ListSeatsRequest) (*ListSeatsResponse, error)
+	// ListStatuses gives the statuses alone, of all seats of an event in the order of ListSeats: what of a hall changes.
+	ListStatuses(context.Context, *ListStatusesRequest) (*ListStatusesResponse, error)
 	// CountSeats gives totals per status for each event asked for (at most 200).
 	CountSeats(context.Context, *CountSeatsRequest) (*CountSeatsResponse, error)
 	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
@@ -398,6 +413,9 @@ func (UnimplementedInventoryServer) DeleteSeats(context.Context, *DeleteSeatsReq
 }
 func (UnimplementedInventoryServer) ListSeats(context.Context, *ListSeatsRequest) (*ListSeatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSeats not implemented")
+}
+func (UnimplementedInventoryServer) ListStatuses(context.Context, *ListStatusesRequest) (*ListStatusesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListStatuses not implemented")
 }
 func (UnimplementedInventoryServer) CountSeats(context.Context, *CountSeatsRequest) (*CountSeatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CountSeats not implemented")
@@ -518,6 +536,24 @@ func _Inventory_ListSeats_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InventoryServer).ListSeats(ctx, req.(*ListSeatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_ListStatuses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStatusesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).ListStatuses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_ListStatuses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).ListStatuses(ctx, req.(*ListStatusesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -828,6 +864,10 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSeats",
 			Handler:    _Inventory_ListSeats_Handler,
+		},
+		{
+			MethodName: "ListStatuses",
+			Handler:    _Inventory_ListStatuses_Handler,
 		},
 		{
 			MethodName: "CountSeats",
