@@ -2,7 +2,7 @@ package httpapi
 
 import (
 	"bytes"
-	"compress/gzip"
+
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/klauspost/compress/gzip"
 	"golang.org/x/sync/singleflight"
 
 	orchestrator "ticketremaster/orchestrator-service"

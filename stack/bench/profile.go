@@ -19,7 +19,7 @@ var profiled = []string{"orchestrator-service", "inventory-service", "user-servi
 
 const profileSeconds = 8
 
-// Profile loads the system with one kind of request (R, P or V) from 32 clients and writes a CPU profile of each
+// Profile loads the system with one kind of request (R, P or V) from 32 clients and writes a CPU and a heap profile of each
 // service to dir; it prints where each spends most.
 func Profile(ctx context.Context, kind, dir string, out io.Writer) (err error) {
 	s, err := stack.Boot(ctx, stack.Options{Private: true, Progress: out, Env: map[string]string{"LOG_LEVEL": "warn"}})
@@ -66,7 +66,11 @@ func Profile(ctx context.Context, kind, dir string, out io.Writer) (err error) {
 	})
 	for _, name := range profiled {
 		all.Go(func() {
-			if err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", ports[name], profileSeconds), filepath.Join(dir, name+".pprof")); err != nil {
+			err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", ports[name], profileSeconds), filepath.Join(dir, name+".pprof"))
+			if err == nil {
+				err = fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/heap", ports[name]), filepath.Join(dir, name+".heap.pprof"))
+			}
+			if err != nil {
 				b.say("%s: %v", name, err)
 			}
 		})
