@@ -72,7 +72,7 @@ func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *proxy) e
 		if err == nil && len(r.Paths) == 0 {
 			err = errors.New("needs paths")
 		}
-		d := &door{r.Name, r.Methods, p, to}
+		d := &door{name: r.Name, methods: r.Methods, policy: p, proxy: to}
 		for _, path := range r.Paths {
 			if err == nil {
 				err = g.routes.add(path, d)
@@ -102,6 +102,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.cors.decorate(h, r)
+	if d != nil {
+		if d.inside.Add(1) > maxInside {
+			d.inside.Add(-1)
+			h["Retry-After"] = []string{"1"}
+			g.fail(w, http.StatusTooManyRequests)
+			return
+		}
+		defer d.inside.Add(-1)
+	}
 	if p.jwt != nil {
 		if err := p.jwt.verify(r.Header); err != nil {
 			g.refuse(w, err)

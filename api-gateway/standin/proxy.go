@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	idlePerService = 256              // connections kept to one service, above the busiest bench's need
+	idlePerService = 1024             // connections kept to one service, as many as Kong's two workers keep
 	idleFor        = 60 * time.Second // as Kong; services keep idle connections longer (platform/web), or a POST could meet a closed one
 	copyBuffer     = 32 << 10         // bytes
 )

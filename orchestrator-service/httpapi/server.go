@@ -20,7 +20,7 @@ type Server struct {
 	Flows  *orchestrator.Flows
 	Keys   token.Keys
 	Health func(context.Context) error
-	// InFlight is how many requests of customers are worked on at once.
+	// InFlight is how many requests of customers are worked on at once, and half as many reservations.
 	InFlight int
 	maps     seatMaps
 }
@@ -36,9 +36,12 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/docs", s.docsHTML)
 		get(r, "/docs/openapi.json", s.docsJSON)
 	})
-	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
-		r.Use(admit(s.InFlight), s.Keys.Require)
+	r.Group(func(r chi.Router) { // the crowd of an on-sale; it is not in the way of those who have their seats
+		r.Use(admit(max(1, s.InFlight/2), 200*time.Millisecond), s.Keys.Require)
 		post(r, "/reserve", s.reserve)
+	})
+	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
+		r.Use(admit(s.InFlight, time.Second), s.Keys.Require)
 		post(r, "/pay", s.pay)
 		post(r, "/verify-otp", s.verifyOTP)
 		get(r, "/orders", s.listOrders)

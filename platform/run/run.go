@@ -34,15 +34,12 @@ func Main(service, healthAddr string, start func(ctx context.Context) error) {
 }
 
 // tuneMemory fits Go's collector to services whose live heap is a few MB: by default each 4 MB of garbage would start a
-// collection, some every second under load. GOGC and GOMEMLIMIT set otherwise.
+// collection, some every second under load. GOGC sets otherwise. There is no limit of memory here: close to one, as when a crowd
+// opens thousands of connections, the collector would take the processor for itself.
 func tuneMemory() {
-	// The limit is far above what a service holds: close to it the collector would take the processor for itself.
-	const growth, limit = 200, 64 << 20 // %, bytes
+	const growth = 200 // %
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(growth)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(limit)
 	}
 }
 

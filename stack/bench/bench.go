@@ -42,7 +42,7 @@ func (o Options) plan() plan {
 func Run(ctx context.Context, o Options) (met bool, err error) {
 	start := time.Now()
 	// One address makes all requests: the gateway's limits per address are out of the way, nothing else is.
-	s, err := stack.Boot(ctx, stack.Options{Private: true, Progress: o.Out, Env: map[string]string{"LOG_LEVEL": "warn", "GOMAXPROCS": os.Getenv("BENCH_PROCS")}})
+	s, err := stack.Boot(ctx, stack.Options{Private: true, Progress: o.Out, Env: map[string]string{"LOG_LEVEL": "warn"}})
 	if err != nil {
 		return false, err
 	}

@@ -242,13 +242,15 @@ func overload(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		status, header, answer, err := b.post(ctx, "/reserve", b.world.tokens[b.world.nextUser()], `{"seat_id":"`+seat+`"}`)
-		if err == nil && (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) {
-			seconds, err := strconv.Atoi(header.Get("Retry-After"))
+		a, err := b.post(ctx, "/reserve", b.world.tokens[b.world.nextUser()], `{"seat_id":"`+seat+`"}`)
+		switch {
+		case err != nil || a.status == http.StatusOK:
+			return err
+		case a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable:
+			seconds, err := strconv.Atoi(a.retryAfter)
 			return refusal{err == nil && seconds > 0}
 		}
-		_, err = b.must(status, header, answer, err)
-		return err
+		return fmt.Errorf("status %d: %s", a.status, a.body)
 	}
 	o := b.offer(ctx, "B", 3*b.world.capacity, b.plan.burst, reserve)
 	o.CPU = map[string]float64{}

@@ -118,11 +118,11 @@ func (b *bench) reserve(ctx context.Context, _ int) error {
 	return err
 }
 
-// reserveSeat gives the answer as it came, and whose the hold is.
-func (b *bench) reserveSeat(ctx context.Context, seat string) (answer []byte, user int, err error) {
+// reserveSeat gives the answer's body, and whose the hold is.
+func (b *bench) reserveSeat(ctx context.Context, seat string) (body []byte, user int, err error) {
 	user = b.world.nextUser()
-	answer, err = b.must(b.post(ctx, "/reserve", b.world.tokens[user], `{"seat_id":"`+seat+`"}`))
-	return answer, user, err
+	body, err = b.must(ctx, "/reserve", b.world.tokens[user], `{"seat_id":"`+seat+`"}`)
+	return body, user, err
 }
 
 func (b *bench) purchase(ctx context.Context, _ int) error {
@@ -130,17 +130,17 @@ func (b *bench) purchase(ctx context.Context, _ int) error {
 	if err != nil {
 		return err
 	}
-	answer, user, err := b.reserveSeat(ctx, seat)
+	body, user, err := b.reserveSeat(ctx, seat)
 	if err != nil {
 		return err
 	}
 	reserved, err := data[struct {
 		OrderID string `json:"order_id"`
-	}](answer)
+	}](body)
 	if err != nil {
 		return err
 	}
-	_, err = b.must(b.post(ctx, "/pay", b.world.tokens[user], `{"order_id":"`+reserved.OrderID+`"}`))
+	_, err = b.must(ctx, "/pay", b.world.tokens[user], `{"order_id":"`+reserved.OrderID+`"}`)
 	return err
 }
 
@@ -187,9 +187,9 @@ func (b *bench) verify(scans *tickets) func(context.Context, int) error {
 		if err != nil {
 			return err
 		}
-		answer, err := b.must(b.post(ctx, "/verify", b.world.staff, `{"qr_payload":"`+payload+`","hall_id":"H1"}`))
-		if err == nil && !bytes.Contains(answer, []byte(`"SUCCESS"`)) {
-			err = fmt.Errorf("a valid ticket is %s", answer)
+		body, err := b.must(ctx, "/verify", b.world.staff, `{"qr_payload":"`+payload+`","hall_id":"H1"}`)
+		if err == nil && !bytes.Contains(body, []byte(`"SUCCESS"`)) {
+			err = fmt.Errorf("a valid ticket is %s", body)
 		}
 		return err
 	}
@@ -213,18 +213,18 @@ func oneSeat(ctx context.Context, b *bench) error {
 			all.Go(func() {
 				<-start
 				at := time.Now()
-				status, _, answer, err := b.post(ctx, "/reserve", token, `{"seat_id":"`+seats[round]+`"}`)
+				a, err := b.post(ctx, "/reserve", token, `{"seat_id":"`+seats[round]+`"}`)
 				took := time.Since(at)
 				mu.Lock()
 				defer mu.Unlock()
 				last = max(last, took)
 				switch {
-				case err == nil && status == http.StatusOK:
+				case err == nil && a.status == http.StatusOK:
 					won++
-				case err == nil && status == http.StatusConflict:
+				case err == nil && a.status == http.StatusConflict:
 					lost++
 				case err == nil:
-					b.say("X: %d %s", status, answer)
+					b.say("X: %d %s", a.status, a.body)
 				default:
 					b.say("X: %v", err)
 				}
