@@ -120,7 +120,7 @@ func (f *Flows) PublicEvent(ctx context.Context, id uuid.UUID) (clients.Event, e
 
 // EachSeat reads all seats of an event, by row then number, in portions.
 func (f *Flows) EachSeat(ctx context.Context, event uuid.UUID, each func(*inventoryv1.Seat)) error {
-	const portion = 5_000
+	const portion = 1_000 // seats: an answer of some 150 KB
 	next := &inventoryv1.ListSeatsRequest{EventId: event.String(), Limit: portion}
 	for {
 		list, err := f.Inventory.ListSeats(ctx, next)

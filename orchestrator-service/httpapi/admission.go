@@ -15,7 +15,7 @@ const (
 	// mostWaiting bounds those who wait for a slot: more would wait in vain.
 	mostWaiting = 200
 	// aCrowd is how many wait when it is no longer who came first that goes first.
-	aCrowd = 64
+	aCrowd = 120
 )
 
 var errCrowded = func() *fault.Error {

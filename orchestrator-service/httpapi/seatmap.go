@@ -39,7 +39,7 @@ type seatMaps struct {
 
 const (
 	mapLife  = 800 * time.Millisecond // a map is at most a second old when it is sent, the time of reading included
-	hallLife = time.Minute            // of a hall that nobody looks at
+	hallLife = 5 * time.Second        // of a hall that nobody looks at
 	// mostSeats is how many seats are kept over all halls: 40 bytes each, and half as much for the map.
 	mostSeats = 500_000
 )
@@ -191,15 +191,13 @@ func (h *hall) fits(event clients.Event, statuses []byte) bool {
 		!slices.ContainsFunc(h.tiers, func(t tier) bool { price, ok := event.PricingTiers[t.name]; return !ok || price != t.price })
 }
 
-// keep has a hall at hand. Those that nobody looks at any more are given up, and all when they are too many.
+// keep has a hall at hand until nobody looks at it any more, or halls have become too many.
 func (m *seatMaps) keep(id uuid.UUID, h *hall) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	seats := len(h.places)
 	for other, kept := range m.halls {
-		if time.Since(kept.last.readAt) > hallLife {
-			delete(m.halls, other)
-		} else if other != id {
+		if other != id {
 			seats += len(kept.places)
 		}
 	}
@@ -207,6 +205,13 @@ func (m *seatMaps) keep(id uuid.UUID, h *hall) {
 		m.halls = map[uuid.UUID]*hall{}
 	}
 	m.halls[id] = h
+	time.AfterFunc(hallLife, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.halls[id] == h { // nobody has asked for a newer map
+			delete(m.halls, id)
+		}
+	})
 }
 
 // render writes the map as JSON and compresses it; if nothing has changed, it is the last one.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -116,19 +117,27 @@ func TestAMapIsMadeAnewOnlyIfItChanged(t *testing.T) {
 
 // Halls that nobody looks at are given up, and so are all when they are too many.
 func TestHallsAreNotKeptForEver(t *testing.T) {
-	var m seatMaps
-	keep := func(seats int, age time.Duration) uuid.UUID {
-		id := uuid.New()
-		m.keep(id, &hall{places: make([]place, seats), last: &seatMap{readAt: time.Now().Add(-age)}})
-		return id
-	}
-	old, recent := keep(10, 2*hallLife), keep(10, 0)
-	third := keep(10, 0)
-	if m.halls[old] != nil || m.halls[recent] == nil || m.halls[third] == nil {
-		t.Errorf("kept %v", m.halls)
-	}
-	large := keep(mostSeats-10, 0)
-	if len(m.halls) != 1 || m.halls[large] == nil {
-		t.Errorf("%d halls are kept", len(m.halls))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var m seatMaps
+		keep := func(id uuid.UUID, seats int) { m.keep(id, &hall{places: make([]place, seats), last: &seatMap{}}) }
+		kept := func(id uuid.UUID) bool {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.halls[id] != nil
+		}
+		quiet, busy := uuid.New(), uuid.New()
+		keep(quiet, 10)
+		keep(busy, 10)
+		time.Sleep(hallLife / 2)
+		keep(busy, 10)
+		time.Sleep(hallLife * 3 / 4)
+		if kept(quiet) || !kept(busy) {
+			t.Errorf("the quiet hall is kept: %v, the busy one: %v", kept(quiet), kept(busy))
+		}
+		large := uuid.New()
+		keep(large, mostSeats-5)
+		if kept(busy) || !kept(large) {
+			t.Errorf("too many seats: the older hall is kept: %v, the new one: %v", kept(busy), kept(large))
+		}
+	})
 }

@@ -338,6 +338,6 @@ func (e *Engine) crash(r *Record, step, what, when string) {
 	if e.crashAt == r.Kind+":"+step+":"+when {
 		slog.Error("crashing here, as SAGA_CRASH_AT demands", "at", e.crashAt)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		os.Exit(128 + int(syscall.SIGKILL)) // as process 1 of a container it cannot kill itself
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -24,22 +23,11 @@ func Main(service, healthAddr string, start func(ctx context.Context) error) {
 		os.Exit(health(healthAddr))
 	}
 	correlation.SetupLog(service, os.Getenv("LOG_LEVEL"))
-	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := start(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", service, err)
 		os.Exit(1)
-	}
-}
-
-// tuneMemory fits Go's collector to services whose live heap is a few MB: by default each 4 MB of garbage would start a
-// collection, some every second under load. GOGC sets otherwise. There is no limit of memory here: close to one, as when a crowd
-// opens thousands of connections, the collector would take the processor for itself.
-func tuneMemory() {
-	const growth = 200 // %
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(growth)
 	}
 }
 

@@ -17,13 +17,17 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// moreSeats adds an event's seats to those that are reserved next.
+// moreSeats adds events' seats to those that are reserved next.
 func (b *bench) moreSeats(ctx context.Context, n int) error {
-	_, seats, err := b.event(ctx, n)
-	if err != nil {
-		return err
+	for n > 0 {
+		hall := min(n, 100_000)
+		_, seats, err := b.event(ctx, hall)
+		if err != nil {
+			return err
+		}
+		b.world.seats.ids = append(b.world.seats.ids, seats...)
+		n -= hall
 	}
-	b.world.seats.ids = append(b.world.seats.ids, seats...)
 	return b.settle(ctx)
 }
 
@@ -229,13 +233,8 @@ func overload(ctx context.Context, b *bench) error {
 		b.load(ctx, "R", 32, b.plan.warm, b.reserve)
 		b.world.capacity = b.load(ctx, "R", 32, b.plan.round, b.reserve).PerSecond
 	}
-	need := int(b.world.capacity * 3.5 * b.plan.burst.Seconds())
-	for need > 0 {
-		n := min(need, 100_000)
-		if err := b.moreSeats(ctx, n); err != nil {
-			return err
-		}
-		need -= n
+	if err := b.moreSeats(ctx, int(b.world.capacity*3.5*b.plan.burst.Seconds())); err != nil {
+		return err
 	}
 	reserve := func(ctx context.Context, _ int) error {
 		seat, err := b.world.seats.take()

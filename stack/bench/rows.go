@@ -37,7 +37,7 @@ func holdsAndPurchases(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer ceiling.Close()
-	if err := b.moreSeats(ctx, 100_000); err != nil {
+	if err := b.moreSeats(ctx, b.plan.seats); err != nil {
 		return err
 	}
 	inventory, closeInventory, err := b.inventory()

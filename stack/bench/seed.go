@@ -44,10 +44,7 @@ func (s *seatSource) take() (string, error) {
 	return s.ids[n], nil
 }
 
-const (
-	userCount = 20_000
-	credits   = 1000 // each
-)
+const credits = 1000 // of each user
 
 func (b *bench) seed(ctx context.Context) error {
 	w := &b.world
@@ -64,7 +61,7 @@ func (b *bench) seed(ctx context.Context) error {
 	if err := b.seedUsers(ctx); err != nil {
 		return err
 	}
-	b.say("%d users, each with %d credits", userCount, credits)
+	b.say("%d users, each with %d credits", b.plan.users, credits)
 	return nil
 }
 
@@ -78,7 +75,7 @@ func (b *bench) seedUsers(ctx context.Context) error {
 	rows, err := db.Query(ctx, `
 		INSERT INTO users (user_id, email, phone, password_hash, is_verified, role)
 		SELECT gen_random_uuid(), 'bench' || n || '@example.com', '+65' || 81000000 + n, 'none', true, 'customer' FROM generate_series(1, $1) n
-		RETURNING user_id::text`, userCount)
+		RETURNING user_id::text`, b.plan.users)
 	if err != nil {
 		return err
 	}
@@ -107,7 +104,7 @@ func (b *bench) sign(user, role string) (string, error) {
 	return keys.Sign(token.Caller{UserID: uuid.MustParse(user), Role: role, SessionID: uuid.New(), ExpiresAt: time.Now().Add(time.Hour)})
 }
 
-// nextUser gives users in turn: a user may have ten holds, so a run has ten turns of all of them.
+// nextUser gives users in turn: a user may have ten holds, and they last longer than a run, so it has ten turns of all of them.
 func (w *world) nextUser() int { return int(w.user.Add(1)-1) % len(w.users) }
 
 // event makes an event through the gateway and gives its id and seats.
