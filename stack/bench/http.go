@@ -17,30 +17,53 @@ var generator = fasthttp.Client{MaxConnsPerHost: 4096, ReadTimeout: requestTime,
 // requestTime is how long a client waits.
 const requestTime = 10 * time.Second
 
-// answer is what came back to a post.
+// answer is what came back.
 type answer struct {
 	status     int
-	body       []byte
+	body       []byte // of a post
 	retryAfter string
+	tag        string
+	encoding   string
 }
 
 // post sends one request as a client app does.
-func (b *bench) post(ctx context.Context, path, token, body string) (a answer, err error) {
+func (b *bench) post(ctx context.Context, path, token, body string) (answer, error) {
+	return b.send(ctx, path, func(req *fasthttp.Request) {
+		req.Header.SetMethod(fasthttp.MethodPost)
+		req.Header.SetContentType("application/json")
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.SetBodyString(body)
+	})
+}
+
+// look reads a page as a browser does that may have it already, under tag.
+func (b *bench) look(ctx context.Context, path, tag string) (answer, error) {
+	return b.send(ctx, path, func(req *fasthttp.Request) {
+		req.Header.Set("Accept-Encoding", "gzip")
+		if tag != "" {
+			req.Header.Set("If-None-Match", tag)
+		}
+	})
+}
+
+func (b *bench) send(ctx context.Context, path string, fill func(*fasthttp.Request)) (a answer, err error) {
 	if err := ctx.Err(); err != nil {
 		return a, err
 	}
 	req, res := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(res)
-	req.Header.SetMethod(fasthttp.MethodPost)
-	req.Header.SetContentType("application/json")
-	req.Header.Set("Authorization", "Bearer "+token)
 	req.SetRequestURI(b.world.app.Gateway + path)
-	req.SetBodyString(body)
+	fill(req)
 	if err := generator.Do(req, res); err != nil {
 		return a, err
 	}
-	return answer{res.StatusCode(), append([]byte(nil), res.Body()...), string(res.Header.Peek("Retry-After"))}, nil
+	a = answer{status: res.StatusCode(), retryAfter: string(res.Header.Peek("Retry-After")), tag: string(res.Header.Peek("ETag")),
+		encoding: string(res.Header.ContentEncoding())}
+	if req.Header.IsPost() {
+		a.body = append(a.body, res.Body()...)
+	}
+	return a, nil
 }
 
 // must is post when anything but 200 is an error; it gives the body.

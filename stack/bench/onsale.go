@@ -73,24 +73,23 @@ func seatMap(ctx context.Context, b *bench) error {
 	var notModified, gzipped, stale atomic.Int64
 	read := func(tag *atomic.Pointer[string]) func(context.Context, int) error {
 		return func(ctx context.Context, n int) error {
-			header := http.Header{"Accept-Encoding": {"gzip"}}
-			if t := tag.Load(); t != nil && n%10 != 0 { // a browser that looks again; one in ten is new
-				header.Set("If-None-Match", *t)
+			known := ""
+			if n%10 != 0 { // a browser that looks again; one in ten is new
+				known = *tag.Load()
 			}
-			a, err := b.world.app.Do(ctx, client.Call{Method: http.MethodGet, Path: "/events/" + event, Header: header})
+			a, err := b.look(ctx, "/events/"+event, known)
 			switch {
 			case err != nil:
 				return err
-			case a.Status == http.StatusNotModified:
+			case a.status == http.StatusNotModified:
 				notModified.Add(1)
-			case a.Status == http.StatusOK:
-				if a.Header.Get("Content-Encoding") == "gzip" {
+			case a.status == http.StatusOK:
+				if a.encoding == "gzip" {
 					gzipped.Add(1)
 				}
-				t := a.Header.Get("ETag")
-				tag.Store(&t)
+				tag.Store(&a.tag)
 			default:
-				return a.Err(http.StatusOK)
+				return fmt.Errorf("status %d", a.status)
 			}
 			return nil
 		}
@@ -98,6 +97,7 @@ func seatMap(ctx context.Context, b *bench) error {
 	for range b.plan.rounds {
 		alone = append(alone, b.load(ctx, "R", 8, b.plan.round, reserve))
 		var tag atomic.Pointer[string]
+		tag.Store(new(string))
 		// 310 readings a second, evenly: the row asks what reservations lose to that, not to as many as can be.
 		var all sync.WaitGroup
 		all.Go(func() { maps = append(maps, b.offer(ctx, "M", 310, b.plan.round, read(&tag)).figure) })
