@@ -20,7 +20,7 @@ type Server struct {
 	Flows  *orchestrator.Flows
 	Keys   token.Keys
 	Health func(context.Context) error
-	// InFlight is how many requests of customers are worked on at once, and half as many reservations.
+	// InFlight is how many reservations are worked on at once, and how many other requests of customers.
 	InFlight int
 	maps     seatMaps
 }
@@ -37,7 +37,7 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/docs/openapi.json", s.docsJSON)
 	})
 	r.Group(func(r chi.Router) { // the crowd of an on-sale; it is not in the way of those who have their seats
-		r.Use(admit(max(1, s.InFlight/2), 300*time.Millisecond), s.Keys.Require)
+		r.Use(admit(s.InFlight, 500*time.Millisecond), s.Keys.Require)
 		post(r, "/reserve", s.reserve)
 	})
 	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
