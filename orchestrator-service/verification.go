@@ -124,7 +124,8 @@ func (f *Flows) readQR(payload string) (qr.Ticket, error) {
 	return f.QR.Open(payload)
 }
 
-// lookUp asks the three services side by side: the payload names seat and event.
+// lookUp asks the three services side by side: the payload names seat and event. The event, whose hall and times do not
+// change once it is published, may be some seconds old.
 func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 	s := scanned{ticket: t, now: time.Now(), skew: f.ClockSkew}
 	g, ctx := errgroup.WithContext(ctx)
