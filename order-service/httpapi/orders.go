@@ -36,7 +36,7 @@ func (s server) placeOrConfirm(w http.ResponseWriter, r *http.Request) error {
 // placeAll serves POST /orders/batch: orders that wait for their payment, of different users as a rule.
 func (s server) placeAll(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Orders []requestJSON `json:"orders"`
+		Orders []orderJSON `json:"orders"`
 	}
 	if err := web.Decode(r, &in); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (s server) placeAll(w http.ResponseWriter, r *http.Request) error {
 	var f fields
 	requests := make([]order.Request, len(in.Orders))
 	for i, o := range in.Orders {
-		requests[i] = o.read(&f)
+		requests[i] = o.request(&f)
 	}
 	if f.err != nil {
 		return f.err
@@ -85,17 +85,20 @@ func (s server) confirmed(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, sold)
 }
 
-// requestJSON is an order.Request on the wire.
-type requestJSON struct {
-	OrderID   string          `json:"order_id"`
-	UserID    string          `json:"user_id"`
-	SeatID    string          `json:"seat_id"`
-	EventID   string          `json:"event_id"`
-	Price     json.RawMessage `json:"price"`
-	HeldUntil string          `json:"held_until"`
+// orderJSON is an order that is to be written down, on the wire; the last three fields matter to POST /orders alone.
+type orderJSON struct {
+	OrderID        string          `json:"order_id"`
+	UserID         string          `json:"user_id"`
+	SeatID         string          `json:"seat_id"`
+	EventID        string          `json:"event_id"`
+	Price          json.RawMessage `json:"price"`
+	HeldUntil      string          `json:"held_until"`
+	Status         order.Status    `json:"status"`
+	AttemptID      string          `json:"attempt_id"`
+	CreditsCharged json.RawMessage `json:"credits_charged"`
 }
 
-func (in requestJSON) read(f *fields) order.Request {
+func (in orderJSON) request(f *fields) order.Request {
 	return order.Request{
 		ID:        f.uuid("order_id", in.OrderID),
 		UserID:    f.uuid("user_id", in.UserID),
@@ -108,17 +111,12 @@ func (in requestJSON) read(f *fields) order.Request {
 
 // readOrder reads the body of POST /orders; without a payment the order is pending.
 func readOrder(r *http.Request) (order.Request, *order.Payment, error) {
-	var in struct {
-		requestJSON
-		Status         order.Status    `json:"status"`
-		AttemptID      string          `json:"attempt_id"`
-		CreditsCharged json.RawMessage `json:"credits_charged"`
-	}
+	var in orderJSON
 	if err := web.Decode(r, &in); err != nil {
 		return order.Request{}, nil, err
 	}
 	var f fields
-	request := in.read(&f)
+	request := in.request(&f)
 	switch in.Status {
 	case order.Pending:
 		return request, nil, f.err

@@ -78,6 +78,64 @@ func TestPendingOrderIsAnsweredWhole(t *testing.T) {
 	}
 }
 
+// Orders of several users are written down together: each is answered in its place, one that exists already as it is.
+func TestOrdersPlacedTogether(t *testing.T) {
+	s := start(t)
+	first, second, third := pendingOrder(), pendingOrder(), pendingOrder()
+	s.place(second)
+	s.place(paid(second))
+	var placed []order.Order
+	if err := s.post("/orders/batch", body{"orders": []body{first, second, third.with(body{"price": 0}), first}}, &placed); err != nil {
+		t.Fatal(err)
+	}
+	if len(placed) != 4 {
+		t.Fatalf("%d are answered", len(placed))
+	}
+	for i, want := range []struct {
+		b      body
+		status order.Status
+	}{{first, order.Pending}, {second, order.Confirmed}, {third, order.Pending}, {first, order.Pending}} {
+		if placed[i].ID.String() != want.b["order_id"] || placed[i].UserID.String() != want.b["user_id"] || placed[i].Status != want.status || s.statusOf(want.b) != want.status {
+			t.Errorf("place %d: %+v, want order %s", i, placed[i], want.b["order_id"])
+		}
+	}
+	// All or none.
+	fresh := pendingOrder()
+	for name, b := range map[string]body{
+		"seat_id": {"orders": []body{fresh, pendingOrder().with(body{"seat_id": "x"})}}, "price": {"orders": []body{fresh, pendingOrder().with(body{"price": -1})}},
+		"held_until": {"orders": []body{fresh, pendingOrder().with(body{"held_until": nil})}}, "orders": {"orders": []body{}},
+	} {
+		wantField(t, s.post("/orders/batch", b, nil), name)
+	}
+	want(t, s.get("/orders/"+fresh["order_id"].(string), nil), "ORDER_NOT_FOUND")
+	many := make([]body, 101)
+	for i := range many {
+		many[i] = pendingOrder()
+	}
+	wantField(t, s.post("/orders/batch", body{"orders": many}, nil), "orders")
+}
+
+func TestWhichSeatsAreSold(t *testing.T) {
+	s := start(t)
+	sold, pending, refunded := paid(pendingOrder()), pendingOrder(), paid(pendingOrder())
+	s.place(sold)
+	s.place(pending)
+	s.place(refunded)
+	if err := s.undo(refunded); err != nil {
+		t.Fatal(err)
+	}
+	var seats []string
+	if err := s.post("/orders/confirmed", body{"seat_ids": []any{pending["seat_id"], sold["seat_id"], newID(), refunded["seat_id"]}}, &seats); err != nil {
+		t.Fatal(err)
+	}
+	if len(seats) != 1 || seats[0] != sold["seat_id"] {
+		t.Errorf("sold are %v, want %s", seats, sold["seat_id"])
+	}
+	wantField(t, s.post("/orders/confirmed", body{"seat_ids": []string{}}, nil), "seat_ids")
+	wantField(t, s.post("/orders/confirmed", body{"seat_ids": []string{"x"}}, nil), "seat_ids")
+	wantField(t, s.post("/orders/confirmed", body{"seat_ids": make([]string, 101)}, nil), "seat_ids")
+}
+
 func TestAnOrderThatExistsIsAnsweredAsItIs(t *testing.T) {
 	s := start(t)
 	b := pendingOrder()
