@@ -124,8 +124,7 @@ func (f *Flows) readQR(payload string) (qr.Ticket, error) {
 	return f.QR.Open(payload)
 }
 
-// lookUp asks the three services side by side: the payload names seat and event. The event, whose hall and times do not
-// change once it is published, may be some seconds old.
+// lookUp asks the three services side by side: the payload names seat and event.
 func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 	s := scanned{ticket: t, now: time.Now(), skew: f.ClockSkew}
 	g, ctx := errgroup.WithContext(ctx)
@@ -142,7 +141,7 @@ func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		s.event, err = f.Events.Recent(ctx, t.EventID)
+		s.event, err = f.Events.Fresh(ctx, t.EventID)
 		if fault.Code(err) == codeEventNotFound {
 			return nil
 		}

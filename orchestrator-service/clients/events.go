@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"ticketremaster/platform/call"
+	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 )
@@ -22,6 +23,7 @@ type Events struct {
 	mu     sync.Mutex
 	cached map[uuid.UUID]cachedEvent
 	flight singleflight.Group
+	fresh  gather.Group[uuid.UUID, Event]
 }
 
 // Venue is where an event takes place.
@@ -84,6 +86,26 @@ const (
 func (e *Events) Get(ctx context.Context, id uuid.UUID) (out Event, err error) {
 	err = e.Do(ctx, http.MethodGet, "/events/"+id.String(), nil, &out)
 	return out, err
+}
+
+// Fresh reads an event as it is now; those who ask for it at once share one call.
+func (e *Events) Fresh(ctx context.Context, id uuid.UUID) (Event, error) {
+	event, err := e.fresh.Do(ctx, id, func(ctx context.Context, ids []uuid.UUID) ([]Event, error) {
+		events, read := make([]Event, len(ids)), map[uuid.UUID]Event{}
+		for i, id := range ids {
+			event, ok := read[id]
+			if !ok {
+				var err error
+				if event, err = e.Get(ctx, id); err != nil {
+					return nil, err
+				}
+				read[id] = event
+			}
+			events[i] = event
+		}
+		return events, nil
+	})
+	return event, late(e.Client, ctx, err)
 }
 
 // Recent reads an event that may be a few seconds old, once it is published; callers that come at once share one call.

@@ -137,8 +137,7 @@ func (r *RabbitMQ) prepare() error {
 		"RABBITMQ_ENABLED_PLUGINS_FILE=" + filepath.Join(r.Dir, "enabled_plugins"),
 		// With this the script becomes the broker, instead of waiting for it as its parent.
 		"RABBITMQ_ALLOW_INPUT=true",
-		// Its schedulers must not spin while they wait for work: the processor is others' too.
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
 	}
 	r.broker = &Process{Name: r.Name, Command: []string{server, "-noinput"}, Env: env, Dir: "/", Detached: r.Detached,
 		PidFile: filepath.Join(r.Dir, "pid"), LogFile: r.LogFile}
