@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -86,6 +88,26 @@ func TestMessagesArriveWithTheirCorrelationID(t *testing.T) {
 	wait(t, func() bool { return in.count() == 200 && p.Unsettled() == 0 })
 	if in.ids[0] != "id of "+in.bodies[0] || p.Lost() != 0 {
 		t.Errorf("%q came with %q; %d lost", in.bodies[0], in.ids[0], p.Lost())
+	}
+}
+
+// An id may be as long as package correlation takes it, and a stranger chooses it: its message must not take the connection along.
+func TestALongCorrelationIDArrives(t *testing.T) {
+	server := testenv.PrivateRabbitMQ(t)
+	in := &inbox{}
+	p := start(t, server.URL, in)
+	id := strings.Repeat("x", 1000)
+	p.Publish(correlation.With(t.Context(), id), broker.Message{Key: "work", Body: []byte("long")})
+	publish(t, p, "after")
+	wait(t, func() bool { return p.Unsettled() == 0 })
+	if p.Lost() != 0 {
+		t.Fatalf("%d messages are lost", p.Lost())
+	}
+	wait(t, func() bool { return in.count() == 2 })
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !slices.Contains(in.ids, id) {
+		t.Errorf("arrived under %q", in.ids)
 	}
 }
 

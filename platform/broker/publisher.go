@@ -93,7 +93,7 @@ func (p *Publisher) session(ctx context.Context, ch *amqp.Channel) error {
 	go func() {
 		for r := range returned { // confirmed all the same: without mandatory nobody would know
 			p.lost.Add(1)
-			slog.Error("message came back unroutable; a sweep has to do its work", "exchange", r.Exchange, "key", r.RoutingKey, "correlation_id", r.CorrelationId)
+			slog.Error("message came back unroutable; a sweep has to do its work", "exchange", r.Exchange, "key", r.RoutingKey, "correlation_id", r.Headers[correlation.Header])
 		}
 	}()
 	flight := make(chan sent, inFlight)
@@ -112,7 +112,8 @@ func (p *Publisher) session(ctx context.Context, ch *amqp.Channel) error {
 		case m := <-p.queue:
 			confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, m.Exchange, m.Key, true, false, amqp.Publishing{
 				DeliveryMode: amqp.Persistent, ContentType: "application/json", Body: m.Body,
-				CorrelationId: m.correlationID, Headers: amqp.Table{correlation.Header: m.correlationID}, Timestamp: time.Now(),
+				// Not as AMQP's own property, which takes 255 bytes: a longer id would break the connection, again and again.
+				Headers: amqp.Table{correlation.Header: m.correlationID}, Timestamp: time.Now(),
 			})
 			if err != nil {
 				p.again(m)
