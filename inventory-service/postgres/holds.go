@@ -39,31 +39,26 @@ SELECT false, free, coalesce(extract(epoch FROM held_until - clock_timestamp()),
 // Reserve holds a free seat for a user; the rules are on inventory.Reservation and the contract. A user's live hold on
 // the seat is answered again.
 func (s *Store) Reserve(ctx context.Context, r inventory.Reservation) (inventory.Hold, error) {
-	var b pgx.Batch
-	b.Queue(lockUser, r.UserID)
-	b.Queue(reserve, r.SeatID, r.UserID, r.HoldID, r.TTL.Milliseconds(), r.MaxHolds)
-	answers := s.pool.SendBatch(ctx, &b)
-	if _, err := answers.Exec(); err != nil {
-		_ = answers.Close()
-		return inventory.Hold{}, translate(err)
+	type answer struct {
+		took, free bool
+		seconds    float64
+		row        seatRow
 	}
-	var took, free bool
-	var seconds float64
-	var row seatRow
-	err := answers.QueryRow().Scan(row.into(&took, &free, &seconds)...)
-	if end := answers.Close(); err == nil {
-		err = end // the commit's
-	}
+	a, err := database.Commit(ctx, s.reservations, func(row pgx.CollectableRow) (a answer, err error) {
+		err = row.Scan(a.row.into(&a.took, &a.free, &a.seconds)...)
+		return a, err
+	}, database.Statement{SQL: lockUser, Args: []any{r.UserID}},
+		database.Statement{SQL: reserve, Args: []any{r.SeatID, r.UserID, r.HoldID, r.TTL.Milliseconds(), r.MaxHolds}})
 	switch {
 	case database.State(err) == database.LockNotAvailable:
 		return inventory.Hold{}, inventory.ErrSeatUnavailable
 	case err != nil:
 		return inventory.Hold{}, translate(err)
-	case !took && free:
+	case !a.took && a.free:
 		return inventory.Hold{}, inventory.ErrTooManyHolds
 	}
-	hold := inventory.Hold{Seat: row.seat(), Already: !took, Remaining: time.Duration(max(seconds, 0) * float64(time.Second))}
-	if !took {
+	hold := inventory.Hold{Seat: a.row.seat(), Already: !a.took, Remaining: time.Duration(max(a.seconds, 0) * float64(time.Second))}
+	if !a.took {
 		return hold, r.Refusal(hold.Seat)
 	}
 	return hold, nil
@@ -90,25 +85,28 @@ SELECT EXISTS (SELECT FROM pinned), coalesce((SELECT state::text FROM mark), '')
 
 // Pin keeps a hold from expiring while it is paid for. A repeat answers the seat as it is now; the refusals are inventory.Pin's.
 func (s *Store) Pin(ctx context.Context, p inventory.Pin) (inventory.Seat, error) {
-	var done, same, touched bool
-	var mark inventory.Mark
-	var row seatRow
-	err := s.underLock(ctx, lockSeat, p.SeatID, func(answer pgx.Row) error {
-		return answer.Scan(row.into(&done, (*string)(&mark), &same, &touched)...)
-	}, pin, p.SeatID, p.HoldID, p.UserID, p.PinID)
+	type answer struct {
+		done, same, touched bool
+		mark                inventory.Mark
+		row                 seatRow
+	}
+	a, err := decide(ctx, s, lockSeat, p.SeatID, pin, func(row pgx.CollectableRow) (a answer, err error) {
+		err = row.Scan(a.row.into(&a.done, (*string)(&a.mark), &a.same, &a.touched)...)
+		return a, err
+	}, p.SeatID, p.HoldID, p.UserID, p.PinID)
 	switch {
 	case database.Violates(err, "pins_pkey"):
 		return inventory.Seat{}, errPinReused
 	case err != nil:
 		return inventory.Seat{}, err
-	case !same:
+	case !a.same:
 		return inventory.Seat{}, errPinReused
 	}
-	seat := row.seat()
-	if done || mark == inventory.Confirmed || mark == inventory.Pinned && seat.HeldBy == p.UserID {
+	seat := a.row.seat()
+	if a.done || a.mark == inventory.Confirmed || a.mark == inventory.Pinned && seat.HeldBy == p.UserID {
 		return seat, nil
 	}
-	return inventory.Seat{}, p.Refusal(seat, mark, touched)
+	return inventory.Seat{}, p.Refusal(seat, a.mark, a.touched)
 }
 
 var errPinReused = fault.Field("pin_id", "was used for another hold")
@@ -133,20 +131,23 @@ SELECT EXISTS (SELECT FROM freed) OR coalesce((SELECT released FROM mark), false
 // Unpin undoes Pin and voids the pin's id, also one that never came. It reports whether that freed the seat, the hold's time
 // being over. A pin that became a ticket is SEAT_ALREADY_SOLD.
 func (s *Store) Unpin(ctx context.Context, p inventory.Pin) (released bool, err error) {
-	var mark inventory.Mark
-	var same bool
-	err = s.underLock(ctx, lockSeat, p.SeatID, func(answer pgx.Row) error {
-		return answer.Scan(&released, (*string)(&mark), &same)
-	}, unpin, p.SeatID, p.HoldID, p.PinID)
+	type answer struct {
+		released, same bool
+		mark           inventory.Mark
+	}
+	a, err := decide(ctx, s, lockSeat, p.SeatID, unpin, func(row pgx.CollectableRow) (a answer, err error) {
+		err = row.Scan(&a.released, (*string)(&a.mark), &a.same)
+		return a, err
+	}, p.SeatID, p.HoldID, p.PinID)
 	switch {
 	case err != nil:
 		return false, err
-	case !same:
+	case !a.same:
 		return false, errPinReused
-	case mark == inventory.Confirmed:
+	case a.mark == inventory.Confirmed:
 		return false, inventory.ErrAlreadySold
 	}
-	return released, nil
+	return a.released, nil
 }
 
 const confirm = `
@@ -171,20 +172,23 @@ SELECT EXISTS (SELECT FROM sold) OR EXISTS (
 // Confirm sells a pinned seat to the hold's user. A repeat answers the seat as it is now, even one that was passed on or
 // checked in since; SEAT_NOT_HELD when the seat is not pinned under this pin and was not sold by it.
 func (s *Store) Confirm(ctx context.Context, sale inventory.Sale) (inventory.Seat, error) {
-	var done bool
-	var row seatRow
-	err := s.underLock(ctx, lockSeat, sale.SeatID, func(answer pgx.Row) error {
-		return answer.Scan(row.into(&done)...)
-	}, confirm, sale.SeatID, sale.HoldID, sale.UserID, sale.PinID, sale.Price, sale.QRHash)
+	type answer struct {
+		done bool
+		row  seatRow
+	}
+	a, err := decide(ctx, s, lockSeat, sale.SeatID, confirm, func(row pgx.CollectableRow) (a answer, err error) {
+		err = row.Scan(a.row.into(&a.done)...)
+		return a, err
+	}, sale.SeatID, sale.HoldID, sale.UserID, sale.PinID, sale.Price, sale.QRHash)
 	switch {
 	case database.Violates(err, "seat_ownership_pkey"):
 		return inventory.Seat{}, fault.Field("hold_id", "has bought another seat")
 	case err != nil:
 		return inventory.Seat{}, err
-	case !done:
+	case !a.done:
 		return inventory.Seat{}, inventory.ErrNotHeld
 	}
-	return row.seat(), nil
+	return a.row.seat(), nil
 }
 
 const release = `
@@ -205,11 +209,10 @@ END`
 // Release frees the seat from this hold and from no other, unless it is pinned or sold, or onlyIfExpired and its time is
 // not over. It has an outcome for every state of the seat, and GONE for an unknown one.
 func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired bool) (inventory.Outcome, error) {
-	var outcome inventory.Outcome
-	err := s.underLock(ctx, lockSeat, seat, func(answer pgx.Row) error {
-		return answer.Scan((*string)(&outcome))
-	}, release, seat, hold, onlyIfExpired)
-	return outcome, err
+	return decide(ctx, s, lockSeat, seat, release, func(row pgx.CollectableRow) (outcome inventory.Outcome, err error) {
+		err = row.Scan((*string)(&outcome))
+		return outcome, err
+	}, seat, hold, onlyIfExpired)
 }
 
 // sweep skips what others work on: it comes again. That sold_at is null says no more than HELD does, but names the holds' own

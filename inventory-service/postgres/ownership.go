@@ -32,21 +32,24 @@ SELECT EXISTS (SELECT FROM moved), (SELECT same FROM done), ` + columns + ` FROM
 
 // HandOver passes a SOLD seat from its expected owner to another. A repeat answers the seat as it is now, whoever has it.
 func (s *Store) HandOver(ctx context.Context, h inventory.Handover) (inventory.Seat, error) {
-	var moved bool
-	var repeat *bool // nil: the operation is new
-	var row seatRow
-	err := s.underLock(ctx, lockSeat, h.SeatID, func(answer pgx.Row) error {
-		return answer.Scan(row.into(&moved, &repeat)...)
-	}, handOver, h.SeatID, h.From, h.To, h.OperationID, string(h.Cause))
+	type answer struct {
+		moved  bool
+		repeat *bool // nil: the operation is new
+		row    seatRow
+	}
+	a, err := decide(ctx, s, lockSeat, h.SeatID, handOver, func(row pgx.CollectableRow) (a answer, err error) {
+		err = row.Scan(a.row.into(&a.moved, &a.repeat)...)
+		return a, err
+	}, h.SeatID, h.From, h.To, h.OperationID, string(h.Cause))
 	switch {
-	case database.Violates(err, "seat_ownership_pkey"), err == nil && repeat != nil && !*repeat:
+	case database.Violates(err, "seat_ownership_pkey"), err == nil && a.repeat != nil && !*a.repeat:
 		return inventory.Seat{}, fault.Field("operation_id", "was used for another change of owner")
 	case err != nil:
 		return inventory.Seat{}, err
-	case moved || repeat != nil:
-		return row.seat(), nil
+	case a.moved || a.repeat != nil:
+		return a.row.seat(), nil
 	}
-	return inventory.Seat{}, h.Refusal(row.seat())
+	return inventory.Seat{}, h.Refusal(a.row.seat())
 }
 
 // Custody gives a seat and its chain of custody, oldest first, or SEAT_NOT_FOUND.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,13 +14,51 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// Ticket gives what the gate's rules need of a seat: its state, and whether its entry is logged already.
-func (s *Store) Ticket(ctx context.Context, id uuid.UUID) (seat inventory.Seat, entered bool, err error) {
-	var row seatRow
-	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM entry_logs WHERE entry_logs.seat_id = $1 AND result = 'SUCCESS'), `+columns+`
-		FROM seats WHERE seat_id = $1`, id).Scan(row.into(&entered)...)
-	return row.seat(), entered, translate(err)
+type ticket struct {
+	seat    inventory.Seat
+	entered bool
 }
+
+const tickets = `SELECT EXISTS (SELECT FROM entry_logs WHERE entry_logs.seat_id = seats.seat_id AND result = 'SUCCESS'), ` + columns + `
+	FROM seats WHERE seat_id = ANY($1)`
+
+// Ticket gives what the gate's rules need of a seat: its state, and whether its entry is logged already. Those that are asked
+// for at once are read in one statement.
+func (s *Store) Ticket(ctx context.Context, id uuid.UUID) (seat inventory.Seat, entered bool, err error) {
+	t, err := s.tickets.Do(ctx, id, s.readTickets)
+	switch {
+	case err != nil:
+		return inventory.Seat{}, false, translate(err)
+	case t == nil:
+		return inventory.Seat{}, false, inventory.ErrSeatNotFound
+	}
+	return t.seat, t.entered, nil
+}
+
+// readTickets leaves nil in the place of a seat that does not exist.
+func (s *Store) readTickets(ctx context.Context, ids []uuid.UUID) ([]*ticket, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, tickets, ids)
+	if err != nil {
+		return nil, translate(err)
+	}
+	byID := make(map[uuid.UUID]*ticket, len(ids))
+	var t ticket
+	var row seatRow
+	_, err = pgx.ForEachRow(rows, row.into(&t.entered), func() error {
+		byID[row.id.Bytes] = &ticket{row.seat(), t.entered}
+		return nil
+	})
+	read := make([]*ticket, len(ids))
+	for i, id := range ids {
+		read[i] = byID[id]
+	}
+	return read, translate(err)
+}
+
+// readTime bounds a reading that several callers share.
+const readTime = 5 * time.Second
 
 // lockUnlessEntered is lockSeat for a seat that may still change. CHECKED_IN is final: the many scans of one ticket
 // wait for the first only, not for each other's commits.
@@ -54,19 +93,22 @@ FROM decided LEFT JOIN seat ON true`
 // CheckIn lets the owner of a SOLD seat in and logs the scan, in one transaction: SUCCESS for exactly one scan of a
 // seat. A repeat of a scan answers what was logged. Seat is the zero Seat if there is none.
 func (s *Store) CheckIn(ctx context.Context, c inventory.CheckIn) (inventory.Result, inventory.Seat, error) {
-	var result inventory.Result
-	var same bool
-	var row seatRow
-	err := s.underLock(ctx, lockUnlessEntered, c.SeatID, func(answer pgx.Row) error {
-		return answer.Scan(row.into((*string)(&result), &same)...)
-	}, checkIn, c.SeatID, c.ID, c.OwnerID, c.OwnershipVersion, orNull(c.EventID), c.StaffID, c.HallPresented, c.HallExpected)
+	type answer struct {
+		result inventory.Result
+		same   bool
+		row    seatRow
+	}
+	a, err := decide(ctx, s, lockUnlessEntered, c.SeatID, checkIn, func(row pgx.CollectableRow) (a answer, err error) {
+		err = row.Scan(a.row.into((*string)(&a.result), &a.same)...)
+		return a, err
+	}, c.SeatID, c.ID, c.OwnerID, c.OwnershipVersion, orNull(c.EventID), c.StaffID, c.HallPresented, c.HallExpected)
 	switch {
-	case database.Violates(err, "entry_logs_pkey"), err == nil && !same:
+	case database.Violates(err, "entry_logs_pkey"), err == nil && !a.same:
 		return "", inventory.Seat{}, fault.Field("scan_id", "was used for another scan")
 	case err != nil:
 		return "", inventory.Seat{}, err
 	}
-	return result, row.seat(), nil
+	return a.result, a.row.seat(), nil
 }
 
 // RecordScan logs a scan that was decided without CheckIn, once per id. A seat that is not ours is logged as presented only.

@@ -1,5 +1,6 @@
 // Package postgres keeps seats, holds, ownership and scans in seats_db. Whatever decides over a seat does so under
-// that seat's row lock, in one round trip and one commit; the schema refuses what this package should never try.
+// that seat's row lock, in one round trip and one commit, which decisions made at once share; the schema refuses what
+// this package should never try.
 package postgres
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 
 	inventory "ticketremaster/inventory-service"
@@ -45,7 +47,12 @@ var settings = map[string]string{
 }
 
 // Store is seats_db. Its errors are faults; a database that cannot be asked is SERVICE_UNAVAILABLE.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct {
+	pool         *pgxpool.Pool
+	reservations *database.GroupCommit
+	decisions    *database.GroupCommit // all others over one seat
+	tickets      gather.Group[uuid.UUID, *ticket]
+}
 
 // Open connects to dsn (a postgres:// URL) and migrates the database; see database.Open.
 func Open(ctx context.Context, dsn string) (*Store, error) {
@@ -62,7 +69,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{pool}, nil
+	return &Store{pool: pool, reservations: database.NewGroupCommit(pool), decisions: database.NewGroupCommit(pool)}, nil
 }
 
 // Close closes the connections.
@@ -96,22 +103,11 @@ const deadlockDetected = "40P01"
 // keeps out a reservation's FOR UPDATE, but not the foreign keys' checks.
 const lockSeat = `SELECT FROM seats WHERE seat_id = $1 FOR NO KEY UPDATE`
 
-// underLock takes the lock on a seat and runs one statement that decides, as one transaction in one round trip. scan is
-// called for the statement's only row; without a row the error is SEAT_NOT_FOUND.
-func (s *Store) underLock(ctx context.Context, lock string, seat uuid.UUID, scan func(pgx.Row) error, sql string, args ...any) error {
-	var b pgx.Batch
-	b.Queue(lock, seat)
-	b.Queue(sql, args...)
-	answers := s.pool.SendBatch(ctx, &b)
-	_, err := answers.Exec()
-	if err == nil {
-		err = scan(answers.QueryRow())
-	}
-	// The commit happens with the batch's end: only then the answer is true.
-	if end := answers.Close(); err == nil {
-		err = end
-	}
-	return translate(err)
+// decide takes the lock on a seat and runs one statement that decides, as one transaction. read reads the statement's only
+// row; without a row the error is SEAT_NOT_FOUND.
+func decide[T any](ctx context.Context, s *Store, lock string, seat uuid.UUID, sql string, read pgx.RowToFunc[T], args ...any) (T, error) {
+	decided, err := database.Commit(ctx, s.decisions, read, database.Statement{SQL: lock, Args: []any{seat}}, database.Statement{SQL: sql, Args: args})
+	return decided, translate(err)
 }
 
 // columns are a seat as readSeat reads it. The last tells that the hold's time is over, though nobody has cleared it yet.

@@ -5,6 +5,7 @@ package clients
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,8 +24,8 @@ import (
 // Users is the user service.
 type Users struct {
 	call.Client
-	risks  gather.Group[riskQuery, Risk]
-	people gather.Group[uuid.UUID, User]
+	risks  gather.Group[riskQuery, *Risk] // nil: there is no such user
+	people gather.Group[uuid.UUID, *User] // nil: likewise
 }
 
 // User is an account as other services may see it.
@@ -54,31 +55,33 @@ type riskQuery struct {
 	ReferenceID uuid.UUID `json:"reference_id"`
 }
 
-var errNoSuchUser = fault.New(fault.NotFound, "USER_NOT_FOUND", "there is no such user")
-
 // Risk asks about a user and the order that they are at; USER_NOT_FOUND. Questions that come at once are asked in one call.
 func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (Risk, error) {
-	r, err := u.risks.Do(ctx, riskQuery{user, order}, func(ctx context.Context, asked []riskQuery) ([]Risk, error) {
-		risks := make([]Risk, len(asked))
+	r, err := u.risks.Do(ctx, riskQuery{user, order}, func(ctx context.Context, asked []riskQuery) (risks []*Risk, err error) {
 		if len(asked) == 1 {
-			err := u.Do(ctx, http.MethodGet, "/users/"+asked[0].UserID.String()+"/risk?reference_id="+asked[0].ReferenceID.String(), nil, &risks[0])
-			return risks, err
+			risks = []*Risk{{}}
+			return risks, u.Do(ctx, http.MethodGet, "/users/"+asked[0].UserID.String()+"/risk?reference_id="+asked[0].ReferenceID.String(), nil, risks[0])
 		}
-		var known []*Risk
-		if err := u.Do(ctx, http.MethodPost, "/users/risks", struct {
+		err = u.Do(ctx, http.MethodPost, "/users/risks", struct {
 			Asked []riskQuery `json:"asked"`
-		}{asked}, &known); err != nil {
-			return nil, err
+		}{asked}, &risks)
+		if err == nil && len(risks) != len(asked) {
+			err = fmt.Errorf("%d risks were answered by %d", len(asked), len(risks))
 		}
-		for i := range asked {
-			if i >= len(known) || known[i] == nil {
-				return nil, errNoSuchUser // whose it is shows when each is asked by itself
-			}
-			risks[i] = *known[i]
-		}
-		return risks, nil
+		return risks, err
 	})
-	return r, late(u.Client, ctx, err)
+	return found(r, late(u.Client, ctx, err))
+}
+
+// found gives what was looked up for several at once, or that this one is unknown.
+func found[T any](one *T, err error) (T, error) {
+	if err == nil && one == nil {
+		err = ErrUserNotFound
+	}
+	if err != nil {
+		return *new(T), err
+	}
+	return *one, nil
 }
 
 // late tells that a caller's time was over before the answer to a shared call came: its outcome is unknown.
@@ -91,24 +94,22 @@ func late(c call.Client, ctx context.Context, err error) error {
 
 // User gives one user; USER_NOT_FOUND. Those who are asked for at once are looked up in one call.
 func (u *Users) User(ctx context.Context, id uuid.UUID) (User, error) {
-	user, err := u.people.Do(ctx, id, func(ctx context.Context, ids []uuid.UUID) ([]User, error) {
-		found, err := u.Lookup(ctx, ids, nil)
+	user, err := u.people.Do(ctx, id, func(ctx context.Context, ids []uuid.UUID) ([]*User, error) {
+		known, err := u.Lookup(ctx, ids, nil)
 		if err != nil {
 			return nil, err
 		}
-		byID := map[uuid.UUID]User{}
-		for _, user := range found {
-			byID[user.UserID] = user
+		byID := make(map[uuid.UUID]*User, len(known))
+		for i := range known {
+			byID[known[i].UserID] = &known[i]
 		}
-		users := make([]User, len(ids))
+		users := make([]*User, len(ids))
 		for i, id := range ids {
-			if users[i] = byID[id]; users[i].UserID == uuid.Nil {
-				return nil, errNoSuchUser
-			}
+			users[i] = byID[id]
 		}
 		return users, nil
 	})
-	return user, late(u.Client, ctx, err)
+	return found(user, late(u.Client, ctx, err))
 }
 
 // Lookup finds users by id and e-mail address, at most 200 at once; unknown ones are left out.

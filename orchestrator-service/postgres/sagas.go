@@ -31,7 +31,15 @@ func Migrations() fs.FS {
 }
 
 // Sagas is the saga log.
-type Sagas struct{ Pool *pgxpool.Pool }
+type Sagas struct {
+	Pool         *pgxpool.Pool
+	begins, ends *database.GroupCommit
+}
+
+// New gives the saga log on an open, migrated pool.
+func New(pool *pgxpool.Pool) *Sagas {
+	return &Sagas{pool, database.NewGroupCommit(pool), database.NewGroupCommit(pool)}
+}
 
 var _ saga.Log = (*Sagas)(nil)
 
@@ -52,12 +60,12 @@ func scan(row pgx.Row) (*saga.Record, error) {
 	return &r, json.Unmarshal(trail, &r.Trail)
 }
 
-// Begin writes a saga down; see saga.Log. One round trip, one commit.
+// Begin writes a saga down; see saga.Log. One round trip and one commit, which sagas that begin at once share.
 func (s *Sagas) Begin(ctx context.Context, r *saga.Record, owner uuid.UUID, lease time.Duration) error {
-	_, err := s.Pool.Exec(ctx, `
+	err := s.begins.Exec(ctx, database.Statement{SQL: `
 		INSERT INTO sagas (saga_id, kind, subject, status, state, correlation_id, lease_owner, lease_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::interval)`,
-		r.ID, r.Kind, r.Subject, r.Status, r.State, r.CorrelationID, owner, lease)
+		Args: []any{r.ID, r.Kind, r.Subject, r.Status, r.State, r.CorrelationID, owner, lease}})
 	if !database.Violates(err, "sagas_one_per_subject") && !database.Violates(err, "sagas_pkey") {
 		return known(err)
 	}
@@ -87,13 +95,10 @@ func (s *Sagas) Turn(ctx context.Context, r *saga.Record) error {
 // End writes a saga's end down. That it is not flushed before it answers does no harm: a saga that looks live
 // after a power cut is run again and ends the same.
 func (s *Sagas) End(ctx context.Context, r *saga.Record) error {
-	var b pgx.Batch
-	b.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
-	b.Queue(`
+	return known(s.ends.Exec(ctx, database.Statement{SQL: `SELECT set_config('synchronous_commit', 'off', true)`}, database.Statement{SQL: `
 		UPDATE sagas SET status = $2, turned = $3, refusal = $4, state = $5, trail = coalesce($6, '[]'::jsonb), updated_at = clock_timestamp()
 		WHERE saga_id = $1 AND status IN ('RUNNING', 'COMPENSATING')`,
-		r.ID, r.Status, r.Turned, r.Refusal, r.State, r.Trail)
-	return known(s.Pool.SendBatch(ctx, &b).Close())
+		Args: []any{r.ID, r.Status, r.Turned, r.Refusal, r.State, r.Trail}}))
 }
 
 // Claim leases abandoned sagas; replicas pass over each other's rows.

@@ -31,7 +31,7 @@ func openLog(t *testing.T) *postgres.Sagas {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return &postgres.Sagas{Pool: pool}
+	return postgres.New(pool)
 }
 
 // trip is a saga of three steps that notes what is done; steps behave as its plan says.
@@ -303,7 +303,7 @@ func TestADatabaseThatIsGoneIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	log := &postgres.Sagas{Pool: pool}
+	log := postgres.New(pool)
 	server.Stop()
 	r := &saga.Record{ID: uuid.New(), Kind: "trip", Subject: "x", Status: saga.Running, State: []byte(`{}`)}
 	if err := log.Begin(within(t, 5*time.Second), r, uuid.New(), time.Minute); fault.Code(err) != fault.CodeUnavailable {

@@ -54,7 +54,7 @@ func start(t *testing.T) *service {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- web.ServeOn(ctx, l, httpapi.New(postgres.Store{Pool: pool}, secret)) }()
+	go func() { ended <- web.ServeOn(ctx, l, httpapi.New(postgres.New(pool), secret)) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

@@ -26,7 +26,13 @@ var files embed.FS
 var Migrations, _ = fs.Sub(files, "migrations")
 
 // Store keeps orders and transfers. A refusal is a fault of package order; any other error is the database's.
-type Store struct{ Pool *pgxpool.Pool }
+type Store struct {
+	Pool     *pgxpool.Pool
+	payments *database.GroupCommit
+}
+
+// New gives the store on an open, migrated pool.
+func New(pool *pgxpool.Pool) Store { return Store{pool, database.NewGroupCommit(pool)} }
 
 const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id`
 
@@ -107,28 +113,28 @@ func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, e
 	return sold, err
 }
 
-// Confirm marks an order as paid by this attempt, and makes the order if need be. A repeat by the same attempt returns the order as it is. It
+// Confirm marks an order as paid by this attempt, and makes the order if need be; payments that come at once share a commit. A repeat by the same attempt returns the order as it is. It
 // returns order.ErrVoided for an attempt that was undone, and order.ErrInvalidState for an order that is not pending, that is of
 // another user or seat, or whose seat was sold under another order.
 //
 // The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not wait for
 // each other, because UndoConfirm touches only an order that this attempt has confirmed already.
 func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (order.Order, error) {
-	o, err := oneOrder(s.Pool.Query(ctx, `
+	o, err := database.Commit(ctx, s.payments, pgx.RowToStructByName[order.Order], database.Statement{SQL: `
 		WITH confirmed AS (
 			INSERT INTO orders AS o (order_id, user_id, seat_id, event_id, status, price, held_until, attempt_id, credits_charged, confirmed_at)
 			VALUES ($1, $2, $3, $4, 'CONFIRMED', $5, $6, $7, $8, now())
 			ON CONFLICT (order_id) DO UPDATE
 				SET status = 'CONFIRMED', attempt_id = excluded.attempt_id, credits_charged = excluded.credits_charged, confirmed_at = now()
 				WHERE o.status = 'PENDING' AND o.user_id = excluded.user_id AND o.seat_id = excluded.seat_id
-			RETURNING `+orderColumns+`
+			RETURNING ` + orderColumns + `
 		), mark AS (
 			INSERT INTO order_attempts (attempt_id, order_id, outcome) SELECT attempt_id, order_id, 'CONFIRMED' FROM confirmed
 		)
-		SELECT `+orderColumns+` FROM confirmed`,
-		r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, p.AttemptID, p.CreditsCharged))
+		SELECT ` + orderColumns + ` FROM confirmed`,
+		Args: []any{r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, p.AttemptID, p.CreditsCharged}})
 	switch {
-	case errors.Is(err, order.ErrNotFound), // the order is not pending any more
+	case errors.Is(err, pgx.ErrNoRows), // the order is not pending any more
 		database.Violates(err, "order_attempts_pkey"), // the attempt was undone
 		database.Violates(err, "orders_one_owner_per_seat"):
 		return s.whyNotConfirmed(ctx, r.ID, p.AttemptID)

@@ -4,8 +4,10 @@
 package gather
 
 import (
+	"cmp"
 	"context"
 	"sync"
+	"time"
 
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
@@ -14,11 +16,18 @@ import (
 // Most is how many calls travel together.
 const Most = 24
 
+const patience = 50 * time.Millisecond
+
 // Group gathers the calls of one kind. The zero value is ready.
 type Group[In, Out any] struct {
+	// Lanes is how many journeys are made at once; 0: one.
+	Lanes int
+	// Patience is when a journey counts no more: who waits behind it leaves without it, so that one that hangs, at a lock or a
+	// service that is slow for it, holds nobody up; 0: 50 ms.
+	Patience time.Duration
 	mu       sync.Mutex
 	waiting  []*call[In, Out]
-	underWay bool
+	underWay int // journeys
 }
 
 type call[In, Out any] struct {
@@ -29,16 +38,17 @@ type call[In, Out any] struct {
 	err  error
 }
 
-// Do gives the answer to in, or ctx's error when that ends first; the call goes on then. together makes the journey: it
-// answers each of at most Most calls, in their order, under a context that lasts beyond any one caller and has all their
+// Do gives the answer to in, or ctx's error when that ends first; the call goes on then, if it was under way. together makes
+// the journey: it answers each of at most Most calls, in their order, under a context that lasts beyond any one caller and has all their
 // correlation ids; it must set its own deadline. When several fail together, but for an outage, each is made again by
-// itself, so that one call's fault is no other's: what it does must be idempotent.
+// itself, beside the journeys that follow, so that one call's fault is no other's and keeps nobody waiting: what it does must
+// be idempotent.
 func (g *Group[In, Out]) Do(ctx context.Context, in In, together func(context.Context, []In) ([]Out, error)) (Out, error) {
 	c := &call[In, Out]{ctx: ctx, in: in, done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
-	if !g.underWay {
-		g.underWay = true
+	if g.underWay < max(g.Lanes, 1) {
+		g.underWay++
 		go g.travel(together)
 	}
 	g.mu.Unlock()
@@ -54,18 +64,46 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In, together func(context.Co
 // travel takes those who wait along until nobody does.
 func (g *Group[In, Out]) travel(together func(context.Context, []In) ([]Out, error)) {
 	for {
-		g.mu.Lock()
-		n := min(len(g.waiting), Most)
-		if n == 0 {
-			g.underWay = false
-			g.mu.Unlock()
+		calls := g.next()
+		if calls == nil {
 			return
 		}
-		calls := g.waiting[:n:n]
-		g.waiting = g.waiting[n:]
-		g.mu.Unlock()
+		long := time.AfterFunc(cmp.Or(g.Patience, patience), func() { g.leaveLane(together) })
 		answer(calls, together)
+		if !long.Stop() {
+			return // others have the lane
+		}
 	}
+}
+
+// next gives those who travel now; nil, and the lane is free, if nobody waits.
+func (g *Group[In, Out]) next() (calls []*call[In, Out]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for calls == nil && len(g.waiting) > 0 {
+		n := min(len(g.waiting), Most)
+		for _, c := range g.waiting[:n] {
+			if c.ctx.Err() == nil { // else its caller is gone already
+				calls = append(calls, c)
+			}
+		}
+		g.waiting = g.waiting[n:]
+	}
+	if calls == nil {
+		g.underWay--
+	}
+	return calls
+}
+
+// leaveLane gives a long journey's lane to those who wait.
+func (g *Group[In, Out]) leaveLane(together func(context.Context, []In) ([]Out, error)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		g.underWay--
+		return
+	}
+	go g.travel(together)
 }
 
 func answer[In, Out any](calls []*call[In, Out], together func(context.Context, []In) ([]Out, error)) {
@@ -76,7 +114,7 @@ func answer[In, Out any](calls []*call[In, Out], together func(context.Context, 
 	outs, err := together(correlation.Join(ctxs), ins)
 	if err != nil && len(calls) > 1 && fault.From(err).Kind != fault.Unavailable {
 		for i := range calls {
-			answer(calls[i:i+1], together)
+			go answer(calls[i:i+1], together)
 		}
 		return
 	}

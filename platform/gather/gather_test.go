@@ -64,7 +64,7 @@ type result struct {
 
 // crowd makes one call leave, and 50 wait behind it.
 func crowd(t *testing.T, j *journeys) (answers chan result) {
-	var g Group[int, int]
+	g := Group[int, int]{Patience: time.Hour}
 	answers = make(chan result, 51)
 	for n := range 51 {
 		ctx := correlation.With(t.Context(), fmt.Sprintf("request-%d", n))
@@ -151,5 +151,74 @@ func TestACallerMayGiveUp(t *testing.T) {
 	close(j.gate)
 	if out, err := g.Do(t.Context(), 2, j.double); out != 4 || err != nil {
 		t.Errorf("the next: %d, %v", out, err)
+	}
+}
+
+func TestAsManyJourneysAtOnceAsThereAreLanes(t *testing.T) {
+	j := &journeys{gate: make(chan struct{})}
+	g := Group[int, int]{Lanes: 3, Patience: time.Hour}
+	answers := make(chan error, 10)
+	for n := range 10 {
+		go func() { _, err := g.Do(t.Context(), n, j.double); answers <- err }()
+		if n < 3 {
+			until(t, "it is under way", func() bool { return j.count() == n+1 })
+		}
+	}
+	until(t, "seven wait behind three", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == 7 })
+	close(j.gate)
+	for range 10 {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	until(t, "all lanes are free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+}
+
+// A journey that hangs holds nobody up, and neither it nor those that passed it leave a lane taken or open for good.
+func TestWhoHangsHoldsNobodyUp(t *testing.T) {
+	j := &journeys{gate: make(chan struct{})}
+	g := Group[int, int]{Patience: time.Millisecond}
+	hangs := make(chan error, 1)
+	go func() { _, err := g.Do(t.Context(), 0, j.double); hangs <- err }()
+	until(t, "the first hangs", func() bool { return j.count() == 1 })
+	go func() { _, err := g.Do(t.Context(), 1, j.double); hangs <- err }()
+	until(t, "the second left without it", func() bool { return j.count() == 2 })
+	until(t, "both count no more", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+	close(j.gate)
+	for range 2 {
+		if err := <-hangs; err != nil {
+			t.Error(err)
+		}
+	}
+	for n := range 10 {
+		if out, err := g.Do(t.Context(), n, j.double); out != 2*n || err != nil {
+			t.Errorf("afterwards: %d, %v", out, err)
+		}
+	}
+	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+}
+
+// Whose caller is gone before it leaves does not travel.
+func TestWhoIsGoneStaysBehind(t *testing.T) {
+	j := &journeys{gate: make(chan struct{})}
+	g := Group[int, int]{Patience: time.Hour}
+	first := make(chan error, 1)
+	go func() { _, err := g.Do(t.Context(), 0, j.double); first <- err }()
+	until(t, "the first is under way", func() bool { return j.count() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() { _, err := g.Do(ctx, 1, j.double); gone <- err }()
+	until(t, "the second waits", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	close(j.gate)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+	if n := j.count(); n != 1 {
+		t.Errorf("%d journeys were made", n)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,31 +33,30 @@ func (b *bench) soldTickets(ctx context.Context, n int) (*tickets, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, sale := range []struct{ database, sql string }{
+	for _, sale := range []struct {
+		database, sql string
+		ids           []string
+	}{
 		{"seats_db", `
 			WITH sold AS (
-				UPDATE seats SET status = 'SOLD', owner_user_id = gen_random_uuid(), hold_id = seat_id, price_paid = 0, ownership_version = 1,
+				UPDATE seats SET status = 'SOLD', owner_user_id = ($2::uuid[])[1 + floor(random() * cardinality($2::uuid[]))], hold_id = seat_id, price_paid = 0, ownership_version = 1,
 					sold_at = now(), updated_at = clock_timestamp()
 				WHERE event_id = $1 RETURNING seat_id, owner_user_id, sold_at)
 			INSERT INTO seat_ownership (operation_id, seat_id, to_user_id, cause, version, at)
-			SELECT seat_id, seat_id, owner_user_id, 'PURCHASE', 1, sold_at FROM sold`},
+			SELECT seat_id, seat_id, owner_user_id, 'PURCHASE', 1, sold_at FROM sold`, b.world.users},
 		{"orders_db", `
 			INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until, confirmed_at, attempt_id)
-			SELECT seat, seat, seat, $1, 'CONFIRMED', 0, now(), now(), seat FROM unnest($2::uuid[]) seat`},
+			SELECT seat, seat, seat, $1, 'CONFIRMED', 0, now(), now(), seat FROM unnest($2::uuid[]) seat`, seats},
 	} {
 		db, err := pgx.Connect(ctx, b.stack.DSN(sale.database))
 		if err != nil {
 			return nil, err
 		}
 		defer db.Close(ctx)
-		args := []any{event}
-		if strings.Contains(sale.sql, "$2") {
-			args = append(args, seats)
-		}
 		if _, err := db.Exec(ctx, "SET session_replication_role = replica"); err != nil { // the state machine wants every step
 			return nil, err
 		}
-		if _, err := db.Exec(ctx, sale.sql, args...); err != nil {
+		if _, err := db.Exec(ctx, sale.sql, event, sale.ids); err != nil {
 			return nil, err
 		}
 	}

@@ -6,60 +6,61 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"ticketremaster/platform/database"
 	"ticketremaster/platform/money"
 	user "ticketremaster/user-service"
 )
 
-// The credits_ functions stand in migrations/0003_credits.sql: each is one round trip and one commit.
+// The credits_ functions stand in migrations/0003_credits.sql: each is one round trip and one commit, which bookings made at
+// once share.
+
+func book[T any](ctx context.Context, s *Store, read pgx.RowToFunc[T], sql string, args ...any) (T, error) {
+	booked, err := database.Commit(ctx, s.bookings, read, database.Statement{SQL: sql, Args: args})
+	return booked, faulty(err)
+}
 
 // Deduct pays the platform from a user's credits under the id of an attempt to pay, and gives the balance after. USER_NOT_FOUND,
 // INSUFFICIENT_CREDITS (nothing is recorded), OPERATION_VOIDED after Return, OPERATION_MISMATCH if the id is another operation's.
 func (s *Store) Deduct(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (balance money.Cents, err error) {
-	err = s.one(ctx, `SELECT credits_take('purchase', $1, $2, $3, $4)`, []any{operation, userID, amount, reference}, &balance)
-	return balance, err
+	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_take('purchase', $1, $2, $3, $4)`, operation, userID, amount, reference)
 }
 
 // Return gives a deduction back, or marks one that never came so that it never will; returned is false then.
 func (s *Store) Return(ctx context.Context, operation uuid.UUID) (returned bool, err error) {
-	err = s.one(ctx, `SELECT credits_return($1)`, []any{operation}, &returned)
-	return returned, err
+	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_return($1)`, operation)
 }
 
 // Escrow sets a user's credits aside under the id of a transfer. Refusals are Deduct's.
 func (s *Store) Escrow(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (balance money.Cents, err error) {
-	err = s.one(ctx, `SELECT credits_take('escrow', $1, $2, $3, $4)`, []any{operation, userID, amount, reference}, &balance)
-	return balance, err
+	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_take('escrow', $1, $2, $3, $4)`, operation, userID, amount, reference)
 }
 
 // ReturnEscrow undoes Escrow or FreezeToEscrow; ESCROW_RELEASED once it was paid out.
 func (s *Store) ReturnEscrow(ctx context.Context, operation uuid.UUID) (returned bool, err error) {
-	err = s.one(ctx, `SELECT credits_escrow_return($1)`, []any{operation}, &returned)
-	return returned, err
+	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_escrow_return($1)`, operation)
 }
 
 // ReleaseEscrow pays an escrow to a user and gives that user's balance. ESCROW_NOT_FOUND, OPERATION_VOIDED.
 func (s *Store) ReleaseEscrow(ctx context.Context, operation, userID uuid.UUID) (balance money.Cents, err error) {
-	err = s.one(ctx, `SELECT credits_escrow_release($1, $2)`, []any{operation, userID}, &balance)
-	return balance, err
+	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_escrow_release($1, $2)`, operation, userID)
 }
 
 // Freeze holds a user's credits under a dispute's id. What is short is owed, and frozen as soon as the user gets it.
 func (s *Store) Freeze(ctx context.Context, dispute, userID uuid.UUID, amount money.Cents) (frozen, short money.Cents, err error) {
-	err = s.one(ctx, `SELECT frozen, short FROM credits_freeze($1, $2, $3)`, []any{dispute, userID, amount}, &frozen, &short)
-	return frozen, short, err
+	parts, err := book(ctx, s, pgx.RowToStructByPos[struct{ Frozen, Short money.Cents }],
+		`SELECT frozen, short FROM credits_freeze($1, $2, $3)`, dispute, userID, amount)
+	return parts.Frozen, parts.Short, err
 }
 
 // Unfreeze undoes Freeze; FROZEN_TAKEN once a reversal has taken the credits.
 func (s *Store) Unfreeze(ctx context.Context, dispute uuid.UUID) (returned bool, err error) {
-	err = s.one(ctx, `SELECT credits_unfreeze($1)`, []any{dispute}, &returned)
-	return returned, err
+	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_unfreeze($1)`, dispute)
 }
 
 // FreezeToEscrow moves what a dispute froze into an escrow under the reversal's id and gives its amount. FROZEN_SHORT (details: short)
 // unless coverShort, FREEZE_NOT_FOUND, FROZEN_TAKEN by another reversal, OPERATION_VOIDED.
 func (s *Store) FreezeToEscrow(ctx context.Context, reversal, dispute uuid.UUID, coverShort bool) (amount money.Cents, err error) {
-	err = s.one(ctx, `SELECT credits_freeze_escrow($1, $2, $3)`, []any{reversal, dispute, coverShort}, &amount)
-	return amount, err
+	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_freeze_escrow($1, $2, $3)`, reversal, dispute, coverShort)
 }
 
 // Grant gives a user credits from the platform, once per operation: for demos and goodwill. USER_NOT_FOUND.

@@ -30,10 +30,13 @@ func Migrations() fs.FS {
 }
 
 // Store is users_db.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct {
+	pool     *pgxpool.Pool
+	bookings *database.GroupCommit
+}
 
 // New gives the store on an open, migrated pool.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool} }
+func New(pool *pgxpool.Pool) *Store { return &Store{pool, database.NewGroupCommit(pool)} }
 
 // Health reports whether the database answers.
 func (s *Store) Health(ctx context.Context) error { return s.pool.Ping(ctx) }
@@ -83,11 +86,6 @@ func faulty(err error) error {
 }
 
 const numericOverflow = "22003"
-
-// one runs a query that gives exactly one row and scans it.
-func (s *Store) one(ctx context.Context, sql string, args []any, into ...any) error {
-	return faulty(s.pool.QueryRow(ctx, sql, args...).Scan(into...))
-}
 
 // tx runs work in a transaction.
 func (s *Store) tx(ctx context.Context, work func(pgx.Tx) error) error {

@@ -55,7 +55,7 @@ func (s *Store) Lookup(ctx context.Context, ids []uuid.UUID, emails []string) ([
 // List gives one page of users whose address contains part, in the order they came, and how many there are.
 func (s *Store) List(ctx context.Context, part string, limit, offset int) ([]user.User, int, error) {
 	var total int
-	if err := s.one(ctx, `SELECT count(*) FROM users WHERE strpos(email, lower($1)) > 0`, []any{part}, &total); err != nil {
+	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM users WHERE strpos(email, lower($1)) > 0`, part).Scan(&total); err != nil {
 		return nil, 0, err
 	}
 	list, err := s.users(ctx, `SELECT `+userColumns+` FROM users WHERE strpos(email, lower($1)) > 0

@@ -108,7 +108,7 @@ func start(ctx context.Context) error {
 		Users:     &clients.Users{Client: rest("the user service", s.UserURL, s.UserToken)},
 		Orders:    &clients.Orders{Client: rest("the order service", s.OrderURL, s.OrderToken)},
 		Events:    &clients.Events{Client: rest("the event service", s.EventURL, s.EventToken)},
-		Sagas:     saga.NewEngine(&postgres.Sagas{Pool: pool}, s.CrashAt),
+		Sagas:     saga.NewEngine(postgres.New(pool), s.CrashAt),
 		Holds:     hold.NewPublisher(s.Broker.URL(), s.HoldTTL),
 		QR:        codec,
 	}

@@ -36,7 +36,7 @@ func start(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	handler := httpapi.New(postgres.Store{Pool: pool}, c.Token.Reveal())
+	handler := httpapi.New(postgres.New(pool), c.Token.Reveal())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, c.HTTPAddr, handler) })
 	group.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })
