@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"ticketremaster/stack"
@@ -55,7 +56,7 @@ func Run(ctx context.Context, o Options) (met bool, err error) {
 			err = closeErr
 		}
 	}()
-	b := &bench{stack: s, plan: o.plan(), out: o.Out, start: start}
+	b := &bench{stack: s, plan: o.plan(), only: o.Only, out: o.Out, start: start}
 	if err := b.seed(ctx); err != nil {
 		return false, fmt.Errorf("seeding: %w", err)
 	}
@@ -79,6 +80,7 @@ func Run(ctx context.Context, o Options) (met bool, err error) {
 type bench struct {
 	stack *stack.Stack
 	plan  plan
+	only  string // rows; empty: all
 	out   io.Writer
 	start time.Time
 	world world
@@ -133,6 +135,9 @@ func (b *bench) write(file string) error {
 	}
 	raw, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(file, append(raw, '\n'), 0o644)
