@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 
 	"ticketremaster/platform/config"
 )
@@ -61,7 +62,7 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 	// Statements are few and prepared: each is planned once, and compiling one never pays.
 	c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	c.ConnConfig.RuntimeParams["jit"] = "off"
-	c.AfterConnect = timesInUTC
+	c.AfterConnect = registerTypes
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, err
@@ -78,11 +79,13 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 	return nil, fmt.Errorf("the database at %s:%d does not answer: %w", c.ConnConfig.Host, c.ConnConfig.Port, err)
 }
 
-// timesInUTC has timestamptz columns read as UTC, whatever the machine's zone: they go on the wire as they are.
-func timesInUTC(_ context.Context, conn *pgx.Conn) error {
+// registerTypes has timestamptz columns read as UTC, whatever the machine's zone: they go on the wire as they are. And ids travel
+// as their 16 bytes: by uuid.UUID's own methods they would go through text both ways.
+func registerTypes(_ context.Context, conn *pgx.Conn) error {
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})
+	pgxuuid.Register(conn.TypeMap())
 	return nil
 }
 
