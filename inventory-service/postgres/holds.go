@@ -13,57 +13,6 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// lockUser makes one user's reservations take turns, so that the count of the user's holds is strict.
-const lockUser = `SELECT pg_advisory_xact_lock(1, hashtext($1::uuid::text))`
-
-// reserve takes the seat if it is free and the user may have one more; FOR UPDATE NOWAIT fails at once where
-// someone else decides over the seat right now. Without a row there is no such seat.
-const reserve = `
-WITH seat AS (
-	SELECT *, status = 'AVAILABLE' OR status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() AS free
-	FROM seats WHERE seat_id = $1 FOR UPDATE NOWAIT
-), mine AS (
-	SELECT count(*) AS live FROM seats
-	WHERE held_by_user_id = $2 AND seat_id <> $1 AND (pin_id IS NOT NULL OR held_until > clock_timestamp())
-), took AS (
-	UPDATE seats SET status = 'HELD', held_by_user_id = $2, hold_id = $3, updated_at = clock_timestamp(),
-		held_until = clock_timestamp() + $4::bigint * interval '1 millisecond'
-	FROM seat, mine
-	WHERE seats.seat_id = seat.seat_id AND seat.free AND mine.live < $5
-	RETURNING seats.*
-)
-SELECT true, true, extract(epoch FROM held_until - clock_timestamp())::float8, ` + columns + ` FROM took
-UNION ALL
-SELECT false, free, coalesce(extract(epoch FROM held_until - clock_timestamp()), 0)::float8, ` + columns + ` FROM seat WHERE NOT EXISTS (SELECT FROM took)`
-
-// Reserve holds a free seat for a user; the rules are on inventory.Reservation and the contract. A user's live hold on
-// the seat is answered again.
-func (s *Store) Reserve(ctx context.Context, r inventory.Reservation) (inventory.Hold, error) {
-	type answer struct {
-		took, free bool
-		seconds    float64
-		row        seatRow
-	}
-	a, err := database.Commit(ctx, s.reservations, func(row pgx.CollectableRow) (a answer, err error) {
-		err = row.Scan(a.row.into(&a.took, &a.free, &a.seconds)...)
-		return a, err
-	}, database.Statement{SQL: lockUser, Args: []any{r.UserID}},
-		database.Statement{SQL: reserve, Args: []any{r.SeatID, r.UserID, r.HoldID, r.TTL.Milliseconds(), r.MaxHolds}})
-	switch {
-	case database.State(err) == database.LockNotAvailable:
-		return inventory.Hold{}, inventory.ErrSeatUnavailable
-	case err != nil:
-		return inventory.Hold{}, translate(err)
-	case !a.took && a.free:
-		return inventory.Hold{}, inventory.ErrTooManyHolds
-	}
-	hold := inventory.Hold{Seat: a.row.seat(), Already: !a.took, Remaining: time.Duration(max(a.seconds, 0) * float64(time.Second))}
-	if !a.took {
-		return hold, r.Refusal(hold.Seat)
-	}
-	return hold, nil
-}
-
 // free is what frees a HELD seat.
 const free = `status = 'AVAILABLE', held_by_user_id = NULL, held_until = NULL, hold_id = NULL, pin_id = NULL, updated_at = clock_timestamp()`
 

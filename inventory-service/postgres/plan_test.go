@@ -94,7 +94,7 @@ func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
 	s := openEmpty(t)
 	user := uuid.Must(uuid.NewV7())
 	measure := func(seat uuid.UUID) int {
-		args := []any{seat, user, uuid.Must(uuid.NewV7()), 60_000, 10}
+		args := reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: user, HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}}, []int{0})
 		work(t, s, reserve, args...) // the first run fills the catalogue's caches
 		plan, buffers := work(t, s, reserve, args...)
 		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "seats_pkey") || !strings.Contains(plan, "seats_held_by") {
@@ -168,7 +168,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		sql  string
 		args []any
 	}{
-		"reserve": {reserve, []any{seat, id, id, 60_000, 10}},
+		"reserve": {reserve, reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: id, HoldID: id, TTL: time.Minute, MaxHolds: 10}}, []int{0})},
 		"pin":     {pin, []any{seat, id, id, id}},
 		"unpin":   {unpin, []any{seat, id, id}},
 		"confirm": {confirm, []any{seat, id, id, id, "1.00", ""}},

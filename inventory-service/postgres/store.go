@@ -43,13 +43,15 @@ func Migrations() fs.FS {
 var settings = map[string]string{
 	"lock_timeout":     "1000", // ms
 	"enable_seqscan":   "off",
+	"enable_hashjoin":  "off", // likewise: of seats that are asked for by id, each is looked up
+	"enable_mergejoin": "off",
 	"application_name": "inventory-service",
 }
 
 // Store is seats_db. Its errors are faults; a database that cannot be asked is SERVICE_UNAVAILABLE.
 type Store struct {
 	pool         *pgxpool.Pool
-	reservations *database.GroupCommit
+	reservations gather.Group[inventory.Reservation, *reserved]
 	decisions    *database.GroupCommit // all others over one seat
 	tickets      gather.Group[uuid.UUID, *ticket]
 }
@@ -69,7 +71,9 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{pool: pool, reservations: database.NewGroupCommit(pool), decisions: database.NewGroupCommit(pool)}, nil
+	s := &Store{pool: pool, decisions: database.NewGroupCommit(pool)}
+	s.reservations.Lanes = database.CommitLanes
+	return s, nil
 }
 
 // Close closes the connections.

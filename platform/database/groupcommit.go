@@ -20,8 +20,8 @@ type GroupCommit struct {
 }
 
 const (
-	// commitLanes is how many shared transactions are under way at once.
-	commitLanes = 2
+	// CommitLanes is how many shared transactions of a kind are under way at once: while one is flushed, the next is at work.
+	CommitLanes = 2
 	// commitTime bounds one of them, its wait for a connection included.
 	commitTime = 5 * time.Second
 	// lockPatience is how long one waits for a lock: who must wait longer waits alone, so that nobody waits with him, and
@@ -32,7 +32,7 @@ const (
 // NewGroupCommit makes a group for the transactions of one kind.
 func NewGroupCommit(pool *pgxpool.Pool) *GroupCommit {
 	g := &GroupCommit{pool: pool}
-	g.group.Lanes = commitLanes
+	g.group.Lanes = CommitLanes
 	return g
 }
 
@@ -77,9 +77,21 @@ func (g *GroupCommit) do(ctx context.Context, t transaction) (any, error) {
 
 // together runs transactions as one. Their outcomes count once it is committed.
 func (g *GroupCommit) together(ctx context.Context, all []transaction) ([]outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, commitTime)
-	defer cancel()
-	outcomes, err := g.send(ctx, all)
+	outcomes := make([]outcome, len(all))
+	err := Share(ctx, g.pool, len(all), func(b *pgx.Batch) {
+		for _, t := range all {
+			for _, s := range t.statements {
+				b.Queue(s.SQL, s.Args...)
+			}
+		}
+	}, func(answers pgx.BatchResults) error {
+		for i, t := range all {
+			if err := t.answer(answers, &outcomes[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if Unreachable(err) { // no use in trying each by itself
 		for i := range outcomes {
 			outcomes[i] = outcome{err: err}
@@ -89,51 +101,51 @@ func (g *GroupCommit) together(ctx context.Context, all []transaction) ([]outcom
 	return outcomes, err
 }
 
-func (g *GroupCommit) send(ctx context.Context, all []transaction) ([]outcome, error) {
-	outcomes := make([]outcome, len(all))
+// answer takes the answers to a transaction's statements. An error is one that ends the transaction.
+func (t transaction) answer(answers pgx.BatchResults, o *outcome) error {
+	plain := len(t.statements)
+	if t.read != nil {
+		plain--
+	}
+	for range plain {
+		if _, err := answers.Exec(); err != nil {
+			return err
+		}
+	}
+	if t.read == nil {
+		return nil
+	}
+	rows, err := answers.Query()
+	if err == nil {
+		o.value, err = t.read(rows)
+	}
+	if o.err = err; errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
+// Share runs what queue adds to a batch as one transaction, in one round trip, for that many callers at once; read takes the
+// answers, which are true only once Share returns nil. Where there are several callers, it waits no longer than a moment for a
+// lock (LockNotAvailable then), so that each can be tried by itself.
+func Share(ctx context.Context, pool *pgxpool.Pool, callers int, queue func(*pgx.Batch), read func(pgx.BatchResults) error) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
 	var b pgx.Batch
-	shared := len(all) > 1
-	if shared {
+	if callers > 1 {
 		b.Queue(`SELECT set_config('lock_timeout', $1, true)`, lockPatience)
 	}
-	for _, t := range all {
-		for _, s := range t.statements {
-			b.Queue(s.SQL, s.Args...)
-		}
+	queue(&b)
+	answers := pool.SendBatch(ctx, &b)
+	var err error
+	if callers > 1 {
+		_, err = answers.Exec()
 	}
-	answers := g.pool.SendBatch(ctx, &b)
-	err := func() error {
-		if shared {
-			if _, err := answers.Exec(); err != nil {
-				return err
-			}
-		}
-		for i, t := range all {
-			plain := len(t.statements)
-			if t.read != nil {
-				plain--
-			}
-			for range plain {
-				if _, err := answers.Exec(); err != nil {
-					return err
-				}
-			}
-			if t.read == nil {
-				continue
-			}
-			rows, err := answers.Query()
-			if err == nil {
-				outcomes[i].value, err = t.read(rows)
-			}
-			if outcomes[i].err = err; err != nil && !errors.Is(err, pgx.ErrNoRows) {
-				return err
-			}
-		}
-		return nil
-	}()
-	// The commit happens with the batch's end: only then the answers are true.
+	if err == nil {
+		err = read(answers)
+	}
 	if end := answers.Close(); err == nil {
-		err = end
+		err = end // the commit's
 	}
-	return outcomes, err
+	return err
 }

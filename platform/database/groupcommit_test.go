@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +109,19 @@ func TestOneTransactionsFaultIsNoOthers(t *testing.T) {
 	}
 }
 
+// What only the commit finds wrong is no success.
+func TestARefusedCommitIsNoSuccess(t *testing.T) {
+	pool := accounts(t, testenv.Postgres(t))
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE names (name text CONSTRAINT one_name UNIQUE DEFERRABLE INITIALLY DEFERRED)`); err != nil {
+		t.Fatal(err)
+	}
+	_, err := database.Commit(t.Context(), database.NewGroupCommit(pool), pgx.RowTo[string],
+		database.Statement{SQL: `INSERT INTO names VALUES ('a')`}, database.Statement{SQL: `INSERT INTO names VALUES ('a') RETURNING name`})
+	if !database.Violates(err, "one_name") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Who waits for a lock that someone has outside waits alone.
 func TestALockKeepsNobodyElseWaiting(t *testing.T) {
 	pool := accounts(t, testenv.Postgres(t))
@@ -174,8 +188,21 @@ func TestThoseThatWaitForEachOtherPart(t *testing.T) {
 
 func TestADatabaseThatIsGoneIsSaidToAllAtOnce(t *testing.T) {
 	server := testenv.PrivatePostgres(t)
-	g := database.NewGroupCommit(accounts(t, server.URL))
+	accounts(t, server.URL)
+	config, err := pgxpool.ParseConfig(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tries atomic.Int64
+	config.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { tries.Add(1); return nil }
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	g := database.NewGroupCommit(pool)
 	server.Kill()
+	tries.Store(0)
 	start := time.Now()
 	var all sync.WaitGroup
 	for n := range 50 {
@@ -186,8 +213,8 @@ func TestADatabaseThatIsGoneIsSaidToAllAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("that took %s", took)
+	if n, took := tries.Load(), time.Since(start); n > 25 || took > 10*time.Second {
+		t.Errorf("50 calls at once tried to connect %d times, for %s", n, took)
 	}
 	server.Start()
 	ping := func() error {

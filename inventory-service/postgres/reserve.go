@@ -1,0 +1,142 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"ticketremaster/platform/database"
+
+	inventory "ticketremaster/inventory-service"
+)
+
+// lockUsers makes one user's reservations take turns, so that the count of the user's holds is strict. All take the locks in one
+// order.
+const lockUsers = `
+SELECT pg_advisory_xact_lock(1, lock) FROM (SELECT DISTINCT hashtext(user_id::text) AS lock FROM unnest($1::uuid[]) AS user_id ORDER BY 1) AS locks`
+
+// reserve takes each seat that is free for a user who may have one more; FOR UPDATE NOWAIT fails at once where someone else
+// decides over a seat right now. No seat and no user stands twice in what is asked. Without a row there is no such seat.
+const reserve = `
+WITH asked AS MATERIALIZED (
+	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::int[]) WITH ORDINALITY AS asked (seat, "user", hold, ttl, max_holds, n)
+), seat AS (
+	SELECT seats.*, asked.*, status = 'AVAILABLE' OR status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() AS free
+	FROM asked JOIN seats ON seats.seat_id = asked.seat FOR UPDATE OF seats NOWAIT
+), took AS (
+	UPDATE seats SET status = 'HELD', held_by_user_id = seat."user", hold_id = seat.hold, updated_at = clock_timestamp(),
+		held_until = clock_timestamp() + seat.ttl * interval '1 millisecond'
+	FROM seat
+	WHERE seats.seat_id = seat.seat_id AND seat.free AND seat.max_holds > (
+		SELECT count(*) FROM seats AS mine
+		WHERE mine.held_by_user_id = seat."user" AND mine.seat_id <> seat.seat_id AND (mine.pin_id IS NOT NULL OR mine.held_until > clock_timestamp()))
+	RETURNING seats.*, seat.n
+)
+SELECT n, true, true, extract(epoch FROM held_until - clock_timestamp())::float8, ` + columns + ` FROM took
+UNION ALL
+SELECT n, false, free, coalesce(extract(epoch FROM held_until - clock_timestamp()), 0)::float8, ` + columns + ` FROM seat
+WHERE NOT EXISTS (SELECT FROM took WHERE took.n = seat.n)`
+
+// reserved is what became of a reservation; nil: there is no such seat.
+type reserved struct {
+	took, free bool
+	seconds    float64 // of the hold that are left
+	row        seatRow
+}
+
+// Reserve holds a free seat for a user; the rules are on inventory.Reservation and the contract. A user's live hold on
+// the seat is answered again. What is asked for at once is decided in one statement and one commit.
+func (s *Store) Reserve(ctx context.Context, r inventory.Reservation) (inventory.Hold, error) {
+	done, err := s.reservations.Do(ctx, r, s.reserveAll)
+	switch {
+	case database.State(err) == database.LockNotAvailable:
+		return inventory.Hold{}, inventory.ErrSeatUnavailable
+	case err != nil:
+		return inventory.Hold{}, translate(err)
+	}
+	return done.hold(r)
+}
+
+// hold says what became of a reservation as its caller is told.
+func (done *reserved) hold(r inventory.Reservation) (inventory.Hold, error) {
+	switch {
+	case done == nil:
+		return inventory.Hold{}, inventory.ErrSeatNotFound
+	case !done.took && done.free:
+		return inventory.Hold{}, inventory.ErrTooManyHolds
+	}
+	hold := inventory.Hold{Seat: done.row.seat(), Already: !done.took, Remaining: time.Duration(max(done.seconds, 0) * float64(time.Second))}
+	if !done.took {
+		return hold, r.Refusal(hold.Seat)
+	}
+	return hold, nil
+}
+
+// reserveAll decides over several reservations, each as if it came after those before it; nil in the place of one whose
+// seat there is not.
+func (s *Store) reserveAll(ctx context.Context, all []inventory.Reservation) ([]*reserved, error) {
+	users := make([]uuid.UUID, len(all))
+	for i, r := range all {
+		users[i] = r.UserID
+	}
+	rounds := apart(all)
+	done := make([]*reserved, len(all))
+	err := database.Share(ctx, s.pool, len(all), func(b *pgx.Batch) {
+		b.Queue(lockUsers, users)
+		for _, round := range rounds {
+			b.Queue(reserve, reserveArgs(all, round)...)
+		}
+	}, func(answers pgx.BatchResults) error {
+		if _, err := answers.Exec(); err != nil {
+			return err
+		}
+		for _, round := range rounds {
+			rows, err := answers.Query()
+			if err != nil {
+				return err
+			}
+			var n int
+			var r reserved
+			_, err = pgx.ForEachRow(rows, r.row.into(&n, &r.took, &r.free, &r.seconds), func() error {
+				one := r
+				done[round[n-1]] = &one
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if database.Unreachable(err) {
+		err = translate(err) // now: an outage is not asked about again for each
+	}
+	return done, err
+}
+
+func reserveArgs(all []inventory.Reservation, round []int) []any {
+	seats, users, holds := make([]uuid.UUID, len(round)), make([]uuid.UUID, len(round)), make([]uuid.UUID, len(round))
+	ttls, most := make([]int64, len(round)), make([]int32, len(round))
+	for i, n := range round {
+		r := all[n]
+		seats[i], users[i], holds[i], ttls[i], most[i] = r.SeatID, r.UserID, r.HoldID, r.TTL.Milliseconds(), int32(r.MaxHolds)
+	}
+	return []any{seats, users, holds, ttls, most}
+}
+
+// apart divides reservations, by their places in all, into rounds in which no seat and no user stands twice. Of two that share one,
+// the former is in an earlier round.
+func apart(all []inventory.Reservation) (rounds [][]int) {
+	next := map[uuid.UUID]int{} // by seat or user
+	for i, r := range all {
+		n := max(next[r.SeatID], next[r.UserID])
+		if n == len(rounds) {
+			rounds = append(rounds, nil)
+		}
+		rounds[n] = append(rounds[n], i)
+		next[r.SeatID], next[r.UserID] = n+1, n+1
+	}
+	return rounds
+}
