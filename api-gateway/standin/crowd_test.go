@@ -35,7 +35,7 @@ func TestACrowdAtOneRoute(t *testing.T) {
 		return w
 	}
 	var all sync.WaitGroup
-	for range maxInside {
+	for range rushBound {
 		all.Go(func() {
 			if w := get("/events"); w.Code != http.StatusOK {
 				t.Errorf("one within the bound got %d", w.Code)
@@ -46,7 +46,7 @@ func TestACrowdAtOneRoute(t *testing.T) {
 		mu.Lock()
 		n := inside
 		mu.Unlock()
-		if n == maxInside {
+		if n == rushBound {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -63,5 +63,40 @@ func TestACrowdAtOneRoute(t *testing.T) {
 	all.Wait()
 	if w := get("/events"); w.Code != http.StatusOK {
 		t.Errorf("afterwards: %d", w.Code)
+	}
+}
+
+// In a rush many are let in; when it does not end, fewer; and once few were inside, many again.
+func TestARushAndACrowdThatStays(t *testing.T) {
+	var c crowd
+	now := time.Now()
+	enter := func(most int) (entered int) {
+		for range most {
+			if c.enter(now) {
+				entered++
+			}
+		}
+		return entered
+	}
+	leave := func(n int) {
+		for range n {
+			c.leave()
+		}
+	}
+	if n := enter(500); n != rushBound {
+		t.Errorf("%d are let in in a rush", n)
+	}
+	leave(rushBound - steadyBound)
+	if n := enter(500); n != rushBound-steadyBound {
+		t.Errorf("%d more are let in while the rush lasts", n)
+	}
+	now = now.Add(aRush + time.Millisecond)
+	leave(rushBound - 100)
+	if n := enter(500); n != steadyBound-100 {
+		t.Errorf("%d are inside though the rush does not end", 100+n)
+	}
+	leave(steadyBound)
+	if n := enter(500); n != rushBound {
+		t.Errorf("%d are let in in the next rush", n)
 	}
 }

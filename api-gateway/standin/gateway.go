@@ -23,6 +23,7 @@ const (
 type Gateway struct {
 	routes routes
 	global policy // for what no route takes, should the file have no catch-all
+	now    clock
 }
 
 // New builds the gateway of a rendered kong.yml. The error names the first
@@ -39,7 +40,7 @@ func build(kongYML []byte, now clock) (*Gateway, error) {
 		return nil, err
 	}
 	b := builder{newVerifier(issuers, now), apiKeys, now}
-	g := &Gateway{}
+	g := &Gateway{now: now}
 	if g.global, err = b.apply(policy{}, d.Plugins); err != nil {
 		return nil, fmt.Errorf("global: %w", err)
 	}
@@ -103,13 +104,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.cors.decorate(h, r)
 	if d != nil {
-		if d.inside.Add(1) > maxInside {
-			d.inside.Add(-1)
+		if !d.crowd.enter(g.now()) {
 			h["Retry-After"] = []string{"1"}
 			g.fail(w, http.StatusTooManyRequests)
 			return
 		}
-		defer d.inside.Add(-1)
+		defer d.crowd.leave()
 	}
 	if p.jwt != nil {
 		if err := p.jwt.verify(r.Header); err != nil {

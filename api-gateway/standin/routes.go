@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 )
 
 // The one form of path that kong.yml uses: an anchored expression with an
@@ -30,14 +29,9 @@ type door struct {
 	name    string
 	methods []string
 	policy  policy
-	proxy   *proxy       // nil for a route without a service
-	inside  atomic.Int32 // requests that are not answered yet
+	proxy   *proxy // nil for a route without a service
+	crowd   crowd
 }
-
-// maxInside bounds the requests of one route that are not answered yet. It is above what the orchestrator takes in and lets wait; what is
-// beyond it would only wait for the processor. Kong has no such bound and needs it less: nginx does with a tenth of the work per request
-// what this stand-in does, and it must not be what closes under a crowd.
-const maxInside = 208
 
 func (d *door) takes(method string) bool { return slices.Contains(d.methods, method) }
 

@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	// mostWaiting bounds those who wait for a slot: more would wait in vain.
+	// mostWaiting bounds those who wait for a slot in a rush: when an on-sale begins, or two hundred want one seat.
 	mostWaiting = 200
-	// aCrowd is how many wait when it is no longer who came first that goes first.
-	aCrowd = 120
+	// aRush is how long a rush may last. A queue that has not been empty for longer is one that is not getting shorter: then
+	// waiting gives nobody anything.
+	aRush = 150 * time.Millisecond
 )
 
 var errCrowded = func() *fault.Error {
@@ -25,18 +26,20 @@ var errCrowded = func() *fault.Error {
 }()
 
 // admission bounds the work in flight. Beyond what the machine can do at once, more of it makes everyone slower; so the rest
-// waits its turn for a moment and is then refused. First come, first served; but in a crowd who came last goes first: of more
-// than can be served, those who are served are served promptly, and who has waited in vain already is refused.
+// waits its turn, first come, first served, and what is too much even for that is refused at once.
 type admission struct {
+	steady   int           // how many wait when the rush does not end, mostWaiting at most
 	patience time.Duration // how long a request waits
 	mu       sync.Mutex
 	free     int             // slots
 	waiting  []chan struct{} // in the order they came
+	noneAt   time.Time       // when last nobody waited
 }
 
-// admit lets that many requests work at once, and more wait for that long. 429, not 503: the web app takes 503 for an outage.
-func admit(slots int, patience time.Duration) func(http.Handler) http.Handler {
-	a := &admission{patience: patience, free: slots}
+// admit lets that many requests work at once, and more wait for that long: 200, or steady when the queue does not get
+// shorter. 429, not 503: the web app takes 503 for an outage.
+func admit(slots, steady int, patience time.Duration) func(http.Handler) http.Handler {
+	a := &admission{steady: steady, patience: patience, free: slots}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !a.enter(r.Context()) {
@@ -49,7 +52,7 @@ func admit(slots int, patience time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// enter gets a slot; false if too many wait, the wait is too long, or the client is gone.
+// enter gets a slot; false if too many wait, the wait becomes too long, or the client is gone.
 func (a *admission) enter(ctx context.Context) bool {
 	a.mu.Lock()
 	if a.free > 0 {
@@ -57,7 +60,7 @@ func (a *admission) enter(ctx context.Context) bool {
 		a.mu.Unlock()
 		return true
 	}
-	if len(a.waiting) >= mostWaiting {
+	if len(a.waiting) >= a.bound() {
 		a.mu.Unlock()
 		return false
 	}
@@ -81,6 +84,18 @@ func (a *admission) enter(ctx context.Context) bool {
 	return true // its turn came at the same moment
 }
 
+// bound is how many may wait now.
+func (a *admission) bound() int {
+	now := time.Now()
+	if len(a.waiting) == 0 {
+		a.noneAt = now
+	}
+	if now.Sub(a.noneAt) > aRush {
+		return min(a.steady, mostWaiting)
+	}
+	return mostWaiting
+}
+
 // leave gives the slot on.
 func (a *admission) leave() {
 	a.mu.Lock()
@@ -89,10 +104,6 @@ func (a *admission) leave() {
 		a.free++
 		return
 	}
-	next := 0
-	if len(a.waiting) > aCrowd {
-		next = len(a.waiting) - 1
-	}
-	close(a.waiting[next])
-	a.waiting = slices.Delete(a.waiting, next, next+1)
+	close(a.waiting[0])
+	a.waiting = slices.Delete(a.waiting, 0, 1)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -15,7 +16,7 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 	release := make(chan struct{})
 	var mu sync.Mutex
 	now, most := 0, 0
-	h := admit(slots, 100*time.Millisecond)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := admit(slots, mostWaiting, 100*time.Millisecond)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		now++
 		most = max(most, now)
@@ -69,44 +70,70 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 	}
 }
 
-// A queue is served in the order in which it came, a crowd from its end; and nobody who can wait is refused.
-func TestWhoGoesNext(t *testing.T) {
-	for name, c := range map[string]struct{ waiting, next int }{"a queue": {aCrowd, 0}, "a crowd": {aCrowd + 1, aCrowd}} {
-		a := &admission{patience: 10 * time.Second, free: 1}
+// A queue is served in the order in which it came. In a rush many may wait; when the rush does not end, few; and once
+// nobody had to wait, many again.
+func TestARushAndACrowdThatStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const steady = 10
+		a := &admission{steady: steady, patience: time.Minute, free: 1}
 		a.enter(t.Context())
-		turns := make(chan int, c.waiting)
-		for i := range c.waiting {
-			go func() {
-				if a.enter(t.Context()) {
-					turns <- i
-				}
-			}()
-			for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-				a.mu.Lock()
-				n := len(a.waiting)
-				a.mu.Unlock()
-				if n == i+1 {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatal("it does not wait")
-				}
+		served := make(chan int, mostWaiting)
+		came := 0
+		come := func(n int) (waiting int) {
+			for range n {
+				go func(i int) {
+					if a.enter(t.Context()) {
+						served <- i
+					}
+				}(came)
+				came++
+				synctest.Wait()
+			}
+			return len(a.waiting)
+		}
+		if n := come(mostWaiting + 5); n != mostWaiting {
+			t.Errorf("%d wait in a rush", n)
+		}
+		serve := func(n int) {
+			for range n {
+				a.leave()
+				<-served
 			}
 		}
-		a.leave()
-		if got := <-turns; got != c.next {
-			t.Errorf("of %s of %d number %d goes next, want %d", name, c.waiting, got, c.next)
-		}
-		served := map[int]bool{c.next: true}
-		for len(served) < c.waiting {
+		for i := range 150 {
 			a.leave()
-			served[<-turns] = true
+			if next := <-served; next != i {
+				t.Fatalf("number %d goes when it is number %d's turn", next, i)
+			}
 		}
+		if n := come(1); n != 51 {
+			t.Errorf("%d wait while the rush ends", n)
+		}
+		time.Sleep(aRush + time.Millisecond)
+		if n := come(1); n != 51 {
+			t.Errorf("%d wait though the rush does not end", n)
+		}
+		serve(45)
+		if n := come(20); n != steady {
+			t.Errorf("%d wait in a crowd that stays", n)
+		}
+		serve(steady)
+		if n := come(50); n != 50 {
+			t.Errorf("%d wait in the next rush", n)
+		}
+		serve(50)
+		a.steady = 2 * mostWaiting
+		come(1)
+		time.Sleep(aRush + time.Millisecond)
+		if n := come(mostWaiting + 5); n != mostWaiting {
+			t.Errorf("%d wait where more slots are than may wait", n)
+		}
+		serve(mostWaiting)
 		a.leave()
 		if a.free != 1 || len(a.waiting) != 0 {
-			t.Errorf("%s: %d slots are free afterwards, %d wait", name, a.free, len(a.waiting))
+			t.Errorf("%d slots are free afterwards, %d wait", a.free, len(a.waiting))
 		}
-	}
+	})
 }
 
 // A client that has gone leaves the queue, and no slot is lost.
