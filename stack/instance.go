@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"ticketremaster/platform/native"
@@ -128,6 +129,9 @@ func (b *broker) Start(ctx context.Context) error {
 type program struct {
 	native.Process
 	ready string // URL
+	// givesWay has it leave the processor to the gateway, when that is contended: a crowd must be refused, and let in, promptly
+	// while all behind the gateway are at work.
+	givesWay bool
 	// prepare, if set, writes what the program reads before it starts.
 	prepare func() error
 }
@@ -139,7 +143,8 @@ func (i *instance) program(dir, log string, overrides []string) *program {
 			Name: i.name, Command: []string{filepath.Join(s.bin(), filepath.Base(i.part.binary))}, Env: i.environment(overrides), Dir: s.options.Root,
 			PidFile: filepath.Join(s.dir, "pid", i.name), LogFile: log, Detached: !s.options.Private,
 		},
-		ready: i.part.ready(s, i),
+		ready:    i.part.ready(s, i),
+		givesWay: strings.HasSuffix(i.part.name, "-service"),
 	}
 	if i.part.name == "api-gateway" {
 		asGateway(i, p, dir)
@@ -196,6 +201,11 @@ func (p *program) Start(ctx context.Context) error {
 	}
 	if err := p.Process.Start(); err != nil {
 		return err
+	}
+	var givenWay sync.WaitGroup
+	if p.givesWay {
+		givenWay.Go(p.Process.GiveWay)
+		defer givenWay.Wait()
 	}
 	return p.Await(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)

@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -194,6 +195,34 @@ func TestProcessIsNotMistakenForAStrangerWithItsPid(t *testing.T) {
 	}
 	if _, ok := p.Running(); ok {
 		t.Error("it still runs")
+	}
+}
+
+func TestWhoGivesWay(t *testing.T) {
+	dir := t.TempDir()
+	nice := map[string]int{}
+	for _, name := range []string{"first", "last"} {
+		p := &Process{Name: name, Command: []string{"/bin/sleep", "60"}, Dir: "/", PidFile: filepath.Join(dir, name), LogFile: filepath.Join(dir, "log")}
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Kill() })
+		if name == "last" {
+			p.GiveWay()
+		}
+		pid, _ := p.Running()
+		raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nice[name] = 20 - raw // the system call's way to avoid negative numbers
+		// "/autogroup-123 nice 10", where the kernel has such groups
+		if group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", pid)); err == nil && !strings.HasSuffix(strings.TrimSpace(string(group)), fmt.Sprintf(" nice %d", nice[name])) {
+			t.Errorf("%s: nice %d, but its session: %s", name, nice[name], group)
+		}
+	}
+	if nice["last"] <= nice["first"] {
+		t.Errorf("nice: %v", nice)
 	}
 }
 

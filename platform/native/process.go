@@ -88,6 +88,28 @@ func (p *Process) Start() error {
 	return os.WriteFile(p.PidFile, []byte(identity), 0o600)
 }
 
+// giveWay is how much less of a contended processor those get that give way: a tenth.
+const giveWay = 10
+
+// GiveWay has the program leave the processor to those that do not give way, when both want it; when nobody else does, it loses
+// nothing. It is best effort: what cannot be had changes no answer.
+func (p *Process) GiveWay() {
+	pid, ok := p.Running()
+	if !ok {
+		return
+	}
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, giveWay)
+	// Where the kernel divides the processor between sessions first, as Debian's does, a session has its own. One that is not
+	// root's may be changed every 100 ms.
+	for range 5 {
+		err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(strconv.Itoa(giveWay)), 0)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return
+		}
+		time.Sleep(110 * time.Millisecond)
+	}
+}
+
 // Running tells whether the process of the pid file runs. Its start time is
 // compared too, so that a stranger who got the same pid is not taken for it.
 func (p *Process) Running() (pid int, ok bool) {
