@@ -1,8 +1,11 @@
 package standin
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -15,7 +18,8 @@ import (
 const (
 	idlePerService = 1024             // connections kept to one service, as many as Kong's two workers keep
 	idleFor        = 60 * time.Second // as Kong; services keep idle connections longer (platform/web), or a POST could meet a closed one
-	copyBuffer     = 32 << 10         // bytes
+	copyBuffer     = 128 << 10        // bytes, so that a large seat map takes few reads and writes
+	bodyBuffer     = 256 << 10        // bytes of a request; kong.yml allows no more
 )
 
 // proxy passes requests to one target over connections that stay open. A
@@ -32,11 +36,11 @@ func newProxy(to target, fail func(w http.ResponseWriter, status int)) *proxy {
 		MaxIdleConnsPerHost:   idlePerService,
 		IdleConnTimeout:       idleFor,
 		DisableCompression:    true, // the client's Accept-Encoding passes as it is
-		WriteBufferSize:       copyBuffer,
-		ReadBufferSize:        copyBuffer,
+		WriteBufferSize:       32 << 10,
+		ReadBufferSize:        32 << 10,
 	}
 	return &proxy{&httputil.ReverseProxy{
-		Transport:  transport,
+		Transport:  buffering{transport},
 		BufferPool: buffers,
 		ErrorLog:   log.New(quiet{}, "", 0),
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -64,6 +68,23 @@ func newProxy(to target, fail func(w http.ResponseWriter, status int)) *proxy {
 			fail(w, status)
 		},
 	}}
+}
+
+// buffering reads a request's body before it asks the service, as Kong does: header and body then go out, and come in, as
+// one.
+type buffering struct{ http.RoundTripper }
+
+func (b buffering) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.ContentLength > 0 && r.ContentLength <= bodyBuffer {
+		body := make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			return nil, fmt.Errorf("reading the request: %w", err)
+		}
+		whole := *r
+		whole.Body = io.NopCloser(bytes.NewReader(body))
+		r = &whole
+	}
+	return b.RoundTripper.RoundTrip(r)
 }
 
 // gatewayHeaders are set by the gateway alone; a service's own would stand beside them.

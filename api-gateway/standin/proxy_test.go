@@ -1,12 +1,16 @@
 package standin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -25,5 +29,42 @@ func TestUpstreamStatus(t *testing.T) {
 		if got := upstreamStatus(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
 		}
+	}
+}
+
+// A request's header and body reach the service as one: it wakes up once for both.
+func TestARequestGoesOutAsOne(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first := make(chan []byte, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		read := make([]byte, 64<<10)
+		n, _ := conn.Read(read)
+		first <- read[:n]
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	}()
+	g, err := New([]byte(rendered(t, map[string]string{"USER_SERVICE_URL": "http://" + l.Addr().String()})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const body = `{"email":"a@example.com","password":"secret-enough"}`
+	// From a client whose body comes after its header, and is no reader that net/http knows.
+	request := httptest.NewRequest(http.MethodPost, "/auth/login", io.MultiReader(strings.NewReader(body[:10]), strings.NewReader(body[10:])))
+	request.ContentLength = int64(len(body))
+	w := httptest.NewRecorder()
+	g.ServeHTTP(w, request)
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d", w.Code)
+	}
+	if read := <-first; !bytes.HasSuffix(read, []byte(body)) {
+		t.Errorf("the service's first read was %q", read)
 	}
 }

@@ -214,6 +214,15 @@ func (m *seatMaps) keep(id uuid.UUID, h *hall) {
 	})
 }
 
+// compressors are kept, since one is larger than what it makes of most halls.
+var compressors = sync.Pool{New: func() any {
+	z, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // there is such a level
+	}
+	return z
+}}
+
 // render writes the map as JSON and compresses it; if nothing has changed, it is the last one.
 func (h *hall) render(event clients.Event, statuses []byte) (*seatMap, error) {
 	available := bytes.Count(statuses, []byte{byte(inventoryv1.SeatStatus_AVAILABLE)})
@@ -226,10 +235,9 @@ func (h *hall) render(event clients.Event, statuses []byte) (*seatMap, error) {
 		return &again, nil
 	}
 	var zipped bytes.Buffer
-	z, err := gzip.NewWriterLevel(&zipped, gzip.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
+	z := compressors.Get().(*gzip.Writer)
+	defer compressors.Put(z)
+	z.Reset(&zipped)
 	x := &seatMap{head: head, statuses: statuses}
 	flush := func(part []byte) []byte {
 		x.length += len(part)
