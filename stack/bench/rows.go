@@ -113,7 +113,7 @@ func holdsAndPurchases(ctx context.Context, b *bench) error {
 		b.row("P", "reserve then pay through the gateway", "≥ 0.3 × C1 ÷ 7; no error", p >= .3*c1/7 && errors == 0,
 			"%.2f × C1 ÷ 7 (%.0f/s); %d errors", p/(c1/7), p, errors)
 	}
-	b.world.capacity, b.world.ceiling = r, c1
+	b.world.ceiling = c1
 	return nil
 }
 
@@ -262,7 +262,7 @@ func hallSizes(ctx context.Context, b *bench) error {
 		}
 	}
 	rounds := make([][]figure, len(halls))
-	for range max(3, b.plan.rounds) {
+	for range b.plan.closeRounds {
 		for i, hall := range halls {
 			rounds[i] = append(rounds[i], b.load(ctx, "S", 8, b.plan.round, func(ctx context.Context, _ int) error {
 				seat, err := hall.take()

@@ -19,15 +19,14 @@ import (
 // world is what a run is played in. Users are written to the database, their credits through the ledger: registering
 // thousands by OTP and bcrypt would measure that.
 type world struct {
-	app    *client.App
-	admin  *client.Person
-	staff  string // access token
-	users  []string
-	tokens []string
-	user   atomic.Int64 // the next one
-	seats  seatSource   // distinct seats to reserve
-	// What later rows compare with.
-	ceiling, capacity float64 // C1 and R, per second
+	app     *client.App
+	admin   *client.Person
+	staff   string // access token
+	users   []string
+	tokens  []string
+	user    atomic.Int64 // the next one
+	seats   seatSource   // distinct seats to reserve
+	ceiling float64      // C1, per second
 }
 
 // seatSource gives each seat once.
