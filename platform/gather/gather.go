@@ -39,8 +39,8 @@ type call[In, Out any] struct {
 }
 
 // Do gives the answer to in, or ctx's error when that ends first; the call goes on then, if it was under way. together makes
-// the journey: it answers each of at most Most calls, in their order, under a context that lasts beyond any one caller and has all their
-// correlation ids; it must set its own deadline. When several fail together, but for an outage, each is made again by
+// the journey: it answers each of at most Most calls, in their order, under a context that has all their correlation ids and the
+// latest of their deadlines, none if one of them has none: it must set its own. When several fail together, but for an outage, each is made again by
 // itself, beside the journeys that follow, so that one call's fault is no other's and keeps nobody waiting: what it does must
 // be idempotent.
 func (g *Group[In, Out]) Do(ctx context.Context, in In, together func(context.Context, []In) ([]Out, error)) (Out, error) {
@@ -107,11 +107,13 @@ func (g *Group[In, Out]) leaveLane(together func(context.Context, []In) ([]Out, 
 }
 
 func answer[In, Out any](calls []*call[In, Out], together func(context.Context, []In) ([]Out, error)) {
-	ins, ctxs := make([]In, len(calls)), make([]context.Context, len(calls))
+	ins := make([]In, len(calls))
 	for i, c := range calls {
-		ins[i], ctxs[i] = c.in, c.ctx
+		ins[i] = c.in
 	}
-	outs, err := together(correlation.Join(ctxs), ins)
+	ctx, cancel := shared(calls)
+	defer cancel()
+	outs, err := together(ctx, ins)
 	if err != nil && len(calls) > 1 && fault.From(err).Kind != fault.Unavailable {
 		for i := range calls {
 			go answer(calls[i:i+1], together)
@@ -124,4 +126,24 @@ func answer[In, Out any](calls []*call[In, Out], together func(context.Context, 
 		}
 		close(c.done)
 	}
+}
+
+// shared gives the context of a journey: it does not end with any one caller, but no later than the last of them gives up.
+func shared[In, Out any](calls []*call[In, Out]) (context.Context, context.CancelFunc) {
+	ctxs := make([]context.Context, len(calls))
+	var latest time.Time
+	endless := false
+	for i, c := range calls {
+		ctxs[i] = c.ctx
+		deadline, has := c.ctx.Deadline()
+		endless = endless || !has
+		if deadline.After(latest) {
+			latest = deadline
+		}
+	}
+	ctx := correlation.Join(ctxs)
+	if endless {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, latest)
 }

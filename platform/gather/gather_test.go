@@ -222,3 +222,35 @@ func TestWhoIsGoneStaysBehind(t *testing.T) {
 		t.Errorf("%d journeys were made", n)
 	}
 }
+
+// A journey does not end with any one caller, and not later than the last of them gives up: what is answered to nobody is not done.
+func TestAJourneyEndsWithItsLastCaller(t *testing.T) {
+	in := func(d time.Duration) context.Context {
+		if d == 0 {
+			return t.Context()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	for _, c := range []struct {
+		lives []time.Duration
+		want  time.Duration
+	}{
+		{[]time.Duration{time.Hour}, time.Hour},
+		{[]time.Duration{time.Minute, time.Hour, time.Minute}, time.Hour},
+		{[]time.Duration{time.Minute, 0, time.Hour}, 0},
+	} {
+		var calls []*call[int, int]
+		for _, life := range c.lives {
+			calls = append(calls, &call[int, int]{ctx: in(life), done: make(chan struct{})})
+		}
+		answer(calls, func(ctx context.Context, in []int) ([]int, error) {
+			deadline, has := ctx.Deadline()
+			if has != (c.want > 0) || has && time.Until(deadline).Round(time.Minute) != c.want {
+				t.Errorf("%v: ends %v (%v)", c.lives, deadline, has)
+			}
+			return in, nil
+		})
+	}
+}
