@@ -113,9 +113,10 @@ func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, e
 	return sold, err
 }
 
-// Confirm marks an order as paid by this attempt, and makes the order if need be; payments that come at once share a commit. A repeat by the same attempt returns the order as it is. It
-// returns order.ErrVoided for an attempt that was undone, and order.ErrInvalidState for an order that is not pending, that is of
-// another user or seat, or whose seat was sold under another order.
+// Confirm marks an order as paid by this attempt, and makes the order if need be; payments that come at once share a commit. A
+// repeat by the same attempt returns the order as it is. It returns order.ErrVoided for an attempt that was undone, and
+// order.ErrInvalidState for an order that is not pending, that is of another user or seat, or whose seat was sold under another
+// order.
 //
 // The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not wait for
 // each other, because UndoConfirm touches only an order that this attempt has confirmed already.

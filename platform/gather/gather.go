@@ -40,9 +40,9 @@ type call[In, Out any] struct {
 
 // Do gives the answer to in, or ctx's error when that ends first; the call goes on then, if it was under way. together makes
 // the journey: it answers each of at most Most calls, in their order, under a context that has all their correlation ids and the
-// latest of their deadlines, none if one of them has none: it must set its own. When several fail together, but for an outage, each is made again by
-// itself, beside the journeys that follow, so that one call's fault is no other's and keeps nobody waiting: what it does must
-// be idempotent.
+// latest of their deadlines, none if one of them has none: it must set its own. When several fail together, but for an outage,
+// each is made again by itself, beside the journeys that follow, so that one call's fault is no other's and keeps nobody waiting:
+// what it does must be idempotent.
 func (g *Group[In, Out]) Do(ctx context.Context, in In, together func(context.Context, []In) ([]Out, error)) (Out, error) {
 	c := &call[In, Out]{ctx: ctx, in: in, done: make(chan struct{})}
 	g.mu.Lock()
