@@ -18,12 +18,17 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-func openEmpty(t *testing.T) *Store {
+func openEmpty(t *testing.T) *Store { return openWith(t, "16") }
+
+func openWith(t *testing.T, connections string) *Store {
 	t.Helper()
 	u, err := url.Parse(testenv.Postgres(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	q := u.Query()
+	q.Set("pool_max_conns", connections)
+	u.RawQuery = q.Encode()
 	store, err := Open(t.Context(), u.String())
 	if err != nil {
 		t.Fatal(err)
@@ -115,18 +120,7 @@ func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
 
 // A plan that was right while the table was tiny is kept for the connection's life: it must not scan the hall that came later.
 func TestAPlanOutlivesASmallTable(t *testing.T) {
-	u, err := url.Parse(testenv.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("pool_max_conns", "1")
-	u.RawQuery = q.Encode()
-	s, err := Open(t.Context(), u.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openWith(t, "1")
 	reserveOne := func(seat uuid.UUID) {
 		r := inventory.Reservation{SeatID: seat, UserID: uuid.Must(uuid.NewV7()), HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}
 		if _, err := s.Reserve(t.Context(), r); err != nil {
@@ -208,6 +202,47 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		if name == "seats" && buffers > 60 {
 			t.Fatalf("a portion begins by reading what is before it, %d buffers:\n%s", buffers, plan)
 		}
+	}
+}
+
+// An entry is the gate's work: it writes the seat's page and no index of seats.
+func TestAnEntryWritesNoIndexOfSeats(t *testing.T) {
+	s := openWith(t, "1") // so that all counts are flushed
+	_, seat := fillHall(t, s, 100)
+	user, pin := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	hold := uuid.Must(uuid.NewV7())
+	if _, err := s.Reserve(t.Context(), inventory.Reservation{SeatID: seat, UserID: user, HoldID: hold, TTL: time.Minute, MaxHolds: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p := inventory.Pin{SeatID: seat, HoldID: hold, UserID: user, PinID: pin}
+	if _, err := s.Pin(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	sold, err := s.Confirm(t.Context(), inventory.Sale{Pin: p, Price: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	updates := func() (in, out int) {
+		if _, err := s.pool.Exec(t.Context(), `SELECT pg_stat_force_next_flush()`); err != nil {
+			t.Fatal(err)
+		}
+		err := s.pool.QueryRow(t.Context(), `SELECT n_tup_hot_upd, n_tup_upd - n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'seats'`).Scan(&in, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in, out
+	}
+	inPage, elsewhere := updates()
+	scan := inventory.Scan{ID: uuid.Must(uuid.NewV7()), SeatID: seat, PresentedSeatID: seat, StaffID: user}
+	if result, _, err := s.CheckIn(t.Context(), inventory.CheckIn{Scan: scan, OwnerID: user, OwnershipVersion: sold.OwnershipVersion}); result != "SUCCESS" || err != nil {
+		t.Fatal(result, err)
+	}
+	if in, out := updates(); in != inPage+1 || out != elsewhere {
+		t.Errorf("in its page %d, elsewhere %d; before %d and %d", in, out, inPage, elsewhere)
+	}
+	counts, err := s.Counts(t.Context(), []uuid.UUID{sold.EventID})
+	if err != nil || counts[0].Sold != 1 || counts[0].CheckedIn != 1 || counts[0].Revenue != 100 {
+		t.Errorf("%+v, %v", counts, err)
 	}
 }
 

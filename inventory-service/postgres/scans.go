@@ -64,7 +64,8 @@ const readTime = 5 * time.Second
 // wait for the first only, not for each other's commits.
 const lockUnlessEntered = `SELECT FROM seats WHERE seat_id = $1 AND status <> 'CHECKED_IN' FOR NO KEY UPDATE`
 
-// checkIn decides in the order of the gate's table: not this owner's (or nobody's), entered already, not paid for.
+// checkIn decides in the order of the gate's table: not this owner's (or nobody's), entered already, not paid for. It is logged under
+// the seat's own event, by which entries are counted.
 const checkIn = `
 WITH logged AS (
 	SELECT result, presented_seat_id = $1 AS same FROM entry_logs WHERE log_id = $2
@@ -85,7 +86,7 @@ WITH logged AS (
 	END)::scan_result AS result FROM (VALUES (1)) AS one LEFT JOIN seat ON true
 ), noted AS (
 	INSERT INTO entry_logs (log_id, seat_id, presented_seat_id, event_id, scanned_by_staff_id, hall_id_presented, hall_id_expected, result)
-	SELECT $2, (SELECT seat_id FROM seat), $1, $5, $6, $7, $8, result FROM decided WHERE NOT EXISTS (SELECT FROM logged)
+	SELECT $2, (SELECT seat_id FROM seat), $1, coalesce((SELECT event_id FROM seat), $5), $6, $7, $8, result FROM decided WHERE NOT EXISTS (SELECT FROM logged)
 )
 SELECT coalesce((SELECT result FROM logged), decided.result)::text, coalesce((SELECT same FROM logged), true), ` + columns + `
 FROM decided LEFT JOIN seat ON true`

@@ -147,9 +147,10 @@ func (s *Store) Seat(ctx context.Context, id uuid.UUID) (inventory.Seat, error) 
 	return r.seat(), translate(err)
 }
 
-// countSeats reads what is held and what is sold from partial indexes of that size; the total is the plan's.
+// countSeats reads what is held and what is sold from partial indexes of that size, and who has entered from the log; the total is
+// the plan's.
 const countSeats = `
-SELECT asked.event_id, coalesce(plan.total_seats, 0), held.n, sold.n, sold.checked_in, (sold.revenue * 100)::bigint
+SELECT asked.event_id, coalesce(plan.total_seats, 0), held.n, sold.n, entered.n, (sold.revenue * 100)::bigint
 FROM unnest($1::uuid[]) AS asked (event_id)
 LEFT JOIN seat_plans AS plan ON plan.event_id = asked.event_id AND plan.deleted_at IS NULL
 CROSS JOIN LATERAL (
@@ -157,9 +158,11 @@ CROSS JOIN LATERAL (
 	WHERE event_id = asked.event_id AND held_until IS NOT NULL AND sold_at IS NULL AND (held_until > now() OR pin_id IS NOT NULL)
 ) AS held
 CROSS JOIN LATERAL (
-	SELECT count(*) AS n, count(*) FILTER (WHERE status = 'CHECKED_IN') AS checked_in, coalesce(sum(price_paid), 0) AS revenue FROM seats
-	WHERE event_id = asked.event_id AND sold_at IS NOT NULL
-) AS sold`
+	SELECT count(*) AS n, coalesce(sum(price_paid), 0) AS revenue FROM seats WHERE event_id = asked.event_id AND sold_at IS NOT NULL
+) AS sold
+CROSS JOIN LATERAL (
+	SELECT count(*) AS n FROM entry_logs WHERE event_id = asked.event_id AND result = 'SUCCESS'
+) AS entered`
 
 // Counts adds up the seats of each event asked for; an unknown one counts nothing.
 func (s *Store) Counts(ctx context.Context, events []uuid.UUID) ([]inventory.Count, error) {

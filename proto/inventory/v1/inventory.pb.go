@@ -2299,7 +2299,7 @@ type Scan struct {
 	ScanId          string                 `protobuf:"bytes,1,opt,name=scan_id,json=scanId,proto3" json:"scan_id,omitempty"`
 	SeatId          string                 `protobuf:"bytes,2,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`                              // empty: unknown seat
 	PresentedSeatId string                 `protobuf:"bytes,3,opt,name=presented_seat_id,json=presentedSeatId,proto3" json:"presented_seat_id,omitempty"` // as the QR said, if it could be read
-	EventId         string                 `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	EventId         string                 `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`                           // MarkCheckedIn logs the own event of a seat that exists
 	StaffId         string                 `protobuf:"bytes,5,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
 	Result          ScanResult             `protobuf:"varint,6,opt,name=result,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"result,omitempty"`
 	HallIdPresented string                 `protobuf:"bytes,7,opt,name=hall_id_presented,json=hallIdPresented,proto3" json:"hall_id_presented,omitempty"`
