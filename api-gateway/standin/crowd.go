@@ -17,7 +17,7 @@ type crowd struct {
 // rush does not end.
 const (
 	rushBound   = 264
-	steadyBound = 144
+	steadyBound = 132
 	fewInside   = 72
 	aRush       = 150 * time.Millisecond
 )

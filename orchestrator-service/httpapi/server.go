@@ -37,7 +37,7 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/docs/openapi.json", s.docsJSON)
 	})
 	r.Group(func(r chi.Router) { // the crowd of an on-sale; it is not in the way of those who have their seats
-		r.Use(admit(s.InFlight, s.InFlight*5/4, 500*time.Millisecond), s.Keys.Require)
+		r.Use(admit(s.InFlight, s.InFlight, 500*time.Millisecond), s.Keys.Require)
 		post(r, "/reserve", s.reserve)
 	})
 	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
