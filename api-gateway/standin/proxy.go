@@ -64,11 +64,16 @@ func newProxy(to target, fail func(w http.ResponseWriter, status int)) *proxy {
 				return // the client is gone
 			}
 			status := upstreamStatus(err)
-			slog.Warn("no answer from service", "service", to.host, "path", r.URL.Path, "status", status, "error", err)
+			if status >= http.StatusInternalServerError {
+				slog.Warn("no answer from service", "service", to.host, "path", r.URL.Path, "status", status, "error", err)
+			}
 			fail(w, status)
 		},
 	}}
 }
+
+// errBodyCut is the client's fault, not the service's.
+var errBodyCut = errors.New("the request's body did not come whole")
 
 // buffering reads a request's body before it asks the service, as Kong does: header and body then go out, and come in, as
 // one.
@@ -78,7 +83,7 @@ func (b buffering) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil && r.ContentLength > 0 && r.ContentLength <= bodyBuffer {
 		body := make([]byte, r.ContentLength)
 		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, fmt.Errorf("reading the request: %w", err)
+			return nil, fmt.Errorf("%w: %w", errBodyCut, err)
 		}
 		whole := *r
 		whole.Body = io.NopCloser(bytes.NewReader(body))
@@ -93,11 +98,13 @@ var gatewayHeaders = []string{
 	"X-Ratelimit-Limit-Minute", "X-Ratelimit-Remaining-Minute", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset",
 }
 
-// upstreamStatus is the status that Kong gives for a failed attempt.
+// upstreamStatus is the status that Kong gives for a failed attempt; 400 where the client is at fault.
 func upstreamStatus(err error) int {
 	var unknownHost *net.DNSError
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errBodyCut):
+		return http.StatusBadRequest
 	case errors.As(err, &unknownHost):
 		return http.StatusServiceUnavailable
 	case errors.As(err, &timeout) && timeout.Timeout():

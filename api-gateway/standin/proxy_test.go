@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 )
@@ -68,3 +69,25 @@ func TestARequestGoesOutAsOne(t *testing.T) {
 		t.Errorf("the service's first read was %q", read)
 	}
 }
+
+// A body that ends before its length, or is too slow to come, is the client's fault: no 5xx, which says that we are down.
+func TestABodyThatDoesNotComeWhole(t *testing.T) {
+	g, err := New([]byte(rendered(t, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, body := range map[string]io.Reader{"cut": strings.NewReader(`{"email"`), "slow": tooSlow{}} {
+		request := httptest.NewRequest(http.MethodPost, "/auth/login", body)
+		request.ContentLength = 50
+		w := httptest.NewRecorder()
+		g.ServeHTTP(w, request)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "VALIDATION_ERROR") && !strings.Contains(w.Body.String(), "BAD_REQUEST") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// tooSlow fails as a connection does whose time to read is over.
+type tooSlow struct{}
+
+func (tooSlow) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
