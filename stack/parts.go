@@ -28,8 +28,8 @@ var defaultPorts = map[string]int{
 	"ORDER_SERVICE_PORT":     5001,
 	"EVENT_SERVICE_PORT":     5002,
 	"ORCHESTRATOR_PORT":      5003,
-	"INVENTORY_GRPC_PORT":    50051,
-	"INVENTORY_HTTP_PORT":    50052,
+	"INVENTORY_GRPC_PORT":    5051, // in containers 50051 and 50052, which here the kernel may have given to an outgoing connection
+	"INVENTORY_HTTP_PORT":    5052,
 	"SEATS_DB_PORT":          5541,
 	"USERS_DB_PORT":          5542,
 	"ORDERS_DB_PORT":         5543,

@@ -226,6 +226,29 @@ func TestWhoGivesWay(t *testing.T) {
 	}
 }
 
+// TestNoPortIsGivenOutTwice draws so many ports that without claims some would come twice, and lets another process ask for one of ours.
+func TestNoPortIsGivenOutTwice(t *testing.T) {
+	if port, err := strconv.Atoi(os.Getenv("NATIVE_TEST_CLAIM")); err == nil {
+		if claim(port) {
+			os.Exit(1)
+		}
+		return
+	}
+	given := map[int]bool{}
+	for range 600 {
+		port := FreePort()
+		if given[port] {
+			t.Fatalf("port %d came twice", port)
+		}
+		given[port] = true
+	}
+	other := exec.Command(os.Args[0], "-test.run=^TestNoPortIsGivenOutTwice$")
+	other.Env = append(os.Environ(), "NATIVE_TEST_CLAIM="+strconv.Itoa(FreePort()))
+	if output, err := other.CombinedOutput(); err != nil {
+		t.Errorf("another process was given our port: %v\n%s", err, output)
+	}
+}
+
 // TestBoundProcessEndsWithItsStarter starts this test program again as a starter, and kills that with SIGKILL.
 func TestBoundProcessEndsWithItsStarter(t *testing.T) {
 	if dir := os.Getenv("NATIVE_TEST_STARTER"); dir != "" {

@@ -12,19 +12,36 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
-// FreePort returns a TCP port that nobody listens on at 127.0.0.1. It lies below
-// the range from which the kernel picks ports for outgoing connections, so that it
-// is still free when a server comes to listen on it.
+// FreePort returns a TCP port that nobody listens on at 127.0.0.1 and that no other
+// call, in any of our processes, has been given: servers come to listen on theirs seconds later, and several stacks may be
+// starting at once. A port stays the caller's until its process ends. It lies below the range from which the kernel picks
+// ports for outgoing connections.
 func FreePort() int {
 	for {
 		port := 20000 + rand.IntN(12000)
-		if PortFree(port) {
+		if claim(port) && PortFree(port) {
 			return port
 		}
 	}
+}
+
+// claims are the sockets that stand for the ports given out. They are reachable for as long as the process lives, or the collector
+// would close them.
+var claims sync.Map // of net.PacketConn, by port
+
+// claim has the kernel keep the port for this process: a name in its abstract namespace is one process's alone, is seen by all
+// processes that share the machine's ports, and goes with its owner, however that ends.
+func claim(port int) bool {
+	socket, err := net.ListenPacket("unixgram", "@ticketremaster/port/"+strconv.Itoa(port))
+	if err != nil {
+		return false
+	}
+	claims.Store(port, socket)
+	return true
 }
 
 // PortFree tells whether nobody listens on the port at 127.0.0.1.
