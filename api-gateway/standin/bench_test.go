@@ -1,9 +1,7 @@
 package standin
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,14 +20,7 @@ func BenchmarkReserve(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go g.Serve(ctx, l)
-	post(b, "http://"+l.Addr().String()+"/api/reserve")
+	post(b, served(b, g)+"/api/reserve")
 }
 
 func BenchmarkDirect(b *testing.B) {

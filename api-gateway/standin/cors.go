@@ -1,12 +1,14 @@
 package standin
 
 import (
+	"bytes"
 	"errors"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/valyala/fasthttp"
 )
 
 type corsConfig struct {
@@ -21,8 +23,8 @@ type corsConfig struct {
 
 // cors is Kong's cors plugin with listed origins and without credentials.
 type cors struct {
-	origins                           []string
-	methods, headers, exposed, maxAge []string // ready as header values
+	origins                           [][]byte
+	methods, headers, exposed, maxAge string // ready as header values
 }
 
 // plainOrigin is what Kong does not take for a regular expression.
@@ -36,40 +38,48 @@ func newCORS(c corsConfig) (*cors, error) {
 		len(c.Methods) == 0 || len(c.Headers) == 0 || len(c.ExposedHeaders) == 0 || c.MaxAge <= 0 {
 		return nil, errors.New("want methods, headers, exposed_headers, max_age, credentials false and preflight_continue false")
 	}
-	join := func(items []string) []string { return []string{strings.Join(items, ",")} }
-	return &cors{
-		origins: c.Origins, methods: join(c.Methods), headers: join(c.Headers), exposed: join(c.ExposedHeaders),
-		maxAge: []string{strconv.Itoa(c.MaxAge)},
-	}, nil
-}
-
-// preflight answers r if it is one; it needs neither token nor API key.
-func (c *cors) preflight(h http.Header, r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" {
-		return false
+	list := func(items []string) string { return strings.Join(items, ",") }
+	made := &cors{methods: list(c.Methods), headers: list(c.Headers), exposed: list(c.ExposedHeaders), maxAge: strconv.Itoa(c.MaxAge)}
+	for _, origin := range c.Origins {
+		made.origins = append(made.origins, []byte(origin))
 	}
-	c.allowOrigin(h, r)
-	h["Access-Control-Allow-Headers"] = c.headers
-	h["Access-Control-Allow-Methods"] = c.methods
-	h["Access-Control-Max-Age"] = c.maxAge
-	return true
+	return made, nil
 }
 
-// decorate marks any other answer, errors included.
-func (c *cors) decorate(h http.Header, r *http.Request) {
-	c.allowOrigin(h, r)
-	h["Access-Control-Expose-Headers"] = c.exposed
+// isPreflight tells whether the request is one; it needs neither token nor API key.
+func isPreflight(ctx *fasthttp.RequestCtx) bool {
+	h := &ctx.Request.Header
+	return ctx.IsOptions() && len(h.Peek("Origin")) > 0 && len(h.Peek("Access-Control-Request-Method")) > 0
 }
 
-// allowOrigin names the request's origin if it is listed. A single listed
+// preflight answers one.
+func (c *cors) preflight(h *fasthttp.ResponseHeader) {
+	h.Set("Access-Control-Allow-Headers", c.headers)
+	h.Set("Access-Control-Allow-Methods", c.methods)
+	h.Set("Access-Control-Max-Age", c.maxAge)
+}
+
+// allowed returns the request's origin if it is listed. A single listed
 // origin is named to everyone, as Kong does.
-func (c *cors) allowOrigin(h http.Header, r *http.Request) {
-	h["Vary"] = []string{"Origin"}
-	origin := r.Header.Get("Origin")
+func (c *cors) allowed(origin []byte) []byte {
 	if len(c.origins) == 1 {
-		origin = c.origins[0]
+		return c.origins[0]
 	}
-	if slices.Contains(c.origins, origin) {
-		h["Access-Control-Allow-Origin"] = []string{origin}
+	for _, listed := range c.origins {
+		if bytes.Equal(listed, origin) {
+			return listed
+		}
 	}
+	return nil
+}
+
+// allow marks an answer, errors included, with the origin that may read it.
+func (c *cors) allow(h *fasthttp.ResponseHeader, origin []byte) {
+	h.Add("Vary", "Origin")
+	setIfAny(h, "Access-Control-Allow-Origin", origin)
+}
+
+// decorate marks any answer but a preflight's.
+func (c *cors) decorate(h *fasthttp.ResponseHeader) {
+	h.Set("Access-Control-Expose-Headers", c.exposed)
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // crowd bounds the requests of one route that are not answered yet: what the orchestrator neither takes in nor lets wait would
-// only wait for the processor. Kong has no such bound and needs it less: nginx does with a tenth of the work per request what this
-// stand-in does, and it must not be what closes when a crowd comes.
+// only wait for the processor, and to refuse it there costs several times what it costs here. Kong has no such bound: there the orchestrator
+// refuses alone.
 type crowd struct {
 	inside atomic.Int32
 	calmAt atomic.Int64 // when few were inside last, in ns

@@ -29,16 +29,13 @@ func TestACrowdAtOneRoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	get := func(path string) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		g.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api"+path, nil))
-		return w
-	}
+	url := served(t, g)
+	get := func(path string) reply { return ask(t, http.MethodGet, url+"/api"+path, nil) }
 	var all sync.WaitGroup
 	for range rushBound {
 		all.Go(func() {
-			if w := get("/events"); w.Code != http.StatusOK {
-				t.Errorf("one within the bound got %d", w.Code)
+			if w := get("/events"); w.status != http.StatusOK {
+				t.Errorf("one within the bound got %d", w.status)
 			}
 		})
 	}
@@ -53,16 +50,16 @@ func TestACrowdAtOneRoute(t *testing.T) {
 			t.Fatalf("only %d are inside", n)
 		}
 	}
-	if w := get("/events"); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), "RATE_LIMITED") {
-		t.Errorf("one more: %d %v %s", w.Code, w.Header(), w.Body)
+	if w := get("/events"); w.status != http.StatusTooManyRequests || w.header.Get("Retry-After") != "1" || !strings.Contains(w.body, "RATE_LIMITED") {
+		t.Errorf("one more: %d %v %s", w.status, w.header, w.body)
 	}
-	if w := get("/docs"); w.Code != http.StatusOK {
-		t.Errorf("another route: %d", w.Code)
+	if w := get("/docs"); w.status != http.StatusOK {
+		t.Errorf("another route: %d", w.status)
 	}
 	close(hold)
 	all.Wait()
-	if w := get("/events"); w.Code != http.StatusOK {
-		t.Errorf("afterwards: %d", w.Code)
+	if w := get("/events"); w.status != http.StatusOK {
+		t.Errorf("afterwards: %d", w.status)
 	}
 }
 

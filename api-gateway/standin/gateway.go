@@ -1,22 +1,20 @@
 package standin
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
-	"strconv"
-	"strings"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
 )
 
-const (
-	correlationHeader = "X-Correlation-ID"
-	correlationKey    = "X-Correlation-Id" // as net/http keys it
-)
+const correlationHeader = "X-Correlation-Id" // as it stands in a parsed header
 
 // Gateway is the door that a kong.yml describes. It is made once and changes
 // no more; requests share only the rate limits' counters.
@@ -44,8 +42,8 @@ func build(kongYML []byte, now clock) (*Gateway, error) {
 	if g.global, err = b.apply(policy{}, d.Plugins); err != nil {
 		return nil, fmt.Errorf("global: %w", err)
 	}
-	if g.global.envelopes == nil || g.global.cors == nil || !g.global.transform {
-		return nil, errors.New("global: want post-function, cors and request-transformer: without them no route could be served as Kong would")
+	if g.global.envelopes == nil || g.global.cors == nil || !g.global.transform || g.global.maxBody == 0 {
+		return nil, errors.New("global: want post-function, cors, request-transformer and request-size-limiting: without them no route could be served as Kong would")
 	}
 	proxies := map[target]*proxy{}
 	for _, s := range d.Services {
@@ -55,7 +53,7 @@ func build(kongYML []byte, now clock) (*Gateway, error) {
 		}
 		to, _ := s.target() // checked by parse
 		if proxies[to] == nil {
-			proxies[to] = newProxy(to, g.fail)
+			proxies[to] = newProxy(to)
 		}
 		if err := g.addRoutes(b, p, s.Routes, proxies[to]); err != nil {
 			return nil, fmt.Errorf("service %s: %w", s.Name, err)
@@ -86,114 +84,157 @@ func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *proxy) e
 	return nil
 }
 
-// ServeHTTP takes a request through the plugins in the order in which Kong runs
-// them: correlation-id, cors, jwt, key-auth, size, rate, transformer.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d, path := g.routes.find(r.Method, normalize(r.URL.EscapedPath()))
+// marks are what the gateway puts on an answer, a service's or its own.
+type marks struct {
+	correlation []byte
+	origin      []byte // the request's, if it is listed
+	rate        *rate  // what the limit leaves
+	retryAfter  []byte
+}
+
+// serve takes a request through the gateway. A fault in here costs one request and not the process.
+func (g *Gateway) serve(ctx *fasthttp.RequestCtx) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			slog.Error("a fault of the gateway's own", "fault", fault, "stack", string(debug.Stack()))
+			g.fail(ctx, http.StatusInternalServerError)
+		}
+	}()
+	raw, query := split(string(ctx.Request.Header.RequestURI()))
+	d, path := g.routes.find(string(ctx.Method()), normalize(raw))
 	p := &g.global
 	if d != nil {
 		p = &d.policy
 	}
-	h := w.Header()
+	var m marks
 	if p.correlation {
-		correlate(h, r)
+		m.correlation = correlate(&ctx.Request.Header)
 	}
-	if p.cors.preflight(h, r) {
-		w.WriteHeader(http.StatusOK)
+	m.origin = p.cors.allowed(ctx.Request.Header.Peek("Origin"))
+	if isPreflight(ctx) {
+		p.cors.preflight(&ctx.Response.Header)
+		p.cors.allow(&ctx.Response.Header, m.origin)
+		setIfAny(&ctx.Response.Header, correlationHeader, m.correlation)
 		return
 	}
-	p.cors.decorate(h, r)
+	g.answer(ctx, d, p, path, query, &m)
+	h := &ctx.Response.Header
+	p.cors.decorate(h)
+	p.cors.allow(h, m.origin)
+	setIfAny(h, correlationHeader, m.correlation)
+	setIfAny(h, "Retry-After", m.retryAfter)
+	m.rate.tell(h)
+}
+
+// answer runs the plugins in the order in which Kong runs them — jwt, key-auth, size, rate, transformer — and asks the service.
+func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, query string, m *marks) {
+	r := &ctx.Request
 	if d != nil {
 		if !d.crowd.enter(g.now()) {
-			h["Retry-After"] = []string{"1"}
-			g.fail(w, http.StatusTooManyRequests)
+			m.retryAfter = []byte("1")
+			g.fail(ctx, http.StatusTooManyRequests)
 			return
 		}
 		defer d.crowd.leave()
 	}
 	if p.jwt != nil {
-		if err := p.jwt.verify(r.Header); err != nil {
-			g.refuse(w, err)
+		if err := p.jwt.verify(r.Header.PeekAll("Authorization")); err != nil {
+			g.refuse(ctx, err)
 			return
 		}
 	}
-	if p.apiKeys != nil && !p.apiKeys.admit(r.Header) {
-		g.fail(w, http.StatusUnauthorized)
+	if p.apiKeys != nil && !p.apiKeys.admit(&r.Header) {
+		g.fail(ctx, http.StatusUnauthorized)
 		return
 	}
-	if p.maxBody > 0 {
-		if status := limitBody(r, p.maxBody); status != 0 {
-			g.fail(w, status)
+	if status := readBody(r, p.maxBody); status != 0 {
+		g.fail(ctx, status)
+		return
+	}
+	if p.limit != nil {
+		if m.rate = p.limit.take(clientIP(ctx)); !m.rate.allowed {
+			m.retryAfter = m.rate.reset
+			g.fail(ctx, http.StatusTooManyRequests)
 			return
 		}
 	}
-	if p.limit != nil && !p.limit.take(clientIP(r), h) {
-		g.fail(w, http.StatusTooManyRequests)
+	switch {
+	case d == nil:
+		g.fail(ctx, http.StatusNotFound)
+		return
+	case p.terminate != 0:
+		g.fail(ctx, p.terminate)
 		return
 	}
-	if d == nil {
-		g.fail(w, http.StatusNotFound)
-		return
+	drop(&r.Header, p.remove)
+	if status := d.proxy.pass(ctx, path, query, m.correlation); status != 0 {
+		g.fail(ctx, status)
 	}
-	for _, name := range p.remove {
-		delete(r.Header, name)
-	}
-	if p.terminate != 0 {
-		g.fail(w, p.terminate)
-		return
-	}
-	r.URL.Path, r.URL.RawPath = path, "" // routes match nothing that would need escaping
-	d.proxy.reverse.ServeHTTP(w, r)
 }
 
 // correlate keeps the client's correlation id or makes one, for the service and the answer.
-func correlate(h http.Header, r *http.Request) {
-	ids := r.Header[correlationKey]
-	if len(ids) == 0 || ids[0] == "" {
-		ids = []string{uuid.NewString()}
+func correlate(h *fasthttp.RequestHeader) []byte {
+	if id := h.Peek(correlationHeader); len(id) > 0 {
+		return append([]byte(nil), id...)
 	}
-	ids = ids[:1]
-	r.Header[correlationKey] = ids
-	h[correlationKey] = ids
+	return []byte(uuid.NewString())
 }
 
-// limitBody returns 0 if r's body has at most max bytes, else the status to
-// refuse it with. A body of unknown length is read whole, as Kong does.
-func limitBody(r *http.Request, max int64) int {
-	if r.ContentLength < 0 {
-		body, err := io.ReadAll(io.LimitReader(r.Body, max+1))
-		if err != nil {
-			return http.StatusBadRequest
-		}
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	}
-	if r.ContentLength <= max {
+// readBody reads r's body whole, as Kong does, and returns 0 if it has at most
+// max bytes, else the status to refuse it with.
+func readBody(r *fasthttp.Request, max int64) int {
+	stream, length := r.BodyStream(), int64(r.Header.ContentLength()) // below 0: it is not told
+	if stream == nil {
 		return 0
 	}
-	if strings.EqualFold(strings.TrimSpace(r.Header.Get("Expect")), "100-continue") {
+	body, err := io.ReadAll(io.LimitReader(stream, max+1))
+	switch {
+	case err != nil || length > int64(len(body)) && length <= max:
+		return http.StatusBadRequest // it did not come whole: the client's fault, not the service's
+	case int64(len(body)) <= max:
+		r.SetBodyRaw(body)
+		return 0
+	}
+	io.CopyN(io.Discard, stream, lingerFor) // who is cut off while sending sees no answer
+	if len(r.Header.Peek("Expect")) > 0 {
 		return http.StatusExpectationFailed
 	}
 	return http.StatusRequestEntityTooLarge
 }
 
+// lingerFor bounds what is read of a body that is refused, in bytes.
+const lingerFor = 8 << 20
+
 // fail answers with the gateway's own error for status.
-func (g *Gateway) fail(w http.ResponseWriter, status int) {
-	write(w, status, g.global.envelopes.body(status))
+func (g *Gateway) fail(ctx *fasthttp.RequestCtx, status int) {
+	write(ctx, status, g.global.envelopes.body(status))
 }
 
 // refuse answers 401 for a token that was not taken.
-func (g *Gateway) refuse(w http.ResponseWriter, err error) {
+func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, err error) {
 	if errors.Is(err, errExpired) {
-		write(w, http.StatusUnauthorized, g.global.envelopes.expired)
+		write(ctx, http.StatusUnauthorized, g.global.envelopes.expired)
 		return
 	}
-	g.fail(w, http.StatusUnauthorized)
+	g.fail(ctx, http.StatusUnauthorized)
 }
 
-func write(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	w.Write(body)
+func write(ctx *fasthttp.RequestCtx, status int, body []byte) {
+	ctx.Response.Reset()
+	ctx.Response.SetStatusCode(status)
+	ctx.Response.Header.SetContentType("application/json; charset=utf-8")
+	ctx.Response.SetBodyRaw(body)
+}
+
+func setIfAny(h *fasthttp.ResponseHeader, name string, value []byte) {
+	if len(value) > 0 {
+		h.SetBytesV(name, value)
+	}
+}
+
+func clientIP(ctx *fasthttp.RequestCtx) string {
+	if addr, ok := ctx.RemoteAddr().(*net.TCPAddr); ok {
+		return addr.IP.String()
+	}
+	return ctx.RemoteAddr().String()
 }

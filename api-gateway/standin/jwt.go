@@ -3,12 +3,12 @@ package standin
 import (
 	"crypto/subtle"
 	"errors"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/valyala/fasthttp"
 )
 
 // clock is where the time comes from; tests bring their own.
@@ -43,10 +43,10 @@ func newVerifier(issuers map[string][]byte, now clock) *verifier {
 // verifies what claims_to_verify lists and nothing else.
 var tokens = jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithoutClaimsValidation())
 
-// verify takes the bearer token of a request. It returns errExpired for a
+// verify takes a request's Authorization headers. It returns errExpired for a
 // token that is good but for its age, and errUnauthorized for any other fault.
-func (v *verifier) verify(h http.Header) error {
-	raw, ok := bearer(h)
+func (v *verifier) verify(headers [][]byte) error {
+	raw, ok := bearer(headers)
 	if !ok {
 		return errUnauthorized
 	}
@@ -92,17 +92,16 @@ func (v *verifier) remember(raw string, exp float64) {
 	if len(v.known) >= maxKnown {
 		clear(v.known)
 	}
-	v.known[strings.Clone(raw)] = exp // a clone, or the request's whole header would be kept
+	v.known[raw] = exp
 }
 
 // bearer finds the token in the Authorization header, and only there: not in
 // the query, not in a cookie.
-func bearer(h http.Header) (string, bool) {
-	values := h["Authorization"]
-	if len(values) != 1 {
+func bearer(headers [][]byte) (string, bool) {
+	if len(headers) != 1 {
 		return "", false
 	}
-	scheme, token, found := strings.Cut(strings.TrimSpace(values[0]), " ")
+	scheme, token, found := strings.Cut(strings.TrimSpace(string(headers[0])), " ")
 	if !found || scheme != "Bearer" && scheme != "bearer" {
 		return "", false
 	}
@@ -113,15 +112,14 @@ func bearer(h http.Header) (string, bool) {
 type apiKeys struct{ known []string }
 
 // admit reports whether the request shows a known key, and hides it from the service.
-func (k *apiKeys) admit(h http.Header) bool {
-	values := h["Apikey"]
-	delete(h, "Apikey")
-	if len(values) != 1 {
-		return false
-	}
+func (k *apiKeys) admit(h *fasthttp.RequestHeader) bool {
+	shown := h.PeekAll("Apikey")
 	found := 0
 	for _, key := range k.known {
-		found |= subtle.ConstantTimeCompare([]byte(key), []byte(values[0]))
+		if len(shown) == 1 {
+			found |= subtle.ConstantTimeCompare([]byte(key), shown[0])
+		}
 	}
+	h.Del("Apikey")
 	return found == 1
 }

@@ -2,12 +2,25 @@ package standin
 
 import "strings"
 
+// split takes a request's target apart: its path as it was spelled, and its query.
+func split(target string) (path, query string) {
+	if !strings.HasPrefix(target, "/") { // of the absolute form (RFC 9112, 3.2.2)
+		if _, rest, ok := strings.Cut(target, "://"); ok {
+			_, path, _ := strings.Cut(rest, "/")
+			target = "/" + path
+		}
+	}
+	path, query, _ = strings.Cut(target, "?")
+	return path, query
+}
+
 // normalize brings a request's path into the one spelling that routes are
 // matched against, as Kong 3.6 does (kong.tools.uri.normalize with slashes
 // merged): percent-encoded bytes are decoded unless reserved, "." and ".."
 // segments are resolved, and repeated slashes become one. The result of a path
 // that begins with a slash begins with one, and normalize of it is the same
-// again, unless an encoding is malformed: net/http and nginx refuse those before.
+// again, unless an encoding is malformed: nginx refuses those before, and here
+// no route matches a percent sign.
 func normalize(path string) string {
 	if strings.IndexByte(path, '%') >= 0 {
 		path = decodeUnreserved(path)

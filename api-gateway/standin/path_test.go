@@ -23,6 +23,17 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
+func TestSplit(t *testing.T) {
+	for target, want := range map[string][2]string{
+		"/": {"/", ""}, "/a?b=c?d": {"/a", "b=c?d"}, "//a": {"//a", ""}, "/a?x=http://b": {"/a", "x=http://b"},
+		"http://host/a/b?c": {"/a/b", "c"}, "http://host": {"/", ""}, "*": {"*", ""}, "": {"", ""},
+	} {
+		if path, query := split(target); path != want[0] || query != want[1] {
+			t.Errorf("split(%q) = %q, %q", target, path, query)
+		}
+	}
+}
+
 // FuzzNormalize holds that a normalized path has no second spelling.
 func FuzzNormalize(f *testing.F) {
 	for _, seed := range []string{"/", "/a/../b", "//a", "/%2e%2e/a", "/a/..%2f", "/%25%32%65", "/a%2", "/a/...//./", "/%2f%2f"} {

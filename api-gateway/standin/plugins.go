@@ -19,8 +19,8 @@ type policy struct {
 	maxBody     int64 // bytes
 	limit       *limiter
 	transform   bool
-	remove      []string // canonical names of headers the service must not see
-	terminate   int      // status
+	remove      map[string]bool // headers that the service must not see
+	terminate   int             // status
 	envelopes   *envelopes
 }
 
@@ -58,7 +58,7 @@ func (b builder) set(p *policy, from plugin) error {
 	switch from.Name {
 	case "correlation-id":
 		p.correlation = true
-		return exactly(from, correlationConfig{HeaderName: correlationHeader, Generator: "uuid", EchoDownstream: true})
+		return exactly(from, correlationConfig{HeaderName: "X-Correlation-ID", Generator: "uuid", EchoDownstream: true})
 	case "cors":
 		c, err := config[corsConfig](from)
 		if err != nil {
@@ -95,10 +95,7 @@ func (b builder) set(p *policy, from plugin) error {
 		if err == nil && c.Replace.URI != "/$(uri_captures[1] or '')" {
 			err = errors.New("want replace.uri to be the first capture")
 		}
-		p.transform, p.remove = true, nil
-		for _, name := range c.Remove.Headers {
-			p.remove = append(p.remove, http.CanonicalHeaderKey(name))
-		}
+		p.transform, p.remove = true, headerSet(c.Remove.Headers...)
 		return err
 	case "request-termination":
 		p.terminate = http.StatusNotFound

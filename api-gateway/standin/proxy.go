@@ -2,109 +2,139 @@ package standin
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"io"
-	"log"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"sync"
+	"strings"
+	"syscall"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 const (
-	idlePerService = 1024             // connections kept to one service, as many as Kong's two workers keep
-	idleFor        = 60 * time.Second // as Kong; services keep idle connections longer (platform/web), or a POST could meet a closed one
-	copyBuffer     = 128 << 10        // bytes, so that a large seat map takes few reads and writes
-	bodyBuffer     = 256 << 10        // bytes of a request; kong.yml allows no more
+	idleFor    = 60 * time.Second // as Kong; services keep idle connections longer (platform/web), or a POST could meet a closed one
+	mostToOne  = 1 << 14          // connections to one service: more than a gateway has clients
+	readBuffer = 32 << 10         // bytes of a service's header, and what is read and written at once
 )
 
 // proxy passes requests to one target over connections that stay open. A
 // request goes out once: what fails is answered, not tried again.
-type proxy struct{ reverse *httputil.ReverseProxy }
+type proxy struct {
+	client fasthttp.HostClient
+	target target
+}
 
-func newProxy(to target, fail func(w http.ResponseWriter, status int)) *proxy {
+func newProxy(to target) *proxy {
 	dialer := net.Dialer{Timeout: to.connect, KeepAlive: 30 * time.Second}
-	transport := &http.Transport{
-		DialContext:           dialer.DialContext,
-		TLSHandshakeTimeout:   to.connect,
-		ResponseHeaderTimeout: to.read,
-		MaxIdleConns:          0, // bounded per host
-		MaxIdleConnsPerHost:   idlePerService,
-		IdleConnTimeout:       idleFor,
-		DisableCompression:    true, // the client's Accept-Encoding passes as it is
-		WriteBufferSize:       32 << 10,
-		ReadBufferSize:        32 << 10,
+	p := &proxy{target: to}
+	p.client = fasthttp.HostClient{
+		Addr:  fasthttp.AddMissingPort(to.host, to.scheme == "https"),
+		IsTLS: to.scheme == "https",
+		Dial: func(addr string) (net.Conn, error) {
+			conn, err := dialer.Dial("tcp", addr)
+			if err != nil {
+				return nil, err
+			}
+			return &upstream{TCPConn: conn.(*net.TCPConn)}, nil
+		},
+		// A connection that its service closed while it was idle took nothing of the request: the next one is tried, or a new one.
+		MaxIdemponentCallAttempts: mostToOne,
+		RetryIfErr:                func(_ *fasthttp.Request, _ int, err error) (bool, bool) { return false, errors.Is(err, errIdleClosed) },
+		MaxConns:                  mostToOne,
+		MaxIdleConnDuration:       idleFor,
+		ReadTimeout:               to.read,
+		WriteTimeout:              to.read,
+		ReadBufferSize:            readBuffer,
+		WriteBufferSize:           readBuffer,
+		NoDefaultUserAgentHeader:  true,
+		DisablePathNormalizing:    true,
 	}
-	return &proxy{&httputil.ReverseProxy{
-		Transport:  buffering{transport},
-		BufferPool: buffers,
-		ErrorLog:   log.New(quiet{}, "", 0),
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.scheme, to.host, ""
-			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"] // Kong appends to what came
-			r.SetXForwarded()
-			r.Out.Header["X-Real-Ip"] = []string{clientIP(r.In)}
-			// Set again, or a request could have it dropped by naming it in Connection.
-			if id := r.In.Header[correlationKey]; id != nil {
-				r.Out.Header[correlationKey] = id
-			}
-		},
-		ModifyResponse: func(r *http.Response) error {
-			for _, name := range gatewayHeaders {
-				delete(r.Header, name)
-			}
-			return nil
-		},
-		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if r.Context().Err() != nil && errors.Is(r.Context().Err(), context.Canceled) {
-				return // the client is gone
-			}
-			status := upstreamStatus(err)
-			if status >= http.StatusInternalServerError {
-				slog.Warn("no answer from service", "service", to.host, "path", r.URL.Path, "status", status, "error", err)
-			}
-			fail(w, status)
-		},
-	}}
+	return p
 }
 
-// errBodyCut is the client's fault, not the service's.
-var errBodyCut = errors.New("the request's body did not come whole")
+// pass asks the service and leaves its answer in ctx. It returns 0, or the status to answer instead.
+func (p *proxy) pass(ctx *fasthttp.RequestCtx, path, query string, correlation []byte) (status int) {
+	r := &ctx.Request
+	h := &r.Header
+	dropHops(h)
+	ip := []byte(clientIP(ctx))
+	h.SetBytesV("X-Forwarded-For", bytes.Join(append(h.PeekAll("X-Forwarded-For"), ip), []byte(", "))) // appended, as Kong does, so that the last is true
+	h.SetBytesV("X-Forwarded-Host", h.Host())
+	h.Set("X-Forwarded-Proto", "http")
+	h.SetBytesV("X-Real-IP", ip)
+	if len(correlation) > 0 { // set last, or a request could have it dropped by naming it in Connection
+		h.SetBytesV(correlationHeader, correlation)
+	}
+	h.SetProtocol("HTTP/1.1")
+	h.SetHost(p.target.host)
+	r.SetRequestURI(path)
+	r.URI().SetQueryString(query)
+	if p.client.IsTLS {
+		r.URI().SetScheme("https")
+	}
+	if err := p.client.Do(r, &ctx.Response); err != nil {
+		status := upstreamStatus(err)
+		slog.Warn("no answer from service", "service", p.target.host, "path", path, "status", status, "error", err)
+		return status
+	}
+	drop(&ctx.Response.Header, notTheServices)
+	return 0
+}
 
-// buffering reads a request's body before it asks the service, as Kong does: header and body then go out, and come in, as
-// one.
-type buffering struct{ http.RoundTripper }
-
-func (b buffering) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil && r.ContentLength > 0 && r.ContentLength <= bodyBuffer {
-		body := make([]byte, r.ContentLength)
-		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, fmt.Errorf("%w: %w", errBodyCut, err)
+// dropHops removes what concerns only the client's connection, and what the client says does so.
+func dropHops(h *fasthttp.RequestHeader) {
+	for _, value := range h.PeekAll("Connection") {
+		for name := range strings.SplitSeq(string(value), ",") {
+			h.Del(strings.TrimSpace(name))
 		}
-		whole := *r
-		whole.Body = io.NopCloser(bytes.NewReader(body))
-		r = &whole
 	}
-	return b.RoundTripper.RoundTrip(r)
+	drop(h, ofOneHop)
 }
 
-// gatewayHeaders are set by the gateway alone; a service's own would stand beside them.
-var gatewayHeaders = []string{
-	correlationKey, "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers",
-	"X-Ratelimit-Limit-Minute", "X-Ratelimit-Remaining-Minute", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset",
+// hopByHop are headers of one connection that are not passed on (RFC 9110, 7.6.1).
+var hopByHop = []string{"Connection", "Expect", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Upgrade"}
+
+var ofOneHop = headerSet(hopByHop...)
+
+// notTheServices are set by the gateway alone; a service's own would stand beside them.
+var notTheServices = headerSet(append(hopByHop, correlationHeader,
+	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers",
+	"X-Ratelimit-Limit-Minute", "X-Ratelimit-Remaining-Minute", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset")...)
+
+// headerSet holds the names as they stand in a parsed header.
+func headerSet(names ...string) map[string]bool {
+	set := map[string]bool{}
+	for _, name := range names {
+		set[http.CanonicalHeaderKey(name)] = true
+	}
+	return set
 }
 
-// upstreamStatus is the status that Kong gives for a failed attempt; 400 where the client is at fault.
+// drop removes those of h's headers that are in the set.
+func drop(h interface {
+	All() iter.Seq2[[]byte, []byte]
+	Del(name string)
+}, set map[string]bool) {
+	var found []string
+	for name := range h.All() {
+		if set[string(name)] {
+			found = append(found, string(name))
+		}
+	}
+	for _, name := range found {
+		h.Del(name)
+	}
+}
+
+// upstreamStatus is the status that Kong gives for a failed attempt.
 func upstreamStatus(err error) int {
 	var unknownHost *net.DNSError
-	var timeout net.Error
+	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.Is(err, errBodyCut):
-		return http.StatusBadRequest
 	case errors.As(err, &unknownHost):
 		return http.StatusServiceUnavailable
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -114,26 +144,42 @@ func upstreamStatus(err error) int {
 	}
 }
 
-func clientIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+// upstream is a connection to a service that notices, before a request is written to it, that the service closed it.
+type upstream struct {
+	*net.TCPConn
+	answered bool // since it was written to
+}
+
+var errIdleClosed = errors.New("the service closed this idle connection")
+
+func (u *upstream) Read(p []byte) (int, error) {
+	u.answered = true
+	return u.TCPConn.Read(p)
+}
+
+func (u *upstream) Write(p []byte) (int, error) {
+	if u.answered {
+		u.answered = false
+		if !u.open() {
+			return 0, errIdleClosed
+		}
 	}
-	return host
+	return u.TCPConn.Write(p)
 }
 
-// quiet keeps a client that hangs up in the middle of an answer at debug level.
-type quiet struct{}
-
-func (quiet) Write(line []byte) (int, error) {
-	slog.Debug(string(line))
-	return len(line), nil
+// open looks, without waiting, that nothing is there to be read: neither an end nor bytes that nobody asked for.
+func (u *upstream) open() bool {
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var looked error
+	err = raw.Read(func(fd uintptr) bool {
+		var n int
+		if n, _, looked = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT); n > 0 || looked == nil {
+			looked = io.EOF
+		}
+		return true
+	})
+	return err == nil && looked == syscall.EAGAIN
 }
-
-type bufferPool struct{ pool sync.Pool }
-
-var buffers = &bufferPool{sync.Pool{New: func() any { return new([copyBuffer]byte) }}}
-
-func (b *bufferPool) Get() []byte { return b.pool.Get().(*[copyBuffer]byte)[:] }
-
-func (b *bufferPool) Put(buffer []byte) { b.pool.Put((*[copyBuffer]byte)(buffer)) }

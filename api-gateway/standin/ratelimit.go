@@ -1,9 +1,10 @@
 package standin
 
 import (
-	"net/http"
 	"strconv"
 	"sync"
+
+	"github.com/valyala/fasthttp"
 )
 
 // maxCounted bounds the addresses counted in one minute; those beyond it share
@@ -15,7 +16,7 @@ const maxCounted = 100_000
 // request over the limit is not counted.
 type limiter struct {
 	limit int
-	text  string
+	text  []byte
 	now   clock
 
 	mu     sync.Mutex
@@ -24,25 +25,32 @@ type limiter struct {
 }
 
 func newLimiter(perMinute int, now clock) *limiter {
-	return &limiter{limit: perMinute, text: strconv.Itoa(perMinute), now: now, counts: map[string]int{}}
+	return &limiter{limit: perMinute, text: []byte(strconv.Itoa(perMinute)), now: now, counts: map[string]int{}}
 }
 
-// take counts a request from ip, tells the client in h how much is left, and
-// reports whether it may pass. If not, Retry-After says in how many seconds.
-func (l *limiter) take(ip string, h http.Header) bool {
+// rate is what a limit leaves to a client.
+type rate struct {
+	allowed                 bool
+	limit, remaining, reset []byte // reset: seconds until the count begins anew
+}
+
+// take counts a request from ip, and tells whether it may pass and how much is left.
+func (l *limiter) take(ip string) *rate {
 	seconds := l.now().Unix()
 	allowed, remaining := l.count(ip, seconds/60)
-	reset := strconv.FormatInt(60-seconds%60, 10)
-	left := strconv.Itoa(remaining)
-	h["X-Ratelimit-Limit-Minute"] = []string{l.text}
-	h["X-Ratelimit-Remaining-Minute"] = []string{left}
-	h["Ratelimit-Limit"] = []string{l.text}
-	h["Ratelimit-Remaining"] = []string{left}
-	h["Ratelimit-Reset"] = []string{reset}
-	if !allowed {
-		h["Retry-After"] = []string{reset}
+	return &rate{allowed, l.text, strconv.AppendInt(nil, int64(remaining), 10), strconv.AppendInt(nil, 60-seconds%60, 10)}
+}
+
+// tell puts r on an answer, in both of Kong's spellings.
+func (r *rate) tell(h *fasthttp.ResponseHeader) {
+	if r == nil {
+		return
 	}
-	return allowed
+	h.SetBytesV("X-Ratelimit-Limit-Minute", r.limit)
+	h.SetBytesV("X-Ratelimit-Remaining-Minute", r.remaining)
+	h.SetBytesV("Ratelimit-Limit", r.limit)
+	h.SetBytesV("Ratelimit-Remaining", r.remaining)
+	h.SetBytesV("Ratelimit-Reset", r.reset)
 }
 
 func (l *limiter) count(ip string, minute int64) (allowed bool, remaining int) {

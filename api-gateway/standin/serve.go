@@ -3,24 +3,30 @@ package standin
 import (
 	"context"
 	"errors"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // Serve answers on l until ctx ends, then lets requests in flight finish for
 // up to ten seconds.
 func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{
-		Handler:                      g,
-		ReadHeaderTimeout:            5 * time.Second,
+	server := &fasthttp.Server{
+		Handler:                      g.serve,
+		ErrorHandler:                 g.malformed,
 		ReadTimeout:                  30 * time.Second,
-		WriteTimeout:                 45 * time.Second, // above what a service may take (kong.yml, read_timeout)
+		WriteTimeout:                 30 * time.Second,
 		IdleTimeout:                  75 * time.Second,
-		MaxHeaderBytes:               32 << 10,
-		DisableGeneralOptionsHandler: true, // OPTIONS * is a 404 like any path we do not have
-		ErrorLog:                     log.New(quiet{}, "", 0),
+		ReadBufferSize:               headerBytes,
+		StreamRequestBody:            true, // readBody says how much of one is taken
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		CloseOnShutdown:              true,
+		Logger:                       quiet{},
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -31,8 +37,26 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 	}
 	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := server.Shutdown(grace); !errors.Is(err, context.DeadlineExceeded) {
+	if err := server.ShutdownWithContext(grace); !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return server.Close()
+	return nil
 }
+
+// headerBytes bounds a request's line and header. There is one such buffer per connection.
+const headerBytes = 16 << 10
+
+// malformed answers what is no request that could be served.
+func (g *Gateway) malformed(ctx *fasthttp.RequestCtx, err error) {
+	var tooLarge *fasthttp.ErrSmallBuffer
+	if errors.As(err, &tooLarge) {
+		g.fail(ctx, http.StatusRequestHeaderFieldsTooLarge)
+		return
+	}
+	g.fail(ctx, http.StatusBadRequest)
+}
+
+// quiet keeps a client that hangs up in the middle of an answer at debug level.
+type quiet struct{}
+
+func (quiet) Printf(format string, args ...any) { slog.Debug("gateway: "+format, "args", args) }

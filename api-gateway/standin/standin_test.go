@@ -1,6 +1,9 @@
 package standin
 
 import (
+	"context"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -35,6 +38,51 @@ func rendered(t testing.TB, env map[string]string) string {
 		t.Fatal(err)
 	}
 	return string(result.Text)
+}
+
+// served is the address of g, which serves until the test ends.
+func served(t testing.TB, g *Gateway) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + l.Addr().String()
+}
+
+// reply is an answer, read whole.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func ask(t testing.TB, method, url string, body io.Reader) reply {
+	t.Helper()
+	request, err := http.NewRequest(method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Error(err)
+		return reply{}
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return reply{response.StatusCode, response.Header, string(text)}
 }
 
 func TestRenderingRefusesWeakSecrets(t *testing.T) {
@@ -116,12 +164,12 @@ func TestRememberedTokensExpireAllTheSame(t *testing.T) {
 	now := time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)
 	key := []byte("a-secret-of-the-tests-0123456789ab")
 	v := newVerifier(map[string][]byte{"us": key}, func() time.Time { return now })
-	header := func(exp time.Time, key []byte) http.Header {
+	header := func(exp time.Time, key []byte) [][]byte {
 		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": "us", "exp": exp.Unix()}).SignedString(key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return http.Header{"Authorization": {"Bearer " + token}}
+		return [][]byte{[]byte("Bearer " + token)}
 	}
 	good := header(now.Add(time.Minute), key)
 	forged := header(now.Add(time.Minute), []byte("another-secret-of-32-bytes-012345"))
@@ -152,28 +200,23 @@ func TestLimiterCountsClockMinutes(t *testing.T) {
 	now := time.Date(2026, 1, 1, 10, 0, 50, 0, time.UTC)
 	l := newLimiter(2, func() time.Time { return now })
 	type answer struct {
-		ok                     bool
-		remaining, reset, wait string
+		ok               bool
+		remaining, reset string
 	}
 	take := func(ip string) answer {
-		h := map[string][]string{}
-		ok := l.take(ip, h)
-		wait := ""
-		if h["Retry-After"] != nil {
-			wait = h["Retry-After"][0]
-		}
-		return answer{ok, h["Ratelimit-Remaining"][0], h["Ratelimit-Reset"][0], wait}
+		r := l.take(ip)
+		return answer{r.allowed, string(r.remaining), string(r.reset)}
 	}
 	for i, step := range []struct {
 		after time.Duration
 		ip    string
 		want  answer
 	}{
-		{0, "a", answer{true, "1", "10", ""}},
-		{0, "a", answer{true, "0", "10", ""}},
-		{5 * time.Second, "a", answer{false, "0", "5", "5"}},
-		{0, "b", answer{true, "1", "5", ""}},
-		{5 * time.Second, "a", answer{true, "1", "60", ""}},
+		{0, "a", answer{true, "1", "10"}},
+		{0, "a", answer{true, "0", "10"}},
+		{5 * time.Second, "a", answer{false, "0", "5"}},
+		{0, "b", answer{true, "1", "5"}},
+		{5 * time.Second, "a", answer{true, "1", "60"}},
 	} {
 		now = now.Add(step.after)
 		if got := take(step.ip); got != step.want {
