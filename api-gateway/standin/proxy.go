@@ -3,16 +3,16 @@ package standin
 import (
 	"bytes"
 	"errors"
-	"io"
 	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"ticketremaster/platform/idle"
 )
 
 const (
@@ -160,26 +160,9 @@ func (u *upstream) Read(p []byte) (int, error) {
 func (u *upstream) Write(p []byte) (int, error) {
 	if u.answered {
 		u.answered = false
-		if !u.open() {
+		if idle.Closed(u.TCPConn) {
 			return 0, errIdleClosed
 		}
 	}
 	return u.TCPConn.Write(p)
-}
-
-// open looks, without waiting, that nothing is there to be read: neither an end nor bytes that nobody asked for.
-func (u *upstream) open() bool {
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var looked error
-	err = raw.Read(func(fd uintptr) bool {
-		var n int
-		if n, _, looked = syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT); n > 0 || looked == nil {
-			looked = io.EOF
-		}
-		return true
-	})
-	return err == nil && looked == syscall.EAGAIN
 }

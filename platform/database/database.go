@@ -23,6 +23,7 @@ import (
 	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 
 	"ticketremaster/platform/config"
+	"ticketremaster/platform/idle"
 )
 
 // Config says where the database is. The password's variable is named by each service, as in the reference.
@@ -63,6 +64,10 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 	c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	c.ConnConfig.RuntimeParams["jit"] = "off"
 	c.AfterConnect = registerTypes
+	// After the database was started anew, what is left of the pool is found out here and not by somebody's request.
+	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
+		return p.IdleDuration > time.Second || idle.Closed(p.Conn.PgConn().Conn())
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, err
