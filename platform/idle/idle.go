@@ -19,10 +19,10 @@ func Closed(conn net.Conn) bool {
 		return false
 	}
 	silent := false
-	err = raw.Read(func(fd uintptr) bool {
+	// Not raw.Read: that waits for whoever is reading from conn, as pgx's background reader may be, who waits for the other side.
+	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		silent = err == syscall.EAGAIN
-		return true // looked, do not wait
 	})
 	return err != nil || !silent
 }

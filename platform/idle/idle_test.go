@@ -53,6 +53,19 @@ func TestClosed(t *testing.T) {
 	if Closed(ours) {
 		t.Error("read empty, it is open")
 	}
+	// One of our own who waits for bytes keeps nobody from looking.
+	go ours.Read(make([]byte, 1))
+	time.Sleep(10 * time.Millisecond)
+	looked := make(chan bool)
+	go func() { looked <- Closed(ours) }()
+	select {
+	case closed := <-looked:
+		if closed {
+			t.Error("being read, it is open")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("looking waits for a reader")
+	}
 	ours.Close()
 	if !Closed(ours) {
 		t.Error("closed by us")
