@@ -6,8 +6,10 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -33,13 +35,37 @@ func (c Config) URL() string {
 	return u.String()
 }
 
+// line is a channel and the socket under it.
+type line struct {
+	*amqp.Channel
+	socket net.Conn
+}
+
+// hold keeps what is written from being sent, but for full packets, until it is called with false, or for 200 ms at most. It is best
+// effort: what cannot be held is sent at once.
+func (l line) hold(on bool) {
+	tcp, ok := l.socket.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return
+	}
+	value := 0
+	if on {
+		value = 1
+	}
+	_ = raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, value) })
+}
+
 // stayConnected calls session with a fresh channel, again and again until ctx ends: a session ends when its
 // channel or connection does. Failures are told once, until it works again.
-func stayConnected(ctx context.Context, url, role string, session func(context.Context, *amqp.Channel) error) {
+func stayConnected(ctx context.Context, url, role string, session func(context.Context, line) error) {
 	failing := false
 	for try := 0; ctx.Err() == nil; try++ {
 		start := time.Now()
-		err := connect(ctx, url, role, func(ctx context.Context, ch *amqp.Channel) error {
+		err := connect(ctx, url, role, func(ctx context.Context, ch line) error {
 			if failing {
 				slog.Info("the broker is back", "role", role)
 			}
@@ -64,10 +90,14 @@ func stayConnected(ctx context.Context, url, role string, session func(context.C
 	}
 }
 
-func connect(ctx context.Context, url, role string, session func(context.Context, *amqp.Channel) error) error {
+func connect(ctx context.Context, url, role string, session func(context.Context, line) error) error {
+	var socket net.Conn
 	conn, err := amqp.DialConfig(url, amqp.Config{
-		Heartbeat: 10 * time.Second, Dial: amqp.DefaultDial(2 * time.Second),
-		Properties: amqp.Table{"connection_name": role},
+		Heartbeat: 10 * time.Second, Properties: amqp.Table{"connection_name": role},
+		Dial: func(network, addr string) (_ net.Conn, err error) {
+			socket, err = amqp.DefaultDial(2*time.Second)(network, addr)
+			return socket, err
+		},
 	})
 	if err != nil {
 		return err
@@ -88,7 +118,7 @@ func connect(ctx context.Context, url, role string, session func(context.Context
 			cancel(amqp.ErrClosed)
 		}
 	}()
-	if err := session(ctx, ch); err != nil {
+	if err := session(ctx, line{ch, socket}); err != nil {
 		return err
 	}
 	return context.Cause(ctx)

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,6 +92,68 @@ func TestMessagesArriveWithTheirCorrelationID(t *testing.T) {
 	wait(t, func() bool { return in.count() == 200 && p.Unsettled() == 0 })
 	if in.ids[0] != "id of "+in.bodies[0] || p.Lost() != 0 {
 		t.Errorf("%q came with %q; %d lost", in.bodies[0], in.ids[0], p.Lost())
+	}
+}
+
+// What is published at once reaches the broker at once, and not a message at a time: it wakes up and answers once. A go-between counts.
+func TestABurstTravelsAsOne(t *testing.T) {
+	server, err := url.Parse(testenv.RabbitMQ(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var pieces, bytes atomic.Int64
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", server.Host)
+			if err != nil {
+				near.Close()
+				return
+			}
+			go func() { io.Copy(near, far); near.Close() }()
+			go func() {
+				defer far.Close()
+				read := make([]byte, 1<<20)
+				for {
+					n, err := near.Read(read)
+					if err != nil {
+						return
+					}
+					pieces.Add(1)
+					bytes.Add(int64(n))
+					far.Write(read[:n])
+				}
+			}()
+		}
+	}()
+	through := *server
+	through.Host = l.Addr().String()
+	ctx, stop := context.WithCancel(t.Context())
+	p := broker.NewPublisher(through.String(), "test bursts", declare)
+	var all sync.WaitGroup
+	all.Go(func() { p.Run(ctx) })
+	defer all.Wait()
+	defer stop()
+	send := func(n int) {
+		for range n {
+			publish(t, p, "in a burst")
+		}
+		wait(t, func() bool { return p.Unsettled() == 0 })
+	}
+	send(1) // connected
+	pieces.Store(0)
+	bytes.Store(0)
+	send(200)
+	if n := pieces.Load(); n > 20 || bytes.Load() < 20_000 {
+		t.Errorf("200 messages travelled in %d pieces, %d bytes", n, bytes.Load())
 	}
 }
 

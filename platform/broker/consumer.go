@@ -37,9 +37,9 @@ func (c Consumer) Run(ctx context.Context) {
 	stayConnected(ctx, c.URL, c.Role, c.session)
 }
 
-func (c Consumer) session(ctx context.Context, ch *amqp.Channel) error {
+func (c Consumer) session(ctx context.Context, ch line) error {
 	if c.Declare != nil {
-		if err := c.Declare(ch); err != nil {
+		if err := c.Declare(ch.Channel); err != nil {
 			return err
 		}
 	}
@@ -54,7 +54,7 @@ func (c Consumer) session(ctx context.Context, ch *amqp.Channel) error {
 	for range c.Workers {
 		workers.Go(func() {
 			for d := range deliveries {
-				c.handle(ctx, ch, d)
+				c.handle(ctx, ch.Channel, d)
 			}
 		})
 	}
