@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"ticketremaster/platform/fault"
 )
@@ -87,8 +88,12 @@ func Fail(ctx context.Context, w http.ResponseWriter, err error) {
 	case fault.Unavailable:
 		slog.WarnContext(ctx, "dependency unavailable", "error", err)
 	}
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	wait := e.RetryAfter
+	if wait == 0 && e.Kind == fault.Unavailable {
+		wait = time.Second // what is down heals by itself, and soon
+	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	_ = write(w, statuses[e.Kind], Envelope{ErrorCode: e.Code, Message: e.Message, Errors: e.Fields, Details: e.Details})
 }

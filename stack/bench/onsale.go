@@ -275,6 +275,9 @@ func overload(ctx context.Context, b *bench) error {
 	if o.Errors > 0 {
 		b.say("B: %d errors, such as %s", o.Errors, o.first)
 	}
+	if o.withoutRetryHdr > 0 {
+		b.say("B: %d refusals did not say when to try again", o.withoutRetryHdr)
+	}
 	goodput, back := o.PerSecond/((before.PerSecond+after.PerSecond)/2), after.PerSecond/before.PerSecond
 	b.row("B", fmt.Sprintf("3 × capacity offered for %.0f s", b.plan.burst.Seconds()), "goodput ≥ 0.8; rest refused fast; p99 ≤ 250 ms; then normal",
 		goodput >= .8 && o.P99 <= 250 && o.withoutRetryHdr == 0 && o.Errors == 0 && o.refused > 0 && back >= .8,

@@ -311,6 +311,9 @@ func refused(t testing.TB, a client.Answer, err error, status int, code string) 
 	if err != nil || a.Status != status || a.Code != code || a.Message == "" {
 		t.Fatalf("status %d %s, want %d %s: %s %v", a.Status, a.Code, status, code, a.Raw, err)
 	}
+	if status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") == "" {
+		t.Errorf("503 does not say when to try again: %s", a.Raw)
+	}
 	return a
 }
 
