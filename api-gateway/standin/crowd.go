@@ -16,9 +16,9 @@ type crowd struct {
 // The bounds are those of the orchestrator's own queue (httpapi/admission.go) with its slots: wide in a rush, and narrow when the
 // rush does not end.
 const (
-	rushBound   = 264
-	steadyBound = 132
-	fewInside   = 72
+	rushBound   = 296
+	steadyBound = 164
+	fewInside   = 104
 	aRush       = 150 * time.Millisecond
 )
 

@@ -47,7 +47,7 @@ type settings struct {
 	QRPreviousKey    *config.Key32 `env:"QR_PREVIOUS_KEY"`
 	HoldTTL          time.Duration `env:"HOLD_TTL" envDefault:"5m"`
 	MaxHolds         int           `env:"MAX_HOLDS" envDefault:"10"`
-	MaxInFlight      int           `env:"MAX_IN_FLIGHT" envDefault:"64"`
+	MaxInFlight      int           `env:"MAX_IN_FLIGHT" envDefault:"96"`
 	TransferTTL      time.Duration `env:"TRANSFER_TTL" envDefault:"15m"`
 	SweepInterval    time.Duration `env:"SWEEP_INTERVAL" envDefault:"2s"`
 	SweepGrace       time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
