@@ -88,9 +88,10 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 		t.Errorf("%d more are let in while the rush lasts", n)
 	}
 	now = now.Add(aRush + time.Millisecond)
-	leave(rushBound - 100)
-	if n := enter(500); n != steadyBound-100 {
-		t.Errorf("%d are inside though the rush does not end", 100+n)
+	const many = fewInside + 10
+	leave(rushBound - many)
+	if n := enter(500); n != steadyBound-many {
+		t.Errorf("%d are inside though the rush does not end", many+n)
 	}
 	leave(steadyBound)
 	if n := enter(500); n != rushBound {
