@@ -218,7 +218,8 @@ func (p *Process) wait(ctx context.Context) bool {
 }
 
 // identify returns what tells this process from every other one: its pid, its
-// start time in clock ticks and the machine's boot. A zombie is not a process any more.
+// start time in clock ticks and the machine's boot. A zombie is not a process any more, unless
+// it is only its first thread that has ended so far: the others still hold its files and ports.
 func identify(pid int) (string, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -226,7 +227,7 @@ func identify(pid int) (string, error) {
 	}
 	// The second field is the program's name in parentheses, which may hold spaces.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+	if len(fields) < 20 || (fields[0] == "Z" || fields[0] == "X") && fields[17] == "1" {
 		return "", os.ErrProcessDone
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
