@@ -52,6 +52,7 @@ type Transfer struct {
 	ExpiresAt         time.Time      `json:"expires_at"`  // UTC, as all times
 	CreatedAt         time.Time      `json:"created_at"`
 	CompletedAt       *time.Time     `json:"completed_at"`
+	Refused           bool           `json:"refused"` // failed from the start: only who offered it may see it
 }
 
 // TransferRequest is a transfer to be written down: initiated, or failed from the start for the reason it has.
@@ -93,7 +94,21 @@ type Move struct {
 	Operation uuid.UUID // the dispute or the reversal
 	By        uuid.UUID // who disputes: seller or buyer
 	Reason    string    // of a failure or dispute
+	Ending    Ending    // of a dispute that ends
 }
+
+// Ending is how a dispute ends: taken back by who raised it, rejected by an administrator, or undone because it could not be recorded whole.
+type Ending string
+
+// The endings of a dispute. One that was undone counts as never raised.
+const (
+	Withdrawn Ending = "WITHDRAWN"
+	Rejected  Ending = "REJECTED"
+	Undone    Ending = "UNDONE"
+)
+
+// MaxDisputes is how many disputes of one transfer a party may raise. Who withdraws one may raise the next after an hour.
+const MaxDisputes = 10
 
 // TransferFilter narrows a list of transfers; a nil or empty field lets all through. User or seat must be given.
 type TransferFilter struct {
@@ -108,6 +123,8 @@ var (
 	ErrTransferInvalidState = fault.New(fault.Conflict, "TRANSFER_INVALID_STATE", "The transfer is not in a state that allows this")
 	// ErrNotParty refuses a dispute by someone who is neither seller nor buyer.
 	ErrNotParty           = fault.Field("by", "must be the transfer's seller or buyer")
+	ErrDisputeWithdrawn   = fault.New(fault.Conflict, "DISPUTE_WITHDRAWN", "You took back your dispute of this transfer; you can raise another an hour after that")
+	ErrTooManyDisputes    = fault.New(fault.Conflict, "TOO_MANY_DISPUTES", "You have disputed this transfer %d times; please write to us", MaxDisputes)
 	ErrTransferInProgress = fault.New(fault.Conflict, "TRANSFER_IN_PROGRESS", "This ticket is being transferred already")
 )
 

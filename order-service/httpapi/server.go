@@ -47,6 +47,9 @@ func New(ledger postgres.Store, secret string) http.Handler {
 		r.Method(http.MethodPost, "/orders/{id}/undo-confirm", edge(s.undoConfirm))
 		r.Method(http.MethodPost, "/orders/{id}/fail", edge(s.failOrder))
 
+		r.Method(http.MethodPost, "/offers", edge(s.beginOffer))
+		r.Method(http.MethodPost, "/offers/{id}/refuse", edge(s.refuseOffer))
+
 		r.Method(http.MethodPost, "/transfers", edge(s.initiate))
 		r.Method(http.MethodGet, "/transfers", edge(s.transfers))
 		r.Method(http.MethodGet, "/transfers/overdue", edge(s.overdueTransfers))

@@ -36,12 +36,19 @@ type service struct {
 
 func start(t *testing.T) *service {
 	t.Helper()
-	schema, err := fs.ReadFile(postgres.Migrations, "0001_init.sql")
+	files, err := fs.Glob(postgres.Migrations, "*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(schema)
-	dsn := testenv.Template(t, "orders_"+hex.EncodeToString(sum[:6]), func(ctx context.Context, url string) error {
+	sum := sha256.New()
+	for _, name := range files {
+		schema, err := fs.ReadFile(postgres.Migrations, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum.Write(schema)
+	}
+	dsn := testenv.Template(t, "orders_"+hex.EncodeToString(sum.Sum(nil)[:6]), func(ctx context.Context, url string) error {
 		return database.Migrate(ctx, url, postgres.Migrations)
 	})
 	pool, err := database.Open(t.Context(), dsn, postgres.Migrations)
@@ -170,12 +177,20 @@ func (s *service) refuses(constraint, sql string, args ...any) {
 	}
 }
 
+// exec runs SQL behind the service's back.
+func (s *service) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func TestOnlyTheSecretOpensTheDoor(t *testing.T) {
 	s := start(t)
 	id := newID()
 	for _, address := range strings.Fields(`
 		POST:/orders GET:/orders GET:/orders/overdue GET:/orders/ID POST:/orders/ID/undo-confirm POST:/orders/ID/fail
-		POST:/transfers GET:/transfers GET:/transfers/overdue GET:/transfers/ID POST:/transfers/ID/dispute POST:/transfers/ID/await-otp
+		POST:/offers POST:/offers/ID/refuse POST:/transfers GET:/transfers GET:/transfers/overdue GET:/transfers/ID POST:/transfers/ID/dispute POST:/transfers/ID/await-otp
 		POST:/transfers/ID/otp-verified POST:/transfers/ID/begin-swap POST:/transfers/ID/complete POST:/transfers/ID/abort-swap
 		POST:/transfers/ID/fail POST:/transfers/ID/end-dispute POST:/transfers/ID/begin-reversal POST:/transfers/ID/abort-reversal
 		POST:/transfers/ID/reverse`) {

@@ -17,7 +17,7 @@ var moves = map[string]func(*http.Request) (order.Move, error){
 	"complete":       plain(order.Complete),
 	"abort-swap":     withReason(order.AbortSwap),
 	"fail":           withReason(order.Fail),
-	"end-dispute":    withOperation(order.EndDispute, "dispute_id"),
+	"end-dispute":    readEndDispute,
 	"begin-reversal": withOperation(order.BeginReversal, "reversal_id"),
 	"abort-reversal": withOperation(order.AbortReversal, "reversal_id"),
 	"reverse":        withOperation(order.Reverse, "reversal_id"),
@@ -51,6 +51,25 @@ func withOperation(a order.Action, field string) func(*http.Request) (order.Move
 		operation, err := web.UUID(field, id)
 		return order.Move{Action: a, Operation: operation}, err
 	}
+}
+
+func readEndDispute(r *http.Request) (order.Move, error) {
+	var in struct {
+		DisputeID string       `json:"dispute_id"`
+		Ending    order.Ending `json:"ending"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return order.Move{}, err
+	}
+	switch in.Ending {
+	case order.Withdrawn, order.Rejected, order.Undone:
+	case "":
+		in.Ending = order.Undone
+	default:
+		return order.Move{}, fault.Field("ending", "must be WITHDRAWN, REJECTED or UNDONE")
+	}
+	id, err := web.UUID("dispute_id", in.DisputeID)
+	return order.Move{Action: order.EndDispute, Operation: id, Ending: in.Ending}, err
 }
 
 func readParty(r *http.Request) (order.Move, error) {

@@ -549,15 +549,92 @@ func TestTwentyReversalsOneWins(t *testing.T) {
 	}
 }
 
-// Nobody can fill a transfer's row with disputes: a hundred that were undone are enough.
-func TestDisputesHaveALimit(t *testing.T) {
+func (s *service) disputeBy(b body, party, id string) error {
+	return s.act(b, "dispute", "dispute_id", id, "by", b[party+"_user_id"], "reason", "I was phished")
+}
+
+// raiseAndEnd raises a dispute by the party and ends it so.
+func (s *service) raiseAndEnd(b body, party, ending string) error {
+	d := newID()
+	if err := s.disputeBy(b, party, d); err != nil {
+		return err
+	}
+	return s.act(b, "end-dispute", "dispute_id", d, "ending", ending)
+}
+
+// One party cannot use up the other's disputes, however often it withdraws or is rejected.
+func TestDisputesAreCountedPerParty(t *testing.T) {
 	s := start(t)
 	b := s.reach(newTransfer(), "COMPLETED")
-	for range 100 {
-		d := newID()
-		s.must(s.dispute(b, d), s.act(b, "end-dispute", "dispute_id", d))
+	for range 150 { // what could not be recorded whole was never raised
+		s.must(s.raiseAndEnd(b, "seller", "UNDONE"))
 	}
-	want(t, s.dispute(b, newID()), "TRANSFER_INVALID_STATE")
+	for range order.MaxDisputes {
+		s.must(s.raiseAndEnd(b, "seller", "REJECTED"))
+	}
+	want(t, s.disputeBy(b, "seller", newID()), "TOO_MANY_DISPUTES")
+	s.must(s.raiseAndEnd(b, "buyer", "WITHDRAWN"))
+}
+
+func TestWhoWithdrewWaitsAnHour(t *testing.T) {
+	s := start(t)
+	b := s.reach(newTransfer(), "COMPLETED")
+	s.must(s.raiseAndEnd(b, "seller", "WITHDRAWN"))
+	want(t, s.disputeBy(b, "seller", newID()), "DISPUTE_WITHDRAWN")
+	s.must(s.raiseAndEnd(b, "buyer", "REJECTED"), s.raiseAndEnd(b, "buyer", "REJECTED")) // the other is free
+	s.exec(`ALTER TABLE transfer_operations DISABLE TRIGGER transfer_operations_guard`)
+	s.exec(`UPDATE transfer_operations SET voided_at = voided_at - interval '61 minutes'`)
+	s.must(s.raiseAndEnd(b, "seller", "WITHDRAWN"))
+}
+
+// A party that has raised a dispute before does not end the other's onward transfer again.
+func TestADisputeEndsAnOnwardTransferOnce(t *testing.T) {
+	s := start(t)
+	b := s.reach(newTransfer(), "COMPLETED")
+	first := s.reach(onward(b), "PENDING_OTP")
+	s.must(s.raiseAndEnd(b, "seller", "REJECTED"))
+	if x := s.transferOf(first); x.Status != order.TransferFailed {
+		t.Errorf("the first onward transfer is %s", x.Status)
+	}
+	second := s.reach(onward(b), "PENDING_OTP")
+	want(t, s.disputeBy(b, "seller", newID()), "TRANSFER_INVALID_STATE")
+	if x := s.transferOf(second); x.Status != order.PendingOTP {
+		t.Errorf("the second onward transfer is %s", x.Status)
+	}
+	s.must(s.disputeBy(b, "buyer", newID())) // its own may go
+}
+
+// Attempts to reverse that were undone have no limit: the frozen amount would be stuck.
+func TestReversalsCanBeTriedForEver(t *testing.T) {
+	s := start(t)
+	b := s.reach(newTransfer(), "DISPUTED")
+	for range 101 {
+		r := newID()
+		s.must(s.act(b, "begin-reversal", "reversal_id", r), s.act(b, "abort-reversal", "reversal_id", r))
+	}
+	s.must(s.act(b, "begin-reversal", "reversal_id", theReversal), s.act(b, "reverse", "reversal_id", theReversal))
+}
+
+// Only who made a refused offer has it in the list.
+func TestRefusedOffersAreListedForTheirMaker(t *testing.T) {
+	s := start(t)
+	b := newTransfer().with(body{"status": "FAILED", "failure_reason": "NOT_SEAT_OWNER"})
+	b = b.with(body{"initiated_by": b["buyer_user_id"]})
+	if x := s.initiate(b); !x.Refused {
+		t.Error("it does not say that it was refused")
+	}
+	for query, want := range map[string]int{
+		"user_id=" + b["buyer_user_id"].(string):                   1,
+		"user_id=" + b["buyer_user_id"].(string) + "&role=buyer":   1,
+		"user_id=" + b["seller_user_id"].(string):                  0,
+		"user_id=" + b["seller_user_id"].(string) + "&role=seller": 0,
+	} {
+		var list []order.Transfer
+		s.must(s.get("/transfers?"+query, &list))
+		if len(list) != want {
+			t.Errorf("%s lists %d, want %d", query, len(list), want)
+		}
+	}
 }
 
 func TestTransfersList(t *testing.T) {
@@ -702,7 +779,7 @@ func TestSchemaGuardsTransfers(t *testing.T) {
 	for _, change := range []string{
 		"transfer_id = gen_random_uuid()", "seat_id = gen_random_uuid()", "event_id = gen_random_uuid()", "seller_user_id = gen_random_uuid()",
 		"buyer_user_id = gen_random_uuid()", "initiated_by = buyer_user_id", "credits_amount = 1", "expires_at = now()", "created_at = now()",
-		"completed_at = now() + interval '1s'", "voided = '{}'",
+		"completed_at = now() + interval '1s'",
 	} {
 		s.refuses("transfers_immutable", `UPDATE transfers SET `+change+` WHERE transfer_id = $1`, completed["transfer_id"])
 	}
@@ -725,7 +802,12 @@ func TestSchemaGuardsTransfers(t *testing.T) {
 		s.refuses(c.constraint, `UPDATE transfers SET `+c.change+` WHERE transfer_id = $1`, c.of["transfer_id"])
 	}
 	s.refuses("transfers_never_deleted", `DELETE FROM transfers`)
-	s.refuses("transfers_never_deleted", `TRUNCATE transfers`)
+	s.refuses("transfers_never_deleted", `TRUNCATE transfers CASCADE`)
+	mark := `UPDATE transfer_operations SET `
+	for _, change := range []string{"operation_id = gen_random_uuid()", "voided_at = now() + interval '1s'", "voided_at = NULL, ending = NULL", "ending = 'WITHDRAWN'"} {
+		s.refuses("transfer_operations_immutable", mark+change+` WHERE transfer_id = $1`, completed["transfer_id"])
+	}
+	s.refuses("transfer_operations_never_deleted", `DELETE FROM transfer_operations`)
 	s.refuses("transfers_two_parties", `INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, expires_at)
 		SELECT gen_random_uuid(), seat_id, event_id, seller_user_id, seller_user_id, seller_user_id, 'INITIATED', 1, now() FROM transfers LIMIT 1`)
 }

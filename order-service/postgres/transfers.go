@@ -13,7 +13,7 @@ import (
 )
 
 const transferColumns = `transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, seller_otp_verified, buyer_otp_verified,
-	credits_amount, dispute_id, disputed_by, dispute_reason, failure_reason, swapping, reversal_id, expires_at, created_at, completed_at`
+	credits_amount, dispute_id, disputed_by, dispute_reason, failure_reason, swapping, reversal_id, expires_at, created_at, completed_at, refused`
 
 const getTransfer = `SELECT ` + transferColumns + ` FROM transfers WHERE transfer_id = $1`
 
@@ -43,10 +43,11 @@ func (s Store) Initiate(ctx context.Context, r order.TransferRequest) (order.Tra
 	var b pgx.Batch
 	b.Queue(lockSeat, pgx.NamedArgs{"seat": r.SeatID})
 	b.Queue(`
-		INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, failure_reason, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $8 = '' THEN 'INITIATED'::transfer_status ELSE 'FAILED' END, $7, NULLIF($8, ''), $9)
+		INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, failure_reason, expires_at, refused)
+		VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $8 = '' THEN 'INITIATED'::transfer_status ELSE 'FAILED' END, $7, NULLIF($8, ''), $9, $8 <> '')
 		ON CONFLICT (transfer_id) DO NOTHING`,
 		r.ID, r.SeatID, r.EventID, r.SellerUserID, r.BuyerUserID, r.InitiatedBy, r.CreditsAmount, r.FailureReason, r.ExpiresAt)
+	b.Queue(endOffer, r.ID, order.OfferMade, r.FailureReason == "")
 	b.Queue(getTransfer, r.ID)
 	results := s.Pool.SendBatch(ctx, &b)
 	defer results.Close()
@@ -76,10 +77,14 @@ type batcher interface {
 // the one before it saw, and the row's newest state.
 func move(ctx context.Context, db batcher, id uuid.UUID, m order.Move) (order.Transfer, error) {
 	arrow := transitions[m.Action]
-	args := pgx.NamedArgs{"id": id, "operation": m.Operation, "by": m.By, "reason": m.Reason}
+	args := pgx.NamedArgs{"id": id, "operation": m.Operation, "by": m.By, "reason": m.Reason, "ending": m.Ending}
 	var b pgx.Batch
 	b.Queue(`SELECT FROM transfers WHERE transfer_id = @id FOR UPDATE`, args)
-	b.Queue(`UPDATE transfers SET `+arrow.set+` WHERE transfer_id = @id AND NOT `+voided+` AND (`+arrow.from+`)`, args)
+	update := `UPDATE transfers SET ` + arrow.set + ` WHERE transfer_id = @id AND NOT ` + voided + ` AND (` + arrow.from + `)`
+	if arrow.void { // the mark is left only if the action is allowed
+		update = `WITH moved AS (` + update + ` RETURNING transfer_id), mark AS (` + leaveMark + `) SELECT FROM moved`
+	}
+	b.Queue(update, args)
 	b.Queue(`SELECT COALESCE(`+arrow.done+`, false) AS done, `+voided+` AS voided, `+transferColumns+` FROM transfers WHERE transfer_id = @id`, args)
 	results := db.SendBatch(ctx, &b)
 	defer results.Close()
@@ -121,19 +126,33 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 		if m.By != t.SellerUserID && m.By != t.BuyerUserID {
 			return order.ErrNotParty
 		}
-		args := pgx.NamedArgs{"id": id, "seat": t.SeatID, "operation": m.Operation}
+		args := pgx.NamedArgs{"id": id, "seat": t.SeatID, "operation": m.Operation, "by": m.By}
 		if _, err := tx.Exec(ctx, lockSeat, args); err != nil {
 			return err
 		}
-		// A live one beside a completed one is later. While it swaps it stays, and the dispute is refused; it stays, too, when this is a repeat.
+		before, err := disputesOf(ctx, tx, id, m)
+		if err != nil {
+			return err
+		}
+		if err := before.allow(t.Status); err != nil {
+			return err
+		}
+		// A live one beside a completed one is later. While it swaps it stays, and the dispute is refused; it stays, too, when this is a
+		// repeat, and when the party has ended one before: it could block the ticket for ever otherwise.
 		if _, err := tx.Exec(ctx, `
 			UPDATE transfers AS later SET status = 'FAILED', failure_reason = 'an earlier transfer of this ticket is disputed', cancelled_by = @operation
 			FROM transfers AS disputed
-			WHERE disputed.transfer_id = @id AND disputed.status = 'COMPLETED' AND later.seat_id = disputed.seat_id
+			WHERE NOT EXISTS (SELECT FROM transfer_operations AS o WHERE o.transfer_id = @id AND o.raised_by = @by AND o.ending IS DISTINCT FROM 'UNDONE')
+			AND disputed.transfer_id = @id AND disputed.status = 'COMPLETED' AND later.seat_id = disputed.seat_id
 			AND later.status IN ('INITIATED', 'PENDING_OTP') AND NOT later.swapping`, args); err != nil {
 			return err
 		}
 		if t, err = move(ctx, tx, id, m); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO transfer_operations (operation_id, transfer_id, raised_by, raised_at) VALUES (@operation, @id, @by, now())
+			ON CONFLICT DO NOTHING`, args); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, `SELECT `+transferColumns+` FROM transfers WHERE cancelled_by = @operation`, args)
@@ -149,14 +168,45 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 	return t, cancelled, err
 }
 
+// disputes is what a party has raised of one transfer, the present dispute left out.
+type disputes struct {
+	Raised         int  // without those that were undone because they could not be recorded whole
+	WithdrewLately bool // within the last hour
+}
+
+func disputesOf(ctx context.Context, tx pgx.Tx, transfer uuid.UUID, m order.Move) (disputes, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT count(*) AS raised, coalesce(bool_or(ending = 'WITHDRAWN' AND voided_at > now() - interval '1 hour'), false) AS withdrew_lately
+		FROM transfer_operations WHERE transfer_id = $1 AND raised_by = $2 AND operation_id <> $3 AND ending IS DISTINCT FROM 'UNDONE'`,
+		transfer, m.By, m.Operation)
+	if err != nil {
+		return disputes{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[disputes])
+}
+
+// allow refuses a party's next dispute of a completed transfer. Each party has a count of its own, so that neither can use up
+// the other's.
+func (d disputes) allow(status order.TransferStatus) error {
+	switch {
+	case status != order.Completed:
+		return nil // the state machine decides: it may be a repeat
+	case d.WithdrewLately:
+		return order.ErrDisputeWithdrawn
+	case d.Raised >= order.MaxDisputes:
+		return order.ErrTooManyDisputes
+	}
+	return nil
+}
+
 // Transfers returns a page of the transfers that f lets through, newest first, and how many there are in all.
 func (s Store) Transfers(ctx context.Context, f order.TransferFilter, page web.Page) ([]order.Transfer, int, error) {
 	var w where
 	switch {
 	case f.UserID != nil && f.Role == "":
-		w.add("(seller_user_id = $%d OR buyer_user_id = $%d)", *f.UserID)
+		w.add("(seller_user_id = $%d OR buyer_user_id = $%d) AND (NOT refused OR initiated_by = $%d)", *f.UserID)
 	case f.UserID != nil:
-		w.id(f.Role+"_user_id", f.UserID)
+		w.add(f.Role+"_user_id = $%d AND (NOT refused OR initiated_by = $%d)", *f.UserID)
 	}
 	w.id("seat_id", f.SeatID)
 	if len(f.Statuses) > 0 {

@@ -4,8 +4,11 @@ import order "ticketremaster/order-service"
 
 // transition is one arrow of a transfer's state machine, in SQL over the transfer's row, which is locked. An action
 // that meets `from` changes the row as `set` says; it has succeeded if the row then fits `done`, which is true of its repeat
-// as well. Otherwise it is refused, with the present state.
-type transition struct{ from, set, done string }
+// as well. Otherwise it is refused, with the present state. void leaves a mark that refuses @operation from then on.
+type transition struct {
+	from, set, done string
+	void            bool
+}
 
 // transitions is the whole state machine. @operation is the dispute's or reversal's id. The undoing actions end-dispute and
 // abort-reversal void that id, whether or not its action has come; what is voided is refused for ever.
@@ -51,24 +54,26 @@ var transitions = map[order.Action]transition{
 		done: `status = 'FAILED'`,
 	},
 	order.Dispute: {
-		from: `status = 'COMPLETED' AND cardinality(voided) < 100 AND NOT EXISTS (` + onward + `)`,
+		from: `status = 'COMPLETED' AND NOT EXISTS (` + onward + `)`,
 		set:  `status = 'DISPUTED', dispute_id = @operation, disputed_by = @by, dispute_reason = @reason`,
 		done: `status IN ('DISPUTED', 'REVERSED') AND dispute_id = @operation`,
 	},
 	order.EndDispute: {
 		from: `NOT (status IN ('DISPUTED', 'REVERSED') AND dispute_id = @operation AND reversal_id IS NOT NULL)`,
-		set:  `status = CASE WHEN status = 'DISPUTED' AND dispute_id = @operation THEN 'COMPLETED' ELSE status END, ` + void,
+		set:  `status = CASE WHEN status = 'DISPUTED' AND dispute_id = @operation THEN 'COMPLETED' ELSE status END`,
 		done: voided,
+		void: true,
 	},
 	order.BeginReversal: {
-		from: `status = 'DISPUTED' AND reversal_id IS NULL AND cardinality(voided) < 100`,
+		from: `status = 'DISPUTED' AND reversal_id IS NULL`,
 		set:  `reversal_id = @operation`,
 		done: `reversal_id = @operation`,
 	},
 	order.AbortReversal: {
 		from: `NOT (status = 'REVERSED' AND reversal_id = @operation)`,
-		set:  `reversal_id = NULLIF(reversal_id, @operation), ` + void,
+		set:  `reversal_id = NULLIF(reversal_id, @operation)`,
 		done: voided,
+		void: true,
 	},
 	order.Reverse: {
 		from: `status = 'DISPUTED' AND reversal_id = @operation`,
@@ -77,11 +82,15 @@ var transitions = map[order.Action]transition{
 	},
 }
 
-// voided holds once @operation was undone, void makes it so.
-const (
-	voided = `@operation = ANY (voided)`
-	void   = `voided = voided || @operation::uuid`
-)
+// voided holds once @operation was undone. Marks of former releases stand in the transfer's own row.
+const voided = `(@operation = ANY (voided) OR EXISTS (
+	SELECT FROM transfer_operations AS mark WHERE mark.transfer_id = transfers.transfer_id AND mark.operation_id = @operation AND mark.voided_at IS NOT NULL))`
+
+// leaveMark voids @operation of the transfer that the statement before it, named moved, has changed; a repeat changes nothing.
+const leaveMark = `
+	INSERT INTO transfer_operations AS mark (operation_id, transfer_id, voided_at, ending)
+	SELECT @operation, transfer_id, now(), NULLIF(@ending::text, '')::dispute_ending FROM moved
+	ON CONFLICT (transfer_id, operation_id) DO UPDATE SET voided_at = now(), ending = excluded.ending WHERE mark.voided_at IS NULL`
 
 // onward finds the later transfers of the transfer's seat that count: all but the failed and the reversed ones. What was handed on
 // cannot be disputed any more.

@@ -1,0 +1,73 @@
+package httpapi_test
+
+import (
+	"testing"
+
+	order "ticketremaster/order-service"
+)
+
+func (s *service) offer(user string) (string, error) {
+	id := newID()
+	return id, s.post("/offers", body{"offer_id": id, "user_id": user}, nil)
+}
+
+// refused makes n offers of the user's that are refused.
+func (s *service) refused(user string, n int) {
+	s.t.Helper()
+	for range n {
+		id, err := s.offer(user)
+		s.must(err, s.post("/offers/"+id+"/refuse", body{}, nil))
+	}
+}
+
+func TestRefusedOffersHaveALimit(t *testing.T) {
+	s := start(t)
+	user := newID()
+	s.refused(user, order.MaxRefusedOffers)
+	_, err := s.offer(user)
+	want(t, err, "TOO_MANY_OFFERS")
+	_, err = s.offer(newID()) // another user's are their own
+	want(t, err, "")
+	s.exec(`UPDATE offers SET created_at = created_at - interval '61 minutes'`)
+	_, err = s.offer(user)
+	want(t, err, "")
+}
+
+// An offer that became a transfer is no refusal; one that was never settled counts for a minute.
+func TestWhatCountsAsRefused(t *testing.T) {
+	s := start(t)
+	b := newTransfer()
+	user := b["initiated_by"].(string)
+	s.must(s.post("/offers", body{"offer_id": b["transfer_id"], "user_id": user}, nil))
+	s.initiate(b)
+	s.must(s.post("/offers/"+b["transfer_id"].(string)+"/refuse", body{}, nil)) // too late to say so
+	s.refused(user, order.MaxRefusedOffers-1)
+	unsettled, err := s.offer(user)
+	s.must(err, s.post("/offers", body{"offer_id": unsettled, "user_id": user}, nil)) // a repeat is the same offer
+	_, err = s.offer(user)
+	want(t, err, "TOO_MANY_OFFERS")
+	s.exec(`UPDATE offers SET created_at = created_at - interval '61 seconds' WHERE outcome IS NULL`)
+	_, err = s.offer(user)
+	want(t, err, "")
+}
+
+// Many at once are counted as one after the other.
+func TestOffersAtOnceAreCounted(t *testing.T) {
+	s := start(t)
+	user, passed := newID(), 0
+	for _, err := range atOnce(3*order.MaxRefusedOffers, func() error { _, err := s.offer(user); return err }) {
+		if err == nil {
+			passed++
+		}
+	}
+	if passed != order.MaxRefusedOffers {
+		t.Errorf("%d offers at once passed, want %d", passed, order.MaxRefusedOffers)
+	}
+}
+
+func TestMalformedOffers(t *testing.T) {
+	s := start(t)
+	want(t, s.post("/offers", body{"offer_id": "x", "user_id": newID()}, nil), "INVALID_UUID")
+	want(t, s.post("/offers", body{"offer_id": newID()}, nil), "VALIDATION_ERROR")
+	want(t, s.post("/offers/x/refuse", body{}, nil), "INVALID_UUID")
+}
