@@ -18,7 +18,7 @@ const (
 	boardWidth  = 2 + numberWidth + wayWidth + actionWidth + 9
 )
 
-// board is what the audience sees. Its lines are a step of the reference's tables each, with the state that
+// board is what the audience sees. Its lines are a step of docs/architecture.md each, with the state that
 // it left below it. Its methods may be called at the same time.
 type board struct {
 	mu    sync.Mutex
@@ -60,7 +60,7 @@ func (b *board) print(line string) {
 	fmt.Fprintln(b.out, strings.TrimRight(line, " "))
 }
 
-// scene begins a part of the storyboard: one of the reference's sections.
+// scene begins a part of the storyboard: one of the flows of docs/architecture.md.
 func (b *board) scene(title, about string) {
 	b.print("\n" + b.paint(cyan, title+" "+strings.Repeat("━", max(3, boardWidth-1-utf8.RuneCountInString(title)))))
 	if about != "" {
@@ -73,7 +73,7 @@ func (b *board) path(title, about string) {
 	b.print("\n  " + b.paint(bold, title) + b.paint(dim, "   "+about))
 }
 
-// step is a row of the reference's table: its number, from → to, the action with what came of it. took 0 is not told.
+// step is a row of a flow's table in docs/architecture.md: number, from → to, action and outcome. took is shown unless it is 0.
 func (b *board) step(number, way, action string, took time.Duration) {
 	b.print("  " + b.paint(bold, pad(number, numberWidth)) + pad(way, wayWidth) + pad(action, actionWidth) + b.paint(dim, timing(took)))
 }

@@ -63,7 +63,7 @@ type event struct {
 // prepare has all accounts and the event there, on a system of any age.
 func (p *production) prepare() {
 	b := p.board
-	b.scene("Prologue", "Each row: step, from → to and action as in the reference's tables, what came of it, how long it took; ↳ what state it left.")
+	b.scene("Prologue", "Each row: step, from → to and action as in docs/architecture.md, what came of it, how long it took; ↳ what state it left.")
 	admin, err := p.App.LogIn(p.ctx, p.AdminEmail, p.Password)
 	p.must(err)
 	p.admin = &person{admin, "Ada", "administrator"}

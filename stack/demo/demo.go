@@ -1,4 +1,4 @@
-// Package demo plays the system's storyboard: the reference's scenarios, step by step, as clients of the gateway do,
+// Package demo plays the system's storyboard: the scenarios of docs/architecture.md, step by step, as clients of the gateway do,
 // with the state that each step left behind. It is make demo; every answer is checked, and an unexpected one ends it.
 package demo
 

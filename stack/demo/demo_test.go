@@ -16,8 +16,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// The storyboard plays twice in a row on a stack of its own, the second time as to a system that runs elsewhere. Then the README's
-// commands work on it.
+// The storyboard plays twice in a row on a stack of its own, the second time as to a system that runs elsewhere. Then the
+// commands of docs/tour.md work on it.
 func TestPlay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -55,7 +55,7 @@ func TestPlay(t *testing.T) {
 		"SUCCESS ", "DUPLICATE ", "UNPAID ", "NOT_FOUND ", "WRONG_HALL ", "EXPIRED ", "each of the 7 decided scans", "✓ every answer")
 	stage.Backstage, stage.QRKey = nil, nil
 	play("not shown here: they need a hold of a few seconds", "UNPAID and EXPIRED are not shown", "each of the 4 decided scans", "✓ every answer")
-	tryReadme(ctx, t, s)
+	runTour(ctx, t, s)
 }
 
 // An answer that the storyboard does not have ends it, and is told.

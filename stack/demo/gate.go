@@ -10,7 +10,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// gate is reference §7: every result of its table, and the log of the scans.
+// gate is docs/architecture.md#verification: every result of its table, and the log of the scans.
 func (p *production) gate() {
 	b := p.board
 	b.scene("Scenario 3 · Ticket verification", "A QR code lives 60 seconds, says which ownership it is of, and is read by the server alone. Every scan is logged.")

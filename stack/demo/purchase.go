@@ -15,7 +15,7 @@ type ticket struct {
 	order string
 }
 
-// purchases is reference §5.
+// purchases is docs/architecture.md#purchase.
 func (p *production) purchases() {
 	p.board.scene("Scenario 1 · Ticket purchase", "Pessimistic locking, a distributed transaction, and recovery by RabbitMQ's dead letters.")
 	p.aliceTicket = p.happyPath()
@@ -71,7 +71,7 @@ func (p *production) reserve(who *person, s seat, queue string) (orderID string)
 	return orderID
 }
 
-// paySteps is how the board shows the steps of a payment's saga: the reference's number, way and action.
+// paySteps is how the board shows the steps of a payment's saga: number, way and action as in docs/architecture.md#paying.
 var paySteps = map[string][3]string{
 	"pin hold":       {"5a", "Orchestrator → Inventory", "gRPC PinHold: from here the expiry leaves the seat alone"},
 	"deduct credits": {"6", "Orchestrator → User Svc", "POST /credits/deduct {user_id, amount}: balance ≥ amount"},

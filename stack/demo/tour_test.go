@@ -12,10 +12,10 @@ import (
 	"ticketremaster/stack"
 )
 
-// tryReadme runs every command of the README's "Try it" as it stands there, against a stack that the demo has played on: each
-// call's answer must be a success.
-func tryReadme(ctx context.Context, t *testing.T, s *stack.Stack) {
-	text, err := os.ReadFile("../../README.md")
+// runTour runs every command of docs/tour.md as it stands there, against a stack that the demo has played on: each call's
+// answer must be a success.
+func runTour(ctx context.Context, t *testing.T, s *stack.Stack) {
+	text, err := os.ReadFile("../../docs/tour.md")
 	if err != nil {
 		t.Fatal(err)
 	}

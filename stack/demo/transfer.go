@@ -12,7 +12,7 @@ import (
 // transferPrice is what Dave gives Carol for her ticket.
 const transferPrice money.Cents = 180_00
 
-// transfers is reference §6. Carol's ticket goes to Dave and, by the reversal, back.
+// transfers is docs/architecture.md#transfer. Carol's ticket goes to Dave and, by the reversal, back.
 func (p *production) transfers() {
 	p.board.scene("Scenario 2 · Secure P2P transfer", "Both parties prove themselves by one-time password; credits and ticket change hands together, or not at all.")
 	transferID := p.swap()
@@ -86,7 +86,7 @@ func (p *production) swap() (transferID string) {
 	return transferID
 }
 
-// refusedTransfers is the reference's table of failures, as far as it is refused.
+// refusedTransfers plays the transfers that end FAILED (docs/architecture.md#transfer).
 func (p *production) refusedTransfers() {
 	b, s := p.board, p.carolTicket.seat
 	b.path("OTP mismatch", "Dave would hand it back to Carol; her code is wrong three times: PENDING_OTP, then FAILED")
