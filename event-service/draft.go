@@ -18,7 +18,7 @@ const (
 	DefaultSeatsPerRow     = 20
 )
 
-// Limits of a draft. The reference's columns set those of name and hall; the others keep an event at a size that the
+// Limits of a draft. The columns' widths set those of name and hall; the others keep an event at a size that the
 // system was built for.
 const (
 	MaxName        = 255
@@ -142,7 +142,7 @@ func usableImage(s string) bool {
 }
 
 // dateForms are the ways to write a date and time: RFC 3339, and what a browser's date field gives, which has no
-// zone and often no seconds (client-contract §2).
+// zone and often no seconds (docs/clients.md#administration).
 var dateForms = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02T15:04"}
 
 // ParseDate reads a date and time; one without a zone is UTC. The result is in UTC.

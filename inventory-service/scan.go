@@ -8,7 +8,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// Result is what the gate decided about a ticket; the names are the reference's.
+// Result is what the gate decided about a ticket (docs/architecture.md#verification).
 type Result string
 
 // The results.

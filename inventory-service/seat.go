@@ -20,7 +20,7 @@ import (
 // nothing else through (trigger seats_transition).
 type Status string
 
-// The statuses; the names are the reference's.
+// The statuses (docs/glossary.md).
 const (
 	Available Status = "AVAILABLE"
 	Held      Status = "HELD"

@@ -16,7 +16,7 @@ type public struct {
 
 const id = "0197a5c0-0000-7000-8000-000000000000"
 
-// endpoints is every public path of the system (design §1), bare. Each is served under /api too.
+// endpoints is every public path of the system (docs/architecture.md#services-and-data), bare. Each is served under /api too.
 var endpoints = []public{
 	{"POST", "/auth/register", "user", false, false},
 	{"POST", "/auth/login", "user", false, false},

@@ -80,7 +80,7 @@ func waiting(t *testing.T, ch *amqp.Channel, queue string) int {
 	return q.Messages
 }
 
-// The whole way of the reference: the hold message waits its time in a queue, dies, and frees the seat.
+// The whole of docs/architecture.md#expiry: the hold message waits its time in a queue, dies, and frees the seat.
 func TestADeadLetterFreesTheSeat(t *testing.T) {
 	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
 	consume(t, url, s)

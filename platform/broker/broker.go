@@ -17,7 +17,7 @@ import (
 	"ticketremaster/platform/config"
 )
 
-// Config says where the broker is; the names are the reference's.
+// Config says where the broker is (docs/internal-api.md#environment).
 type Config struct {
 	Host     string        `env:"RABBITMQ_HOST,required,notEmpty"`
 	Port     int           `env:"RABBITMQ_PORT" envDefault:"5672"`

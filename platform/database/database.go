@@ -26,7 +26,7 @@ import (
 	"ticketremaster/platform/idle"
 )
 
-// Config says where the database is. The password's variable is named by each service, as in the reference.
+// Config says where the database is. Each service names the variable of its password (docs/internal-api.md#environment).
 type Config struct {
 	Host     string `env:"DB_HOST,required,notEmpty"`
 	Port     int    `env:"DB_PORT" envDefault:"5432"`

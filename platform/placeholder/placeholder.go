@@ -1,5 +1,5 @@
 // Package placeholder knows the values that sample files carry in a secret's place. Anyone can read them, so they
-// are warned of at every start and refused in production (design §2), by services and by what fills in
+// are warned of at every start and refused in production (docs/architecture.md#configuration), by services and by what fills in
 // kong.yml and definitions.json alike.
 package placeholder
 

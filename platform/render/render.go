@@ -1,6 +1,6 @@
 // Package render fills the placeholders of a JSON or YAML file from the
 // environment. Kong and RabbitMQ read their declarations literally, so
-// secrets and addresses have to be put in before they start (design §6).
+// secrets and addresses have to be put in before they start (docs/architecture.md#the-broker).
 //
 // RABBITMQ_PASS_HASH is derived from RABBITMQ_PASS by RabbitPasswordHash.
 //

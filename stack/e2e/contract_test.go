@@ -13,7 +13,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// These tests are client-contract §2 and §3, row by row. A gateway's own refusals (429 RATE_LIMITED, sizes, API keys) are
+// These tests are docs/clients.md, row by row. A gateway's own refusals (429 RATE_LIMITED, sizes, API keys) are
 // the conformance suite's; the states of a transfer and all results of a scan have tests of their own as well.
 
 func TestContractOfEvents(t *testing.T) {
@@ -282,7 +282,7 @@ func TestContractOfTheGateAndAdministration(t *testing.T) {
 	})
 }
 
-// The browser's part of the contract (client-contract §1); the conformance suite has all of it.
+// The browser's part of the contract (docs/clients.md#across-all-endpoints); the conformance suite has all of it.
 func TestContractOfTheHeaders(t *testing.T) {
 	origin := http.Header{"Origin": {"http://localhost:5173"}}
 	preflight := http.Header{"Origin": origin["Origin"], "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"authorization,content-type,idempotency-key"}}

@@ -16,7 +16,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Reference §7's table, each result by a real scan, and the log of all of them.
+// The table of docs/architecture.md#verification, each result by a real scan, and the log of all of them.
 func TestAllResultsOfTheGate(t *testing.T) {
 	staff := employee(t, "staff")
 	e := newEvent(t, 8)

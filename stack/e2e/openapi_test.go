@@ -230,7 +230,7 @@ func TestGatekeeperSwagger(t *testing.T) {
 	same("what is required", scan.Required, request.Required)
 	same("the answer", slices.Collect(maps.Keys(decision.Properties)), slices.Collect(maps.Keys(data.Properties)))
 	same("the results", texts(decision.Properties["result"].Value.Enum), texts(data.Properties["result"].Value.Enum))
-	same("the statuses", slices.Collect(maps.Keys(doc.Paths.Value("/verify").Post.Responses.Map())), []string{"200", "400", "401", "403", "503"}) // client-contract §3: no other
+	same("the statuses", slices.Collect(maps.Keys(doc.Paths.Value("/verify").Post.Responses.Map())), []string{"200", "400", "401", "403", "503"}) // docs/clients.md#the-gatekeeper-app: no other
 }
 
 func texts(values []any) (out []string) {

@@ -14,7 +14,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Reference §6, success path, with everything that a party can see of it afterwards.
+// docs/architecture.md#transfer, steps 1 to 8, with everything that a party can see of it afterwards.
 func TestTransfer(t *testing.T) {
 	staff, stranger := employee(t, "staff"), person(t, 0)
 	seller, buyer := person(t, 100_00), person(t, 50_00)
@@ -111,7 +111,7 @@ func TestEitherPartyInitiatesUnderEitherName(t *testing.T) {
 	}
 }
 
-// Every refusal comes before a one-time password is sent (reference §6: "Checked before OTP is sent").
+// Every refusal comes before a one-time password is sent (docs/architecture.md#transfer, step 1).
 func TestARefusedTransferSendsNoCode(t *testing.T) {
 	staff := employee(t, "staff")
 	seller, buyer, third := person(t, 200_00), person(t, 20_00), person(t, 100_00)
