@@ -33,14 +33,14 @@ func (s *Server) createEvent(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	n, pending, err := s.Flows.CreateEvent(r.Context(), body)
+	made, err := s.Catalogue.CreateEvent(r.Context(), body)
 	if err != nil {
 		return err
 	}
-	if pending {
-		return web.Answer(w, http.StatusAccepted, map[string]any{"event_id": n.EventID, "status": "PENDING"})
+	if made.Pending {
+		return web.Answer(w, http.StatusAccepted, map[string]any{"event_id": made.State.EventID, "status": "PENDING"})
 	}
-	return web.Answer(w, http.StatusCreated, map[string]any{"event_id": n.EventID, "seats_created": n.SeatsCreated})
+	return web.Answer(w, http.StatusCreated, map[string]any{"event_id": made.State.EventID, "seats_created": made.State.SeatsCreated})
 }
 
 // storable gives a field as its saga can be written down: in UTF-8, and without NUL, which PostgreSQL's JSON cannot hold.
@@ -64,7 +64,7 @@ func (s *Server) dashboard(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.Flows.EventDashboard(r.Context(), id)
+	d, err := s.Catalogue.EventDashboard(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -111,10 +111,7 @@ func (s *Server) listScans(w http.ResponseWriter, r *http.Request) error {
 	if name != "" && result == 0 {
 		return fault.Field("result", "must be SUCCESS, DUPLICATE, WRONG_HALL, UNPAID, NOT_FOUND or EXPIRED")
 	}
-	if _, err := s.Flows.Events.Recent(r.Context(), id); err != nil {
-		return err
-	}
-	list, err := s.Flows.Scans(r.Context(), id, result, page)
+	list, err := s.Catalogue.Scans(r.Context(), id, result, page)
 	if err != nil {
 		return err
 	}
@@ -134,7 +131,7 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	users, total, err := s.Flows.Users.List(r.Context(), page, strings.TrimSpace(r.URL.Query().Get("email")))
+	users, total, err := s.Users.List(r.Context(), page, strings.TrimSpace(r.URL.Query().Get("email")))
 	if err != nil {
 		return err
 	}
@@ -164,7 +161,7 @@ func (s *Server) changeUser(w http.ResponseWriter, r *http.Request) error {
 	case in.Role != nil && id == caller(r).UserID && *in.Role != token.Admin:
 		return fault.Field("role", "cannot be taken from yourself: another administrator has to")
 	}
-	user, err := s.Flows.Users.Change(r.Context(), id, in.Role, in.Flagged)
+	user, err := s.Users.Change(r.Context(), id, in.Role, in.Flagged)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 	if err := mustBeCaller(r, "user_id", in.UserID); err != nil {
 		return err
 	}
-	res, err := s.Flows.Reserve(r.Context(), caller(r).UserID, seat)
+	res, err := s.Purchases.Reserve(r.Context(), caller(r).UserID, seat)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (s *Server) pay(w http.ResponseWriter, r *http.Request) error {
 	if err := mustBeCaller(r, "user_id", in.UserID); err != nil {
 		return err
 	}
-	p, err := s.Flows.Pay(r.Context(), caller(r).UserID, id)
+	p, err := s.Purchases.Pay(r.Context(), caller(r).UserID, id)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Server) verifyOTP(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	order, err := s.Flows.VerifyPurchaseOTP(r.Context(), caller(r).UserID, order, in.OTP)
+	order, err := s.Purchases.VerifyOTP(r.Context(), caller(r).UserID, order, in.OTP)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *Server) listOrders(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return fault.Field("status", "must be PENDING, CONFIRMED, FAILED or REFUNDED")
 	}
-	orders, total, err := s.Flows.Orders.OfUser(r.Context(), caller(r).UserID, status, page)
+	orders, total, err := s.Purchases.OrdersOf(r.Context(), caller(r).UserID, status, page)
 	if err != nil {
 		return err
 	}
@@ -171,12 +171,12 @@ func (s *Server) getOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	order, err := s.Flows.OwnOrder(r.Context(), caller(r).UserID, id)
+	order, err := s.Purchases.OwnOrder(r.Context(), caller(r).UserID, id)
 	if err != nil {
 		return err
 	}
 	view := viewOrder(order)
-	if view.Steps, err = s.Flows.OrderTrail(r.Context(), id); err != nil {
+	if view.Steps, err = s.Purchases.Trail(r.Context(), id); err != nil {
 		return err
 	}
 	return web.OK(w, view)
@@ -187,7 +187,7 @@ func (s *Server) cancelOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	order, err := s.Flows.Cancel(r.Context(), caller(r).UserID, id)
+	order, err := s.Purchases.Cancel(r.Context(), caller(r).UserID, id)
 	if err != nil {
 		return err
 	}

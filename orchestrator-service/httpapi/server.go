@@ -9,7 +9,14 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	orchestrator "ticketremaster/orchestrator-service"
+	"ticketremaster/orchestrator-service/apidocs"
+	"ticketremaster/orchestrator-service/catalogue"
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/gate"
+	"ticketremaster/orchestrator-service/purchase"
+	"ticketremaster/orchestrator-service/seatmap"
+	"ticketremaster/orchestrator-service/tickets"
+	"ticketremaster/orchestrator-service/transfer"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/token"
 	"ticketremaster/platform/web"
@@ -17,24 +24,28 @@ import (
 
 // Server answers the public API.
 type Server struct {
-	Flows  *orchestrator.Flows
-	Keys   token.Keys
-	Health func(context.Context) error
+	Purchases *purchase.Flows
+	Transfers *transfer.Flows
+	Gate      *gate.Flows
+	Catalogue *catalogue.Flows
+	SeatMaps  *seatmap.Maps
+	Tickets   *tickets.Flows
+	Users     *clients.Users
+	Keys      token.Keys
+	Health    func(context.Context) error
 	// InFlight is how many reservations are worked on at once, and how many other requests of customers.
 	InFlight int
-	maps     seatMaps
 }
 
 // Handler gives the routes: who may call what stands here, and nowhere else.
 func (s *Server) Handler() http.Handler {
-	s.maps.flows = s.Flows
 	r := web.NewRouter(s.Health)
 
 	r.Group(func(r chi.Router) { // anyone; a stale token is not looked at
 		get(r, "/events", s.listEvents)
 		get(r, "/events/{event_id}", s.getEvent)
-		get(r, "/docs", s.docsHTML)
-		get(r, "/docs/openapi.json", s.docsJSON)
+		get(r, "/docs", apidocs.Page)
+		get(r, "/docs/openapi.json", apidocs.JSON)
 	})
 	r.Group(func(r chi.Router) { // the crowd of an on-sale; it is not in the way of those who have their seats
 		r.Use(admit(s.InFlight, s.InFlight, 500*time.Millisecond), s.Keys.Require)

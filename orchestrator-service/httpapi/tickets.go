@@ -5,15 +5,15 @@ import (
 	"net/http"
 	"strings"
 
-	orchestrator "ticketremaster/orchestrator-service"
 	"ticketremaster/orchestrator-service/qr"
+	"ticketremaster/orchestrator-service/tickets"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 )
 
-// ticketView is one of GET /tickets.
-func viewTicket(t orchestrator.Ticket) map[string]any {
+// viewTicket gives a ticket as GET /tickets lists it.
+func viewTicket(t tickets.Ticket) map[string]any {
 	return map[string]any{
 		"seat_id": t.Seat.GetSeatId(), "status": t.Seat.GetStatus().String(), "category": t.Seat.GetTier(),
 		"event": map[string]any{
@@ -26,12 +26,12 @@ func viewTicket(t orchestrator.Ticket) map[string]any {
 }
 
 func (s *Server) listTickets(w http.ResponseWriter, r *http.Request) error {
-	tickets, err := s.Flows.Tickets(r.Context(), caller(r).UserID)
+	owned, err := s.Tickets.OfOwner(r.Context(), caller(r).UserID)
 	if err != nil {
 		return err
 	}
-	views := make([]map[string]any, len(tickets))
-	for i, t := range tickets {
+	views := make([]map[string]any, len(owned))
+	for i, t := range owned {
 		views[i] = viewTicket(t)
 	}
 	return web.OK(w, views)
@@ -42,7 +42,7 @@ func (s *Server) listSold(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sold, total, err := s.Flows.SoldTickets(r.Context(), caller(r).UserID, page)
+	sold, total, err := s.Tickets.SoldBy(r.Context(), caller(r).UserID, page)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (s *Server) ticketQR(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	code, err := s.Flows.QRCode(r.Context(), caller(r).UserID, seat)
+	code, err := s.Tickets.QRCode(r.Context(), caller(r).UserID, seat)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s *Server) ticketHistory(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	changes, err := s.Flows.History(r.Context(), caller(r).UserID, caller(r).IsAdmin(), seat)
+	changes, err := s.Tickets.History(r.Context(), caller(r).UserID, caller(r).IsAdmin(), seat)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	if err := mustBeCaller(r, "staff_id", in.StaffID); err != nil {
 		return err
 	}
-	a, err := s.Flows.Verify(r.Context(), caller(r).UserID, in.QR, hall)
+	a, err := s.Gate.Verify(r.Context(), caller(r).UserID, in.QR, hall)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,15 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 
-	orchestrator "ticketremaster/orchestrator-service"
+	"github.com/google/uuid"
+
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/transfer"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/web"
 )
@@ -42,7 +45,7 @@ func (s *Server) initiateTransfer(w http.ResponseWriter, r *http.Request) error 
 	if amount < 0 {
 		return fault.Field("credits_amount", "must not be negative; 0 makes it a gift")
 	}
-	t, err := s.Flows.Initiate(r.Context(), caller(r).UserID, orchestrator.Offer{SeatID: seat, Seller: seller, Buyer: buyer, Amount: amount})
+	t, err := s.Transfers.Initiate(r.Context(), caller(r).UserID, transfer.Offer{SeatID: seat, Seller: seller, Buyer: buyer, Amount: amount})
 	if err != nil {
 		return err
 	}
@@ -88,7 +91,7 @@ func (s *Server) confirmTransfer(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	t, pending, err := s.Flows.Confirm(r.Context(), caller(r).UserID, id, in.SellerOTP, in.BuyerOTP)
+	t, err := s.Transfers.ConfirmTransfer(r.Context(), caller(r).UserID, id, in.SellerOTP, in.BuyerOTP)
 	if err != nil {
 		return err
 	}
@@ -97,14 +100,14 @@ func (s *Server) confirmTransfer(w http.ResponseWriter, r *http.Request) error {
 		"seller_otp_verified": t.SellerOTPVerified, "buyer_otp_verified": t.BuyerOTPVerified,
 	}
 	switch {
-	case pending:
+	case t.Pending:
 		out["status"], out["message"] = "PENDING", "The transfer is under way. Look at it for its outcome."
 	case t.Status == clients.TransferCompleted:
 		out["new_owner_user_id"], out["credits_transferred"] = t.BuyerUserID, t.CreditsAmount
 	default:
 		out["message"] = "Thank you. The other party's one-time password is still to come."
 	}
-	return web.Answer(w, status(pending), out)
+	return web.Answer(w, status(t.Pending), out)
 }
 
 func (s *Server) disputeTransfer(w http.ResponseWriter, r *http.Request) error {
@@ -123,22 +126,22 @@ func (s *Server) disputeTransfer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, pending, err := s.Flows.Raise(r.Context(), caller(r).UserID, id, reason)
+	t, err := s.Transfers.RaiseDispute(r.Context(), caller(r).UserID, id, reason)
 	if err != nil {
 		return err
 	}
-	return web.Answer(w, status(pending), map[string]any{"transfer_id": id, "status": t.Status})
+	return web.Answer(w, status(t.Pending), map[string]any{"transfer_id": id, "status": t.Status})
 }
 
 func (s *Server) withdrawDispute(w http.ResponseWriter, r *http.Request) error {
-	return s.endDispute(w, r, false)
+	return endDispute(w, r, s.Transfers.WithdrawDispute)
 }
 
 func (s *Server) rejectDispute(w http.ResponseWriter, r *http.Request) error {
-	return s.endDispute(w, r, true)
+	return endDispute(w, r, s.Transfers.RejectDispute)
 }
 
-func (s *Server) endDispute(w http.ResponseWriter, r *http.Request, reject bool) error {
+func endDispute(w http.ResponseWriter, r *http.Request, end func(ctx context.Context, by, transfer uuid.UUID) (transfer.Outcome, error)) error {
 	var in struct {
 		TransferID string `json:"transfer_id"`
 	}
@@ -149,11 +152,11 @@ func (s *Server) endDispute(w http.ResponseWriter, r *http.Request, reject bool)
 	if err != nil {
 		return err
 	}
-	t, pending, err := s.Flows.Withdraw(r.Context(), caller(r).UserID, reject, id)
+	t, err := end(r.Context(), caller(r).UserID, id)
 	if err != nil {
 		return err
 	}
-	return web.Answer(w, status(pending), map[string]any{"transfer_id": id, "status": t.Status})
+	return web.Answer(w, status(t.Pending), map[string]any{"transfer_id": id, "status": t.Status})
 }
 
 func (s *Server) reverseTransfer(w http.ResponseWriter, r *http.Request) error {
@@ -168,15 +171,15 @@ func (s *Server) reverseTransfer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, pending, err := s.Flows.Undo(r.Context(), caller(r).UserID, caller(r).IsAdmin(), id, in.CoverShort)
+	t, err := s.Transfers.ReverseTransfer(r.Context(), caller(r).UserID, caller(r).IsAdmin(), id, in.CoverShort)
 	if err != nil {
 		return err
 	}
 	out := map[string]any{"transfer_id": id, "status": t.Status}
-	if !pending {
+	if !t.Pending {
 		out["restored_owner_user_id"], out["credits_returned"] = t.SellerUserID, t.CreditsAmount
 	}
-	return web.Answer(w, status(pending), out)
+	return web.Answer(w, status(t.Pending), out)
 }
 
 func (s *Server) listTransfers(w http.ResponseWriter, r *http.Request) error {
@@ -184,7 +187,7 @@ func (s *Server) listTransfers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, total, err := s.Flows.Transfers(r.Context(), caller(r).UserID, page)
+	list, total, err := s.Transfers.TransfersOf(r.Context(), caller(r).UserID, page)
 	if err != nil {
 		return err
 	}
@@ -199,7 +202,7 @@ func (s *Server) getTransfer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.Flows.TransferOf(r.Context(), caller(r).UserID, caller(r).IsAdmin(), id)
+	t, err := s.Transfers.TransferOf(r.Context(), caller(r).UserID, caller(r).IsAdmin(), id)
 	if err != nil {
 		return err
 	}

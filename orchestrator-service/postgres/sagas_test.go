@@ -116,9 +116,9 @@ func TestSagaEndsFullyDoneOrFullyUndone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			j := &journal{plan: c.plan}
 			e := saga.NewEngine(log, "")
-			saga.Register(e, "trip", j.steps(c.pivot))
+			trips := saga.Register(e, "trip", j.steps(c.pivot))
 			id := uuid.New()
-			run, err := e.Start(t.Context(), "trip", id, id.String(), trip{})
+			run, err := trips.Start(t.Context(), id, id.String(), trip{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,13 +154,13 @@ func TestOneLiveOrDoneSagaPerSubject(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			j := &journal{plan: c.plan}
 			e := saga.NewEngine(log, "")
-			saga.Register(e, "trip", j.steps(""))
+			trips := saga.Register(e, "trip", j.steps(""))
 			subject := uuid.NewString()
 			var won, lost atomic.Int32
 			var all sync.WaitGroup
 			for range 20 {
 				all.Go(func() {
-					run, err := e.Start(t.Context(), "trip", uuid.New(), subject, trip{})
+					run, err := trips.Start(t.Context(), uuid.New(), subject, trip{})
 					switch {
 					case err == nil:
 						won.Add(1)
@@ -184,7 +184,7 @@ func TestOneLiveOrDoneSagaPerSubject(t *testing.T) {
 				t.Fatal(latest, err)
 			}
 			eventually(t, log, latest.ID, c.ends)
-			_, err = e.Start(t.Context(), "trip", uuid.New(), subject, trip{})
+			_, err = trips.Start(t.Context(), uuid.New(), subject, trip{})
 			if !errors.Is(err, c.want) && (err != nil || c.want != nil) {
 				t.Errorf("a later start gets %v, want %v", err, c.want)
 			}

@@ -82,8 +82,8 @@ func NewEngine(log Log, crashAt string) *Engine {
 	return &Engine{log: log, owner: uuid.New(), kinds: map[string]kind{}, crashAt: crashAt, here: map[uuid.UUID]*Run{}}
 }
 
-// Register names a table of steps. All kinds are registered before Start or Recover.
-func Register[T any](e *Engine, name string, steps []Step[T]) {
+// tableOf hides the type of a table's state.
+func tableOf[T any](steps []Step[T]) kind {
 	k := kind{open: func(raw json.RawMessage) (bound, error) {
 		t := &table[T]{steps: steps, s: new(T)}
 		return t, json.Unmarshal(raw, t.s)
@@ -92,8 +92,10 @@ func Register[T any](e *Engine, name string, steps []Step[T]) {
 		k.names = append(k.names, s.Name)
 		k.undo = append(k.undo, s.Undo != nil)
 	}
-	e.kinds[name] = k
+	return k
 }
+
+func (e *Engine) register(name string, k kind) { e.kinds[name] = k }
 
 // Run is a saga under way in this process.
 type Run struct {
@@ -101,13 +103,9 @@ type Run struct {
 	ended  chan struct{}
 }
 
-// Start writes a saga down and runs it, beyond the caller's own life. ErrLive and ErrDone come with the saga in
+// start writes a saga down and runs it, beyond the caller's own life. ErrLive and ErrDone come with the saga in
 // the way as detail "saga_id".
-func (e *Engine) Start(ctx context.Context, kind string, id uuid.UUID, subject string, state any) (*Run, error) {
-	raw, err := json.Marshal(state)
-	if err != nil {
-		return nil, err
-	}
+func (e *Engine) start(ctx context.Context, kind string, id uuid.UUID, subject string, raw json.RawMessage) (*Run, error) {
 	r := &Record{ID: id, Kind: kind, Subject: subject, Status: Running, State: raw, CorrelationID: correlation.ID(ctx)}
 	if err := e.log.Begin(ctx, r, e.owner, lease); err != nil {
 		return nil, err
@@ -144,11 +142,6 @@ func (e *Engine) Await(ctx context.Context, id uuid.UUID) (*Record, bool) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// Latest reads the newest saga of a subject, nil if there is none.
-func (e *Engine) Latest(ctx context.Context, kind, subject string) (*Record, error) {
-	return e.log.Latest(ctx, kind, subject)
 }
 
 // Recover takes up abandoned sagas until ctx ends, and then waits for those that run to rest.

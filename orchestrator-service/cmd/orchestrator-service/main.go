@@ -9,13 +9,19 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	orchestrator "ticketremaster/orchestrator-service"
+	"ticketremaster/orchestrator-service/catalogue"
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/gate"
 	"ticketremaster/orchestrator-service/hold"
 	"ticketremaster/orchestrator-service/httpapi"
 	"ticketremaster/orchestrator-service/postgres"
+	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/qr"
 	"ticketremaster/orchestrator-service/saga"
+	"ticketremaster/orchestrator-service/seatmap"
+	"ticketremaster/orchestrator-service/sweep"
+	"ticketremaster/orchestrator-service/tickets"
+	"ticketremaster/orchestrator-service/transfer"
 	"ticketremaster/platform/broker"
 	"ticketremaster/platform/call"
 	"ticketremaster/platform/config"
@@ -99,34 +105,44 @@ func start(ctx context.Context) error {
 	rest := func(name, url string, secret config.Secret) call.Client {
 		return call.Client{Name: name, BaseURL: url, Token: secret.Reveal()}
 	}
-	flows := &orchestrator.Flows{
-		Settings: orchestrator.Settings{
-			HoldTTL: s.HoldTTL, MaxHolds: s.MaxHolds, TransferTTL: s.TransferTTL, ClockSkew: s.ClockSkew,
-			AcceptDecrypted: s.AcceptDecrypted, SweepInterval: s.SweepInterval, SweepGrace: s.SweepGrace,
-		},
-		Inventory: inventoryv1.NewInventoryClient(conn),
-		Users:     &clients.Users{Client: rest("the user service", s.UserURL, s.UserToken)},
-		Orders:    &clients.Orders{Client: rest("the order service", s.OrderURL, s.OrderToken)},
-		Events:    &clients.Events{Client: rest("the event service", s.EventURL, s.EventToken)},
-		Sagas:     saga.NewEngine(postgres.New(pool), s.CrashAt),
-		Holds:     hold.NewPublisher(s.Broker.URL(), s.HoldTTL),
-		QR:        codec,
+	inventory := inventoryv1.NewInventoryClient(conn)
+	users := &clients.Users{Client: rest("the user service", s.UserURL, s.UserToken)}
+	orders := &clients.Orders{Client: rest("the order service", s.OrderURL, s.OrderToken)}
+	events := &clients.Events{Client: rest("the event service", s.EventURL, s.EventToken)}
+	sagas := saga.NewEngine(postgres.New(pool), s.CrashAt)
+	holds := hold.NewPublisher(s.Broker.URL(), s.HoldTTL)
+
+	owned := &tickets.Flows{Inventory: inventory, Events: events, Transfers: orders, QR: codec}
+	purchases := &purchase.Flows{
+		Settings:  purchase.Settings{HoldTTL: s.HoldTTL, MaxHolds: s.MaxHolds, SweepGrace: s.SweepGrace},
+		Inventory: inventory, Users: users, Orders: orders, Events: events, Tickets: owned, Holds: holds,
 	}
-	flows.Register()
+	transfers := &transfer.Flows{
+		Settings:  transfer.Settings{TransferTTL: s.TransferTTL},
+		Inventory: inventory, Users: users, Records: orders, Tickets: owned,
+	}
+	onSale := &catalogue.Flows{Inventory: inventory, Events: events, Users: users}
+	door := &gate.Flows{
+		Settings:  gate.Settings{ClockSkew: s.ClockSkew, AcceptDecrypted: s.AcceptDecrypted},
+		Inventory: inventory, Orders: orders, Events: events, Users: users, QR: codec,
+	}
+	purchases.Register(sagas)
+	transfers.Register(sagas)
+	onSale.Register(sagas)
 
 	var revoked token.Revocations
 	server := &httpapi.Server{
-		Flows:  flows,
+		Purchases: purchases, Transfers: transfers, Gate: door, Catalogue: onSale, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users,
 		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revoked: revoked.Revoked},
 		Health: pool.Ping, InFlight: s.MaxInFlight,
 	}
 	// When one part ends, by the signal or a failure, all end.
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { flows.Holds.Run(ctx); return nil })
-	g.Go(func() error { hold.NewExpiryConsumer(s.Broker.URL(), flows.ExpireHold).Run(ctx); return nil })
-	g.Go(func() error { flows.Sweep(ctx); return nil })
-	g.Go(func() error { flows.Sagas.Recover(ctx); return nil })
-	g.Go(func() error { revoked.Follow(ctx, 500*time.Millisecond, flows.Users.Revocations); return nil })
+	g.Go(func() error { holds.Run(ctx); return nil })
+	g.Go(func() error { hold.NewExpiryConsumer(s.Broker.URL(), purchases.ExpireHold).Run(ctx); return nil })
+	g.Go(func() error { sweep.Run(ctx, s.SweepInterval, purchases.Sweep, transfers.Sweep); return nil })
+	g.Go(func() error { sagas.Recover(ctx); return nil })
+	g.Go(func() error { revoked.Follow(ctx, 500*time.Millisecond, users.Revocations); return nil })
 	g.Go(func() error { return web.ServeDebug(ctx, s.DebugAddr) })
 	g.Go(func() error { return web.Serve(ctx, s.HTTPAddr, server.Handler()) })
 	return g.Wait()

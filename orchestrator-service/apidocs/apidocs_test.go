@@ -1,4 +1,4 @@
-package httpapi
+package apidocs
 
 import (
 	"encoding/json"
@@ -11,9 +11,8 @@ import (
 )
 
 func TestDocs(t *testing.T) {
-	s := &Server{}
 	w := httptest.NewRecorder()
-	web.Handler(s.docsHTML).ServeHTTP(w, httptest.NewRequest("GET", "/docs", nil))
+	web.Handler(Page).ServeHTTP(w, httptest.NewRequest("GET", "/docs", nil))
 	page := w.Body.String()
 	if w.Code != 200 || !strings.Contains(page, "$GATEWAY/api/reserve -H") || !strings.Contains(page, `href="#schema-Order"`) {
 		t.Errorf("%d: %.300s", w.Code, page)
@@ -22,7 +21,7 @@ func TestDocs(t *testing.T) {
 		t.Errorf("the page takes something from outside: %s", outside)
 	}
 	w = httptest.NewRecorder()
-	web.Handler(s.docsJSON).ServeHTTP(w, httptest.NewRequest("GET", "/docs/openapi.json", nil))
+	web.Handler(JSON).ServeHTTP(w, httptest.NewRequest("GET", "/docs/openapi.json", nil))
 	var doc struct {
 		OpenAPI string         `json:"openapi"`
 		Paths   map[string]any `json:"paths"`

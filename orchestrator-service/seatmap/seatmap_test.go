@@ -1,4 +1,4 @@
-package httpapi
+package seatmap
 
 import (
 	"bytes"
@@ -118,7 +118,7 @@ func TestAMapIsMadeAnewOnlyIfItChanged(t *testing.T) {
 // Halls that nobody looks at are given up, and so are all when they are too many.
 func TestHallsAreNotKeptForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m seatMaps
+		var m Maps
 		keep := func(id uuid.UUID, seats int) { m.keep(id, &hall{places: make([]place, seats), last: &seatMap{}}) }
 		kept := func(id uuid.UUID) bool {
 			m.mu.Lock()

@@ -1,4 +1,5 @@
-package httpapi
+// Package apidocs serves the description of the public API, openapi.yaml, as JSON and as a page for people.
+package apidocs
 
 import (
 	"bytes"
@@ -18,7 +19,7 @@ import (
 var (
 	//go:embed openapi.yaml
 	openAPI []byte
-	//go:embed docs.html
+	//go:embed page.html
 	docsPage string
 )
 
@@ -51,7 +52,8 @@ var readDocs = sync.OnceValues(func() (d docs, err error) {
 	return d, err
 })
 
-func (s *Server) docsHTML(w http.ResponseWriter, _ *http.Request) error {
+// Page answers with the description as a page. It takes nothing from elsewhere.
+func Page(w http.ResponseWriter, _ *http.Request) error {
 	d, err := readDocs()
 	if err != nil {
 		return err
@@ -62,7 +64,8 @@ func (s *Server) docsHTML(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-func (s *Server) docsJSON(w http.ResponseWriter, _ *http.Request) error {
+// JSON answers with the description as an OpenAPI document.
+func JSON(w http.ResponseWriter, _ *http.Request) error {
 	d, err := readDocs()
 	if err != nil {
 		return err

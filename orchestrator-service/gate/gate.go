@@ -1,4 +1,5 @@
-package orchestrator
+// Package gate decides at the door if a ticket lets its bearer in.
+package gate
 
 import (
 	"context"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/qr"
@@ -15,61 +17,42 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// scanned is all that a decision at the gate looks at.
-type scanned struct {
-	ticket    qr.Ticket
-	staffHall string
-	seat      *inventoryv1.Seat // nil: there is no such seat
-	entered   bool              // entry_logs has a SUCCESS for the seat
-	paid      bool              // a CONFIRMED order exists
-	event     clients.Event
-	now       time.Time
-	skew      time.Duration
+// Inventory is what the gate asks the inventory service.
+type Inventory interface {
+	VerifyTicket(ctx context.Context, in *inventoryv1.VerifyTicketRequest, opts ...grpc.CallOption) (*inventoryv1.VerifyTicketResponse, error)
+	MarkCheckedIn(ctx context.Context, in *inventoryv1.MarkCheckedInRequest, opts ...grpc.CallOption) (*inventoryv1.MarkCheckedInResponse, error)
+	RecordScan(ctx context.Context, in *inventoryv1.RecordScanRequest, opts ...grpc.CallOption) (*inventoryv1.RecordScanResponse, error)
 }
 
-// rule is one line of the gate's table: the result if what it says is so, and what the staff read.
-type rule struct {
-	result  inventoryv1.ScanResult
-	when    func(s scanned) bool
-	message func(s scanned) string
+// Orders tells whether a seat is paid for.
+type Orders interface {
+	Confirmed(ctx context.Context, seat uuid.UUID) (bool, error)
 }
 
-// gateRules are reference §7's table in design §3's order: the first that fits decides, and SUCCESS is
-// what is left.
-var gateRules = []rule{
-	{inventoryv1.ScanResult_NOT_FOUND, func(s scanned) bool { return s.seat == nil }, say("Possible Counterfeit: there is no such ticket")},
-	{inventoryv1.ScanResult_NOT_FOUND, func(s scanned) bool { return s.seat.EventId != s.ticket.EventID.String() }, say("Possible Counterfeit: the ticket is not of this event")},
-	{inventoryv1.ScanResult_NOT_FOUND, func(s scanned) bool { return s.seat.Status == inventoryv1.SeatStatus_AVAILABLE }, say("Possible Counterfeit: this seat is not sold")},
-	{inventoryv1.ScanResult_NOT_FOUND, formerOwners, say("This ticket was handed on: ask for the present owner's QR code")},
-	{inventoryv1.ScanResult_DUPLICATE, func(s scanned) bool {
-		return s.entered || s.seat.Status == inventoryv1.SeatStatus_CHECKED_IN
-	}, say("Already Checked In")},
-	{inventoryv1.ScanResult_UNPAID, func(s scanned) bool { return s.seat.Status == inventoryv1.SeatStatus_HELD || !s.paid }, say("Incomplete Payment")},
-	{inventoryv1.ScanResult_WRONG_HALL, func(s scanned) bool {
-		return s.staffHall != s.event.HallID || s.ticket.HallID != s.event.HallID
-	}, func(s scanned) string { return "Go to Hall " + s.event.HallID }},
-	{inventoryv1.ScanResult_EXPIRED, func(s scanned) bool { return s.now.Sub(s.ticket.IssuedAt) > qr.Life+s.skew }, say("Expired QR: refresh the ticket")},
-	{inventoryv1.ScanResult_EXPIRED, func(s scanned) bool { return s.ticket.IssuedAt.Sub(s.now) > s.skew }, say("This QR code is from the future: check the clocks and refresh the ticket")},
-	{inventoryv1.ScanResult_EXPIRED, func(s scanned) bool { return s.now.After(s.event.EndsAt) }, say("This event is over")},
+// Events gives an event as it is now.
+type Events interface {
+	Fresh(ctx context.Context, id uuid.UUID) (clients.Event, error)
 }
 
-func say(text string) func(scanned) string { return func(scanned) string { return text } }
-
-// formerOwners is a QR that was made before the ticket changed hands; it dies with the change, though its
-// 60 seconds are not over.
-func formerOwners(s scanned) bool {
-	sold := s.seat.Status == inventoryv1.SeatStatus_SOLD || s.seat.Status == inventoryv1.SeatStatus_CHECKED_IN
-	return sold && s.ticket.OwnershipVersion != s.seat.OwnershipVersion
+// Users knows who a ticket's owner is.
+type Users interface {
+	User(ctx context.Context, id uuid.UUID) (clients.User, error)
 }
 
-// decide runs the table.
-func decide(s scanned) (inventoryv1.ScanResult, string) {
-	for _, r := range gateRules {
-		if r.when(s) {
-			return r.result, r.message(s)
-		}
-	}
-	return inventoryv1.ScanResult_SUCCESS, "Welcome"
+// Settings of the gate; docs/internal-api.md has the variables and defaults.
+type Settings struct {
+	ClockSkew       time.Duration // between machines, that does no harm
+	AcceptDecrypted bool          // accept a QR that the gate's device has decrypted: any device could forge it
+}
+
+// Flows verifies tickets.
+type Flows struct {
+	Settings
+	Inventory Inventory
+	Orders    Orders
+	Events    Events
+	Users     Users
+	QR        *qr.Codec
 }
 
 // Admission is what the gate is told of a decided scan. Seat and owner are set on SUCCESS alone.
@@ -82,15 +65,15 @@ type Admission struct {
 
 var errQRInvalid = fault.New(fault.Invalid, "QR_INVALID", "this QR code cannot be read: it is not a ticket of ours, or damaged")
 
-// gateAnswersWithin bounds a verification: a queue at the door cannot wait.
-const gateAnswersWithin = 900 * time.Millisecond
+// answerWithin bounds a verification: a queue at the door cannot wait.
+const answerWithin = 900 * time.Millisecond
 
 // Verify decides a scan and logs it once. payload is the scanned string; hall is where the member of staff stands.
 // A dependency that is down is SERVICE_UNAVAILABLE with nothing marked: the scan can be repeated.
 func (f *Flows) Verify(ctx context.Context, staff uuid.UUID, payload, hall string) (Admission, error) {
-	ctx, cancel := context.WithTimeout(ctx, gateAnswersWithin)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	scan := &inventoryv1.Scan{ScanId: newID().String(), StaffId: staff.String(), HallIdPresented: hall}
+	scan := &inventoryv1.Scan{ScanId: uuid.Must(uuid.NewV7()).String(), StaffId: staff.String(), HallIdPresented: hall}
 	ticket, err := f.readQR(payload)
 	if err != nil {
 		scan.Result = inventoryv1.ScanResult_NOT_FOUND
@@ -130,7 +113,7 @@ func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		res, err := f.Inventory.VerifyTicket(ctx, &inventoryv1.VerifyTicketRequest{SeatId: t.SeatID.String()})
-		if fault.Code(err) == codeSeatNotFound {
+		if fault.Code(err) == clients.CodeSeatNotFound {
 			return nil
 		}
 		s.seat, s.entered = res.GetSeat(), res.GetHasSuccessLog()
@@ -142,7 +125,7 @@ func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 	})
 	g.Go(func() (err error) {
 		s.event, err = f.Events.Fresh(ctx, t.EventID)
-		if fault.Code(err) == codeEventNotFound {
+		if fault.Code(err) == clients.CodeEventNotFound {
 			return nil
 		}
 		return err
@@ -153,7 +136,7 @@ func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 // admit marks the ticket; of simultaneous scans inventory lets one through and says what the others are.
 func (f *Flows) admit(ctx context.Context, s scanned, scan *inventoryv1.Scan) (Admission, error) {
 	owner := make(chan string, 1)
-	go func() { owner <- f.emailOf(ctx, optionalID(s.seat.OwnerUserId)) }()
+	go func() { owner <- f.emailOf(ctx, clients.ID(s.seat.OwnerUserId)) }()
 	res, err := f.Inventory.MarkCheckedIn(ctx, &inventoryv1.MarkCheckedInRequest{
 		Scan: scan, OwnerUserId: s.seat.OwnerUserId, OwnershipVersion: s.seat.OwnershipVersion,
 	})

@@ -1,4 +1,4 @@
-package orchestrator
+package gate
 
 import (
 	"testing"
@@ -12,7 +12,7 @@ import (
 )
 
 // Each line of the gate's table, and that the earlier of two that fit decides.
-func TestGateRules(t *testing.T) {
+func TestRules(t *testing.T) {
 	now := time.Date(2027, 12, 31, 20, 0, 0, 0, time.UTC)
 	event := clients.Event{EventID: uuid.New(), HallID: "H1", EndsAt: now.Add(time.Hour)}
 	valid := func() scanned {

@@ -1,0 +1,63 @@
+package catalogue
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/saga"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// createSteps makes an event and its seats as one: nobody sees the event before it has all its seats.
+func (f *Flows) createSteps() []saga.Step[NewEvent] {
+	return []saga.Step[NewEvent]{
+		{Name: "draft event", Do: f.draftEvent, Undo: f.deleteDraft},
+		{Name: "create seats", Do: f.createSeats, Undo: f.deleteSeats},
+		{Name: "publish event", Do: f.publishEvent},
+	}
+}
+
+// NewEvent is the state of the making of an event.
+type NewEvent struct {
+	EventID uuid.UUID                  `json:"event_id"`
+	Body    map[string]json.RawMessage `json:"body"` // as the administrator wrote it: the event service checks it
+	// What the steps learn.
+	Event        clients.Event `json:"event"`
+	SeatsCreated int           `json:"seats_created"`
+}
+
+func (f *Flows) draftEvent(ctx context.Context, n *NewEvent) (err error) {
+	n.Event, err = f.Events.Draft(ctx, n.Body)
+	return err
+}
+
+func (f *Flows) deleteDraft(ctx context.Context, n *NewEvent) error {
+	return f.Events.DeleteDraft(ctx, n.EventID)
+}
+
+func (f *Flows) createSeats(ctx context.Context, n *NewEvent) error {
+	res, err := f.Inventory.CreateSeats(ctx, &inventoryv1.CreateSeatsRequest{
+		EventId: n.EventID.String(), TotalSeats: int32(n.Event.TotalSeats), Tiers: n.Event.Tiers(), SeatsPerRow: int32(n.Event.SeatsPerRow),
+	})
+	n.SeatsCreated = int(res.GetSeatsCreated())
+	return err
+}
+
+func (f *Flows) deleteSeats(ctx context.Context, n *NewEvent) error {
+	_, err := f.Inventory.DeleteSeats(ctx, &inventoryv1.DeleteSeatsRequest{EventId: n.EventID.String()})
+	return err
+}
+
+func (f *Flows) publishEvent(ctx context.Context, n *NewEvent) error {
+	return f.Events.Publish(ctx, n.EventID)
+}
+
+// CreateEvent makes an event with its seats; body is the administrator's JSON object.
+func (f *Flows) CreateEvent(ctx context.Context, body map[string]json.RawMessage) (saga.Outcome[NewEvent], error) {
+	n := NewEvent{EventID: uuid.Must(uuid.NewV7()), Body: body}
+	n.Body["event_id"], _ = json.Marshal(n.EventID)
+	return f.creations.Settle(ctx, n.EventID, n.EventID.String(), n)
+}

@@ -1,0 +1,18 @@
+package clients
+
+// Codes that more than one flow answers, or that a service answers and a flow acts on. A code of one flow alone is
+// declared in that flow's package.
+const (
+	CodeSeatNotFound      = "SEAT_NOT_FOUND"
+	CodeSeatUnavailable   = "SEAT_UNAVAILABLE"
+	CodeNotSeatOwner      = "NOT_SEAT_OWNER"
+	CodeEventNotFound     = "EVENT_NOT_FOUND"
+	CodeEventEnded        = "EVENT_ENDED"
+	CodeOrderNotFound     = "ORDER_NOT_FOUND"
+	CodeOrderInvalidState = "ORDER_INVALID_STATE"
+	CodeTransferState     = "TRANSFER_INVALID_STATE"
+	CodeUserNotFound      = "USER_NOT_FOUND"
+	CodePoor              = "INSUFFICIENT_CREDITS"
+	CodeOTPExpired        = "OTP_EXPIRED"
+	CodeOTPMaxRetries     = "OTP_MAX_RETRIES"
+)

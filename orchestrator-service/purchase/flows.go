@@ -1,0 +1,126 @@
+// Package purchase is the way from a free seat to a paid ticket: a seat is reserved, paid for, given back or expires, and
+// a flagged user proves the payment by a one-time password.
+package purchase
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/hold"
+	"ticketremaster/orchestrator-service/saga"
+	"ticketremaster/orchestrator-service/tickets"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// Inventory is what a purchase asks the inventory service.
+type Inventory interface {
+	ReserveSeat(ctx context.Context, in *inventoryv1.ReserveSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ReserveSeatResponse, error)
+	PinHold(ctx context.Context, in *inventoryv1.PinHoldRequest, opts ...grpc.CallOption) (*inventoryv1.PinHoldResponse, error)
+	UnpinHold(ctx context.Context, in *inventoryv1.UnpinHoldRequest, opts ...grpc.CallOption) (*inventoryv1.UnpinHoldResponse, error)
+	ConfirmSeat(ctx context.Context, in *inventoryv1.ConfirmSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ConfirmSeatResponse, error)
+	ReleaseSeat(ctx context.Context, in *inventoryv1.ReleaseSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ReleaseSeatResponse, error)
+}
+
+// Users is what a purchase asks the user service.
+type Users interface {
+	Risk(ctx context.Context, user, order uuid.UUID) (clients.Risk, error)
+	User(ctx context.Context, id uuid.UUID) (clients.User, error)
+	Book(ctx context.Context, path string, b clients.Booking) (clients.Booked, error)
+	SendOTP(ctx context.Context, c clients.Challenge) error
+	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error
+}
+
+// Orders is what a purchase asks the order service.
+type Orders interface {
+	Place(ctx context.Context, in clients.Order) (clients.Order, error)
+	Confirm(ctx context.Context, in clients.Order) error
+	UndoConfirm(ctx context.Context, order, attempt uuid.UUID, reason string) error
+	Fail(ctx context.Context, order uuid.UUID, reason string) (clients.Order, error)
+	Get(ctx context.Context, id uuid.UUID) (clients.Order, error)
+	OfUser(ctx context.Context, user uuid.UUID, status string, page web.Page) ([]clients.Order, int, error)
+	Overdue(ctx context.Context, olderThan time.Duration, limit int) ([]clients.Order, error)
+}
+
+// Events gives an event that may be a few seconds old.
+type Events interface {
+	Recent(ctx context.Context, id uuid.UUID) (clients.Event, error)
+}
+
+// Tickets names a seat for a person and makes the QR code of a ticket that is being bought.
+type Tickets interface {
+	Ticket(ctx context.Context, seat uuid.UUID) (tickets.Ticket, error)
+	FirstQR(ctx context.Context, seat, event uuid.UUID) string
+}
+
+// Holds tells the broker of a hold, so that it expires in time.
+type Holds interface {
+	Publish(ctx context.Context, m hold.Message)
+}
+
+// Settings of the purchase; docs/internal-api.md has the variables and defaults.
+type Settings struct {
+	HoldTTL    time.Duration // life of an unpaid hold
+	MaxHolds   int           // live holds a user may have
+	SweepGrace time.Duration // how long after its time the sweep leaves a hold to the broker
+}
+
+// Flows runs purchases.
+type Flows struct {
+	Settings
+	Inventory Inventory
+	Users     Users
+	Orders    Orders
+	Events    Events
+	Tickets   Tickets
+	Holds     Holds
+	payments  *saga.Flow[Purchase]
+}
+
+// Register tells the engine the table of steps; it comes before the first Pay.
+func (f *Flows) Register(e *saga.Engine) {
+	f.payments = saga.Register(e, "purchase", f.steps())
+}
+
+// Refusals of a purchase. Others come from the services as they are.
+var (
+	errOrderNotFound  = fault.New(fault.NotFound, clients.CodeOrderNotFound, "there is no such order of yours")
+	errOrderConfirmed = fault.New(fault.Conflict, "ORDER_ALREADY_CONFIRMED", "this order is paid already")
+	errHoldExpired    = fault.New(fault.Gone, "HOLD_EXPIRED", "the time to pay for this seat is over; please choose a seat again")
+	errSeatNotHeld    = fault.New(fault.Conflict, "SEAT_NOT_HELD", "this seat is not held for you")
+	errOTPRequired    = fault.New(fault.ProofRequired, "OTP_REQUIRED", "please enter the one-time password that we sent to your phone")
+	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "this event is not on sale any more")
+	errSeatNotForSale = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "this seat is not for sale")
+	errPayUnderWay    = fault.New(fault.Conflict, "PAYMENT_IN_PROGRESS", "this order is being paid for right now")
+	errNotDue         = fault.New(fault.Unavailable, fault.CodeUnavailable, "the hold's time is not over yet")
+)
+
+// Why an order failed, where it is not the code of a refusal.
+const (
+	reasonCancelled  = "CANCELLED"   // its owner gave it back
+	reasonNotOffered = "NOT_OFFERED" // its reservation was answered with a refusal
+)
+
+// OwnOrder reads an order of the user's; another's is not found.
+func (f *Flows) OwnOrder(ctx context.Context, user, orderID uuid.UUID) (clients.Order, error) {
+	order, err := f.Orders.Get(ctx, orderID)
+	if err == nil && order.UserID != user {
+		err = errOrderNotFound
+	}
+	return order, err
+}
+
+// OrdersOf lists a page of the user's orders, newest first; status "" means all.
+func (f *Flows) OrdersOf(ctx context.Context, user uuid.UUID, status string, page web.Page) ([]clients.Order, int, error) {
+	return f.Orders.OfUser(ctx, user, status, page)
+}
+
+// Trail gives what was done of an order's latest payment, for a person; empty if none was tried.
+func (f *Flows) Trail(ctx context.Context, orderID uuid.UUID) ([]saga.Entry, error) {
+	return f.payments.Trail(ctx, orderID.String())
+}

@@ -1,0 +1,76 @@
+package purchase
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/hold"
+	"ticketremaster/platform/fault"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// Reservation is a seat that is held for a user, waiting to be paid.
+type Reservation struct {
+	Order       clients.Order
+	TTL         time.Duration // what is left of the hold
+	OTPRequired bool
+}
+
+// Reserve holds a seat for a user. Nothing is logged: a hold expires by itself. A seat that the user holds
+// already gives the same order, and repairs what a crash left out of it. Who comes too late for a seat costs one
+// call: the rest is asked, side by side, once the seat is held.
+func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservation, error) {
+	proposed := uuid.Must(uuid.NewV7())
+	held, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
+		SeatId: seatID.String(), UserId: user.String(), HoldId: proposed.String(),
+		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds),
+	})
+	if err != nil {
+		if fault.Unknown(err) {
+			go f.giveBackUnknown(context.WithoutCancel(ctx), seatID, proposed)
+		}
+		return Reservation{}, err
+	}
+	holdID := clients.ID(held.Seat.HoldId)
+	f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: holdID, UserID: user, HeldUntil: held.Seat.HeldUntil.AsTime()})
+	var order clients.Order
+	var risk clients.Risk
+	both, bothCtx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) { order, err = f.writeOrder(bothCtx, user, held.Seat); return err })
+	both.Go(func() (err error) { risk, err = f.Users.Risk(bothCtx, user, holdID); return err })
+	if err := both.Wait(); err != nil {
+		if !held.AlreadyHeld {
+			f.giveBack(ctx, seatID, holdID)
+		}
+		return Reservation{}, err
+	}
+	r := Reservation{Order: order, TTL: time.Duration(held.RemainingMs) * time.Millisecond, OTPRequired: risk.IsFlagged && !risk.OTPVerified}
+	if r.OTPRequired {
+		go f.sendOTP(context.WithoutCancel(ctx), order)
+	}
+	return r, nil
+}
+
+// writeOrder records a hold's order at the price of the seat's tier.
+func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv1.Seat) (clients.Order, error) {
+	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
+	switch price, priced := event.PricingTiers[seat.Tier]; {
+	case fault.Code(err) == clients.CodeEventNotFound, err == nil && !event.Published():
+		return clients.Order{}, errSeatNotForSale
+	case err != nil:
+		return clients.Order{}, err
+	case !event.EventDate.After(time.Now()):
+		return clients.Order{}, errEventEnded
+	case !priced:
+		return clients.Order{}, errSeatNotForSale
+	default:
+		return f.Orders.Place(ctx, clients.Order{
+			OrderID: clients.ID(seat.HoldId), UserID: user, SeatID: clients.ID(seat.SeatId), EventID: event.EventID,
+			Price: price, HeldUntil: seat.HeldUntil.AsTime(),
+		})
+	}
+}

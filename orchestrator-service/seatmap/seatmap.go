@@ -1,0 +1,186 @@
+// Package seatmap answers with an event and the state of each of its seats.
+package seatmap
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/singleflight"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/platform/money"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// Catalogue is where the events and seats are read.
+type Catalogue interface {
+	PublicEvent(ctx context.Context, id uuid.UUID) (clients.Event, error)
+	Statuses(ctx context.Context, event uuid.UUID) ([]byte, error)
+	EachSeat(ctx context.Context, event uuid.UUID, each func(*inventoryv1.Seat)) error
+}
+
+// Maps shares the reading of seat maps: when thousands look at one hall, its statuses are read, written as JSON and
+// compressed at most once in mapLife, whoever asks. What does not change of a hall is read once and kept.
+type Maps struct {
+	Catalogue Catalogue
+
+	mu     sync.Mutex
+	halls  map[uuid.UUID]*hall
+	flight singleflight.Group
+}
+
+const (
+	mapLife  = 800 * time.Millisecond // a map is at most a second old when it is sent, the time of reading included
+	hallLife = 5 * time.Second        // of a hall that nobody looks at
+	// mostSeats is how many seats are kept over all halls: 40 bytes each, and half as much for the map.
+	mostSeats = 500_000
+)
+
+// hall is an event's seats, and the map of them that was made last. The map is replaced, never changed.
+type hall struct {
+	places []place
+	tiers  []tier
+	last   *seatMap
+}
+
+// place is what never changes of a seat.
+type place struct {
+	id     uuid.UUID
+	row    string
+	number int32
+	tier   int32 // index of hall.tiers
+}
+
+type tier struct {
+	name  string
+	price money.Cents
+	json  []byte // "category":…,"price":… as it stands in each seat
+}
+
+// seatMap is a map as it is sent; most clients take it compressed.
+type seatMap struct {
+	zipped   []byte
+	length   int // when unzipped
+	tag      string
+	readAt   time.Time
+	head     []byte
+	statuses []byte
+}
+
+func (m *Maps) get(ctx context.Context, id uuid.UUID) (*seatMap, error) {
+	m.mu.Lock()
+	if h := m.halls[id]; h != nil && time.Since(h.last.readAt) < mapLife {
+		defer m.mu.Unlock()
+		return h.last, nil
+	}
+	m.mu.Unlock()
+	v, err, _ := m.flight.Do(id.String(), func() (any, error) { return m.read(context.WithoutCancel(ctx), id) }) // shared: it must not end with one client
+	if err != nil {
+		return nil, err
+	}
+	return v.(*seatMap), nil
+}
+
+// read makes the map of this moment, of the hall that is at hand if it still is the event's.
+func (m *Maps) read(ctx context.Context, id uuid.UUID) (*seatMap, error) {
+	readAt := time.Now()
+	event, err := m.Catalogue.PublicEvent(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	statuses, err := m.Catalogue.Statuses(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	known := m.halls[id]
+	m.mu.Unlock()
+	if known == nil || !known.fits(event, statuses) {
+		if known, err = m.readHall(ctx, event); err != nil {
+			return nil, err
+		}
+		if !known.fits(event, statuses) {
+			return nil, fmt.Errorf("the hall of event %s has %d seats, their statuses are %d", id, len(known.places), len(statuses))
+		}
+	}
+	x, err := known.render(event, statuses)
+	if err != nil {
+		return nil, err
+	}
+	x.readAt = readAt
+	m.keep(id, &hall{known.places, known.tiers, x})
+	return x, nil
+}
+
+// readHall reads what does not change of an event's seats.
+func (m *Maps) readHall(ctx context.Context, event clients.Event) (*hall, error) {
+	h, row := &hall{places: make([]place, 0, event.TotalSeats)}, ""
+	for _, name := range event.Tiers() {
+		t, err := newTier(name, event.PricingTiers[name])
+		if err != nil {
+			return nil, err
+		}
+		h.tiers = append(h.tiers, t)
+	}
+	var wrong error
+	err := m.Catalogue.EachSeat(ctx, event.EventID, func(s *inventoryv1.Seat) {
+		if s.RowNumber != row {
+			row = strings.Clone(s.RowNumber) // one text for a row's seats; the message can go
+		}
+		id, err := uuid.Parse(s.SeatId)
+		t := slices.IndexFunc(h.tiers, func(t tier) bool { return t.name == s.Tier })
+		if err != nil || t < 0 {
+			wrong = fmt.Errorf("event %s: seat %s of tier %q", event.EventID, s.SeatId, s.Tier)
+			return
+		}
+		h.places = append(h.places, place{id, row, s.SeatNumber, int32(t)})
+	})
+	return h, errors.Join(err, wrong)
+}
+
+func newTier(name string, price money.Cents) (tier, error) {
+	fields, err := json.Marshal(struct {
+		Category string      `json:"category"`
+		Price    money.Cents `json:"price"`
+	}{name, price})
+	if err != nil {
+		return tier{}, err
+	}
+	return tier{name, price, fields[1 : len(fields)-1]}, nil
+}
+
+// fits reports whether the hall is that of the event, and the statuses its seats'.
+func (h *hall) fits(event clients.Event, statuses []byte) bool {
+	return len(h.places) == len(statuses) && len(h.tiers) == len(event.PricingTiers) &&
+		!slices.ContainsFunc(h.tiers, func(t tier) bool { price, ok := event.PricingTiers[t.name]; return !ok || price != t.price })
+}
+
+// keep has a hall at hand until nobody looks at it any more, or halls have become too many.
+func (m *Maps) keep(id uuid.UUID, h *hall) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seats := len(h.places)
+	for other, kept := range m.halls {
+		if other != id {
+			seats += len(kept.places)
+		}
+	}
+	if m.halls == nil || seats > mostSeats {
+		m.halls = map[uuid.UUID]*hall{}
+	}
+	m.halls[id] = h
+	time.AfterFunc(hallLife, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.halls[id] == h { // nobody has asked for a newer map
+			delete(m.halls, id)
+		}
+	})
+}

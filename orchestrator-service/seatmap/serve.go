@@ -1,0 +1,64 @@
+package seatmap
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/klauspost/compress/gzip"
+)
+
+// Serve answers with an event's map, or that the client has it already.
+func (m *Maps) Serve(w http.ResponseWriter, r *http.Request, id uuid.UUID) error {
+	x, err := m.get(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("ETag", x.tag)
+	h.Set("Cache-Control", "no-cache") // may be kept, must be asked for
+	h.Set("Vary", "Accept-Encoding")
+	if fits(r.Header.Get("If-None-Match"), x.tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set("Content-Type", "application/json")
+	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		h.Set("Content-Encoding", "gzip")
+		h.Set("Content-Length", strconv.Itoa(len(x.zipped)))
+		_, _ = w.Write(x.zipped) // the client is gone: nobody to tell
+		return nil
+	}
+	h.Set("Content-Length", strconv.Itoa(x.length))
+	plain, err := gzip.NewReader(bytes.NewReader(x.zipped))
+	if err == nil {
+		_, _ = io.Copy(w, plain)
+	}
+	return err
+}
+
+// fits compares an If-None-Match header weakly.
+func fits(header, tag string) bool {
+	for t := range strings.SplitSeq(header, ",") {
+		t = strings.TrimSpace(t)
+		if t == "*" || strings.TrimPrefix(t, "W/") == strings.TrimPrefix(tag, "W/") {
+			return true
+		}
+	}
+	return false
+}
+
+func acceptsGzip(header string) bool {
+	for c := range strings.SplitSeq(header, ",") {
+		name, weight, _ := strings.Cut(strings.TrimSpace(c), ";")
+		if strings.TrimSpace(name) == "gzip" {
+			q, given := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
+			n, err := strconv.ParseFloat(q, 64)
+			return !given || err == nil && n > 0
+		}
+	}
+	return false
+}

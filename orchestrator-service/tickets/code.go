@@ -1,0 +1,71 @@
+package tickets
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/qr"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// Code is a ticket's QR code, valid until ExpiresAt.
+type Code struct {
+	Payload             string
+	IssuedAt, ExpiresAt time.Time
+}
+
+// QRCode makes a fresh QR code for a ticket's owner; a former one stays valid to its own end.
+func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error) {
+	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
+	if err != nil {
+		return Code{}, err
+	}
+	seat := res.Seat
+	switch {
+	case seat.Status == inventoryv1.SeatStatus_HELD && seat.HeldByUserId == user.String():
+		return Code{}, errNotPaid
+	case seat.OwnerUserId != user.String():
+		return Code{}, errNotSeatOwner
+	case seat.Status != inventoryv1.SeatStatus_SOLD:
+		return Code{}, errUsed
+	}
+	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
+	if err != nil {
+		return Code{}, err
+	}
+	code, err := f.seal(seatID, event, seat.OwnershipVersion)
+	if err != nil {
+		return Code{}, err
+	}
+	_, err = f.Inventory.RecordQR(ctx, &inventoryv1.RecordQRRequest{
+		SeatId: seatID.String(), UserId: user.String(), OwnershipVersion: seat.OwnershipVersion, Sha256: qr.Hash(code.Payload),
+	})
+	return code, err
+}
+
+func (f *Flows) seal(seat uuid.UUID, event clients.Event, version int64) (Code, error) {
+	now := time.Now().UTC().Truncate(time.Second)
+	payload, err := f.QR.Seal(qr.Ticket{SeatID: seat, EventID: event.EventID, HallID: event.HallID, IssuedAt: now, OwnershipVersion: version})
+	return Code{payload, now, now.Add(qr.Life)}, err
+}
+
+// firstOwner is the ownership version of who buys a seat.
+const firstOwner = 1
+
+// FirstQR makes the QR code in the answer of a payment, "" if it cannot be made: the ticket is the user's all the same,
+// and the app asks for another.
+func (f *Flows) FirstQR(ctx context.Context, seat, eventID uuid.UUID) string {
+	event, err := f.Events.Recent(ctx, eventID)
+	if err != nil {
+		return ""
+	}
+	code, err := f.seal(seat, event, firstOwner)
+	if err != nil {
+		slog.ErrorContext(ctx, "no QR could be made", "seat", seat, "error", err)
+	}
+	return code.Payload
+}

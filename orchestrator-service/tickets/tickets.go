@@ -1,0 +1,139 @@
+// Package tickets is what owners see and show of their tickets: the lists, the QR codes and the chain of custody.
+package tickets
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/qr"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// Inventory is what tickets ask the inventory service.
+type Inventory interface {
+	GetSeatOwner(ctx context.Context, in *inventoryv1.GetSeatOwnerRequest, opts ...grpc.CallOption) (*inventoryv1.GetSeatOwnerResponse, error)
+	GetSeats(ctx context.Context, in *inventoryv1.GetSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.GetSeatsResponse, error)
+	ListOwnedSeats(ctx context.Context, in *inventoryv1.ListOwnedSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.ListOwnedSeatsResponse, error)
+	ListOwnership(ctx context.Context, in *inventoryv1.ListOwnershipRequest, opts ...grpc.CallOption) (*inventoryv1.ListOwnershipResponse, error)
+	RecordQR(ctx context.Context, in *inventoryv1.RecordQRRequest, opts ...grpc.CallOption) (*inventoryv1.RecordQRResponse, error)
+}
+
+// Events gives an event that may be a few seconds old.
+type Events interface {
+	Recent(ctx context.Context, id uuid.UUID) (clients.Event, error)
+}
+
+// Transfers lists a user's transfers.
+type Transfers interface {
+	TransfersOf(ctx context.Context, user uuid.UUID, role string, page web.Page, statuses ...string) ([]clients.Transfer, int, error)
+}
+
+// Flows reads tickets and makes their QR codes.
+type Flows struct {
+	Inventory Inventory
+	Events    Events
+	Transfers Transfers
+	QR        *qr.Codec
+}
+
+var (
+	errNotSeatOwner = fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "this is not your ticket")
+	errNotPaid      = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "this seat is not paid for yet")
+	errUsed         = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "this ticket was used already")
+)
+
+// Ticket is a seat with the event it is for.
+type Ticket struct {
+	Seat  *inventoryv1.Seat
+	Event clients.Event
+}
+
+// String names the ticket for a person.
+func (t Ticket) String() string {
+	return fmt.Sprintf("seat %s%d, %s", t.Seat.GetRowNumber(), t.Seat.GetSeatNumber(), t.Event.Name)
+}
+
+// Ticket reads any seat, whoever owns it, and the event it is for.
+func (f *Flows) Ticket(ctx context.Context, seat uuid.UUID) (Ticket, error) {
+	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seat.String()})
+	if err != nil {
+		return Ticket{}, err
+	}
+	event, err := f.Events.Recent(ctx, clients.ID(res.Seat.EventId))
+	return Ticket{res.Seat, event}, err
+}
+
+// OfOwner lists the tickets that a user owns now.
+func (f *Flows) OfOwner(ctx context.Context, user uuid.UUID) ([]Ticket, error) {
+	res, err := f.Inventory.ListOwnedSeats(ctx, &inventoryv1.ListOwnedSeatsRequest{UserId: user.String()})
+	if err != nil {
+		return nil, err
+	}
+	return f.withEvents(ctx, res.Seats)
+}
+
+// withEvents looks each seat's event up.
+func (f *Flows) withEvents(ctx context.Context, seats []*inventoryv1.Seat) ([]Ticket, error) {
+	tickets := make([]Ticket, len(seats))
+	for i, seat := range seats {
+		event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
+		if err != nil {
+			return nil, err
+		}
+		tickets[i] = Ticket{seat, event}
+	}
+	return tickets, nil
+}
+
+// Sold is a ticket that a user handed on.
+type Sold struct {
+	Transfer clients.Transfer
+	Ticket
+}
+
+// SoldBy lists a page of the tickets that a user handed on, newest first; what is disputed is still sold.
+func (f *Flows) SoldBy(ctx context.Context, user uuid.UUID, page web.Page) ([]Sold, int, error) {
+	transfers, total, err := f.Transfers.TransfersOf(ctx, user, "seller", page, clients.TransferCompleted, clients.TransferDisputed)
+	if err != nil || len(transfers) == 0 {
+		return nil, total, err
+	}
+	req := &inventoryv1.GetSeatsRequest{}
+	for _, t := range transfers {
+		req.SeatIds = append(req.SeatIds, t.SeatID.String())
+	}
+	res, err := f.Inventory.GetSeats(ctx, req)
+	if err != nil {
+		return nil, 0, err
+	}
+	tickets, err := f.withEvents(ctx, res.Seats)
+	if err != nil {
+		return nil, 0, err
+	}
+	bySeat := map[string]Ticket{}
+	for _, t := range tickets {
+		bySeat[t.Seat.SeatId] = t
+	}
+	sold := make([]Sold, len(transfers))
+	for i, t := range transfers {
+		sold[i] = Sold{t, bySeat[t.SeatID.String()]}
+	}
+	return sold, total, nil
+}
+
+// History gives a seat's chain of custody to its owner or an administrator.
+func (f *Flows) History(ctx context.Context, user uuid.UUID, admin bool, seat uuid.UUID) ([]*inventoryv1.Ownership, error) {
+	res, err := f.Inventory.ListOwnership(ctx, &inventoryv1.ListOwnershipRequest{SeatId: seat.String()})
+	if err != nil {
+		return nil, err
+	}
+	if !admin && res.Seat.OwnerUserId != user.String() {
+		return nil, errNotSeatOwner
+	}
+	return res.Changes, nil
+}

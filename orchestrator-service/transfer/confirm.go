@@ -1,0 +1,77 @@
+package transfer
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/platform/fault"
+)
+
+// ConfirmTransfer takes one or both one-time passwords; when both parties have given theirs, in one call or two, the
+// swap runs.
+func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUID, sellerOTP, buyerOTP string) (Outcome, error) {
+	t, err := f.TransferOf(ctx, caller, false, transferID)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if t.Status != clients.TransferPendingOTP {
+		return Outcome{Transfer: t}, errTransferState.With("status", t.Status)
+	}
+	if t.ExpiresAt.Before(time.Now()) && !t.Swapping {
+		return Outcome{Transfer: t}, errNotInTime
+	}
+	if sellerOTP == "" && buyerOTP == "" && !(t.SellerOTPVerified && t.BuyerOTPVerified) {
+		return Outcome{Transfer: t}, fault.Field("seller_otp", "or buyer_otp is required")
+	}
+	for _, p := range []struct {
+		party, code string
+		user        uuid.UUID
+		verified    bool
+	}{
+		{"seller", sellerOTP, t.SellerUserID, t.SellerOTPVerified},
+		{"buyer", buyerOTP, t.BuyerUserID, t.BuyerOTPVerified},
+	} {
+		if p.verified || p.code == "" {
+			continue // what was verified stays verified
+		}
+		if err := f.verifyParty(ctx, t, p.user, p.code); err != nil {
+			return Outcome{Transfer: t}, err
+		}
+		if t, err = f.Records.ActOnTransfer(ctx, transferID, clients.OTPVerified, clients.TransferAction{Party: p.party}); err != nil {
+			return Outcome{Transfer: t}, err
+		}
+	}
+	if !t.SellerOTPVerified || !t.BuyerOTPVerified {
+		return Outcome{Transfer: t}, nil
+	}
+	swapped, err := f.swaps.Settle(ctx, transferID, transferID.String(), Swap{Transfer: t})
+	return settle(t, clients.TransferCompleted, swapped, err)
+}
+
+// verifyParty checks one party's one-time password. Three wrong ones end the transfer. One that has expired, or gave way to
+// another of the party's, is sent anew: the client has no other way to ask for it.
+func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.UUID, code string) error {
+	err := f.Users.VerifyOTP(ctx, user, clients.PurposeTransfer, t.TransferID, code)
+	switch fault.Code(err) {
+	case clients.CodeOTPMaxRetries:
+		f.endTransfer(ctx, t, clients.CodeOTPMaxRetries)
+	case errOTPExpired.Code, fault.CodeValidation: // the latter: none is pending
+		now, readErr := f.Records.Transfer(ctx, t.TransferID)
+		if readErr != nil {
+			return readErr
+		}
+		if now.Status != clients.TransferPendingOTP || now.Swapping { // ended while we looked, and its codes with it
+			return errTransferState.With("status", now.Status)
+		}
+		c := f.challenge(t, user)
+		c.IfNonePending, c.Message = true, "TicketRemaster: a new code for your ticket transfer."
+		if sendErr := f.Users.SendOTP(ctx, c); sendErr != nil {
+			return sendErr
+		}
+		return errOTPExpired
+	}
+	return err
+}

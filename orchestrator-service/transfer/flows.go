@@ -1,0 +1,131 @@
+// Package transfer hands a ticket from its owner to another user for credits: the offer, the two one-time passwords, the
+// swap, and the dispute and reversal that may follow.
+package transfer
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/saga"
+	"ticketremaster/orchestrator-service/tickets"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
+	"ticketremaster/platform/web"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// Inventory is what a transfer asks the inventory service.
+type Inventory interface {
+	UpdateOwner(ctx context.Context, in *inventoryv1.UpdateOwnerRequest, opts ...grpc.CallOption) (*inventoryv1.UpdateOwnerResponse, error)
+}
+
+// Users is what a transfer asks the user service.
+type Users interface {
+	Lookup(ctx context.Context, ids []uuid.UUID, emails []string) ([]clients.User, error)
+	Book(ctx context.Context, path string, b clients.Booking) (clients.Booked, error)
+	SendOTP(ctx context.Context, c clients.Challenge) error
+	CancelOTP(ctx context.Context, c clients.Challenge) error
+	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error
+}
+
+// Records is where the order service keeps transfers.
+type Records interface {
+	CreateTransfer(ctx context.Context, t clients.Transfer) (clients.Transfer, error)
+	ActOnTransfer(ctx context.Context, id uuid.UUID, action string, a clients.TransferAction) (clients.Transfer, error)
+	Dispute(ctx context.Context, id uuid.UUID, a clients.TransferAction) (t clients.Transfer, cancelled *clients.Transfer, err error)
+	Transfer(ctx context.Context, id uuid.UUID) (clients.Transfer, error)
+	TransfersOf(ctx context.Context, user uuid.UUID, role string, page web.Page, statuses ...string) ([]clients.Transfer, int, error)
+	OverdueTransfers(ctx context.Context, limit int) ([]clients.Transfer, error)
+}
+
+// Tickets reads a seat and the event it is for.
+type Tickets interface {
+	Ticket(ctx context.Context, seat uuid.UUID) (tickets.Ticket, error)
+}
+
+// Settings of transfers; docs/internal-api.md has the variables and defaults.
+type Settings struct {
+	TransferTTL time.Duration // life of a transfer that nobody confirms
+}
+
+// Flows runs transfers, disputes and reversals.
+type Flows struct {
+	Settings
+	Inventory   Inventory
+	Users       Users
+	Records     Records
+	Tickets     Tickets
+	swaps       *saga.Flow[Swap]
+	disputes    *saga.Flow[Dispute]
+	endDisputes *saga.Flow[Dispute]
+	reversals   *saga.Flow[Reversal]
+}
+
+// Register tells the engine the four tables of steps; it comes before the first flow.
+func (f *Flows) Register(e *saga.Engine) {
+	f.swaps = saga.Register(e, "transfer", f.swapSteps())
+	f.disputes = saga.Register(e, "dispute", f.disputeSteps())
+	f.endDisputes = saga.Register(e, "end-dispute", f.endDisputeSteps())
+	f.reversals = saga.Register(e, "reversal", f.reversalSteps())
+}
+
+// Refusals of a transfer.
+var (
+	errTransferState  = fault.New(fault.Conflict, clients.CodeTransferState, "this transfer is past that")
+	errNotParty       = fault.New(fault.Forbidden, fault.CodeForbidden, "you are not a party of this transfer")
+	errSelfTransfer   = fault.New(fault.Invalid, "SELF_TRANSFER", "seller and buyer are the same person")
+	errTransferSeat   = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "this seat cannot be transferred: it is not sold, or its ticket was used")
+	errSellerNotOwner = fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "the seller does not own this ticket")
+	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "this event is not on sale any more")
+	errOTPExpired     = fault.New(fault.Gone, clients.CodeOTPExpired, "this one-time password is not valid any more; we have sent a new one")
+	errNotInTime      = fault.New(fault.Gone, clients.CodeOTPExpired, "this transfer was not confirmed in time")
+	errBuyerPoor      = fault.New(fault.PaymentRequired, clients.CodePoor, "the buyer does not have enough credits")
+)
+
+// TransferOf reads a transfer for one of its parties, or an administrator.
+func (f *Flows) TransferOf(ctx context.Context, caller uuid.UUID, admin bool, id uuid.UUID) (clients.Transfer, error) {
+	t, err := f.Records.Transfer(ctx, id)
+	if err == nil && !admin && !t.Party(caller) {
+		return clients.Transfer{}, errNotParty
+	}
+	return t, err
+}
+
+// TransfersOf lists a page of the caller's transfers, newest first.
+func (f *Flows) TransfersOf(ctx context.Context, caller uuid.UUID, page web.Page) ([]clients.Transfer, int, error) {
+	return f.Records.TransfersOf(ctx, caller, "", page)
+}
+
+// Outcome is a transfer after an action on it. Pending: the action is written down and under way.
+type Outcome struct {
+	clients.Transfer
+	Pending bool
+}
+
+// settle gives a transfer the status that its saga leads to once that has ended well.
+func settle[T any](t clients.Transfer, status string, o saga.Outcome[T], err error) (Outcome, error) {
+	if err == nil && !o.Pending {
+		t.Status = status
+	}
+	return Outcome{t, o.Pending}, err
+}
+
+// book moves credits unless the transfer is a gift: then there are none to move.
+func (f *Flows) book(ctx context.Context, path string, amount money.Cents, b clients.Booking) error {
+	if amount == 0 {
+		return nil
+	}
+	_, err := f.Users.Book(ctx, path, b)
+	return err
+}
+
+func (f *Flows) changeOwner(ctx context.Context, seat, from, to, operation uuid.UUID, cause string) error {
+	_, err := f.Inventory.UpdateOwner(ctx, &inventoryv1.UpdateOwnerRequest{
+		SeatId: seat.String(), ExpectedOwnerUserId: from.String(), NewOwnerUserId: to.String(), OperationId: operation.String(), Cause: cause,
+	})
+	return err
+}
