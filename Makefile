@@ -68,11 +68,14 @@ profile: ## CPU profiles of the services under load into .run/profile; KIND=R, P
 
 ##### Developing
 
-.PHONY: build generate fmt tidy
+.PHONY: build generate schema fmt tidy
 build: ## Build every program into .run/bin
 	@mkdir -p .run/bin && go build -o .run/bin/ $(foreach module,$(MODULES),./$(module)/...)
 generate: ## Compile the .proto files again
 	@cd proto && GOWORK=off go generate ./...
+schema: ## Dump the schemas that the migrations make into docs/schema
+	@for service in inventory user order event orchestrator; do \
+	(cd $$service-service && UPDATE_SCHEMA=1 GOWORK=off go test -count=1 -run TestDumpIsCurrent ./postgres) || exit 1; done
 fmt: ## Format all Go files
 	@gofmt -l -w $(MODULES)
 tidy: ## Tidy every module

@@ -1,0 +1,48 @@
+-- sagas_db as the migrations leave it. Made by `make schema`; do not edit.
+
+CREATE FUNCTION sagas_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        RAISE EXCEPTION 'sagas are never deleted' USING ERRCODE = 'check_violation', CONSTRAINT = 'sagas_kept';
+    END IF;
+    IF OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN (
+        ('RUNNING', 'DONE'), ('RUNNING', 'COMPENSATING'), ('RUNNING', 'PARKED'),
+        ('COMPENSATING', 'UNDONE'), ('COMPENSATING', 'PARKED'),
+        ('PARKED', 'RUNNING'), ('PARKED', 'COMPENSATING')) THEN -- by a person, to have it tried again
+        RAISE EXCEPTION 'a saga cannot go from % to %', OLD.status, NEW.status
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'sagas_transition';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TABLE sagas (
+    saga_id uuid NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    status text NOT NULL,
+    state jsonb NOT NULL,
+    turned integer DEFAULT 0 NOT NULL,
+    refusal jsonb,
+    trail jsonb DEFAULT '[]'::jsonb NOT NULL,
+    correlation_id text DEFAULT ''::text NOT NULL,
+    lease_owner uuid NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT sagas_refusal_known CHECK (((status <> ALL (ARRAY['COMPENSATING'::text, 'UNDONE'::text, 'PARKED'::text])) OR (refusal IS NOT NULL))),
+    CONSTRAINT sagas_status_known CHECK ((status = ANY (ARRAY['RUNNING'::text, 'COMPENSATING'::text, 'DONE'::text, 'UNDONE'::text, 'PARKED'::text])))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY sagas
+    ADD CONSTRAINT sagas_pkey PRIMARY KEY (saga_id);
+
+CREATE INDEX sagas_by_subject ON sagas USING btree (kind, subject, created_at DESC);
+
+CREATE INDEX sagas_live ON sagas USING btree (lease_until) WHERE (status = ANY (ARRAY['RUNNING'::text, 'COMPENSATING'::text]));
+
+CREATE UNIQUE INDEX sagas_one_per_subject ON sagas USING btree (kind, subject) WHERE (status <> 'UNDONE'::text);
+
+CREATE TRIGGER sagas_guard BEFORE DELETE OR UPDATE ON sagas FOR EACH ROW EXECUTE FUNCTION sagas_guard();

@@ -1,0 +1,209 @@
+-- seats_db as the migrations leave it. Made by `make schema`; do not edit.
+
+CREATE TYPE ownership_cause AS ENUM (
+    'PURCHASE',
+    'TRANSFER',
+    'REVERSAL'
+);
+
+CREATE TYPE pin_state AS ENUM (
+    'PINNED',
+    'UNPINNED',
+    'CONFIRMED'
+);
+
+CREATE TYPE scan_result AS ENUM (
+    'SUCCESS',
+    'DUPLICATE',
+    'WRONG_HALL',
+    'UNPAID',
+    'NOT_FOUND',
+    'EXPIRED'
+);
+
+CREATE TYPE seat_status AS ENUM (
+    'AVAILABLE',
+    'HELD',
+    'SOLD',
+    'CHECKED_IN'
+);
+
+CREATE FUNCTION refuse() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% of % is not allowed here', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+END $$;
+
+CREATE FUNCTION seats_transition() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF ((NEW.seat_id, NEW.event_id, NEW.tier, NEW.row_number, NEW.seat_number, NEW.created_at) =
+       (OLD.seat_id, OLD.event_id, OLD.tier, OLD.row_number, OLD.seat_number, OLD.created_at)
+    AND CASE
+        WHEN OLD.status = 'AVAILABLE' THEN
+            NEW.status = 'HELD' AND NEW.pin_id IS NULL
+        WHEN OLD.status = 'HELD' AND NEW.status = 'HELD' AND NEW.hold_id = OLD.hold_id THEN -- pin and unpin
+            NEW.held_by_user_id = OLD.held_by_user_id AND NEW.held_until = OLD.held_until
+            AND (OLD.pin_id IS NULL OR NEW.pin_id IS NULL)
+        WHEN OLD.status = 'HELD' AND NEW.status = 'HELD' THEN -- to another hold
+            OLD.pin_id IS NULL AND NEW.pin_id IS NULL AND OLD.held_until <= clock_timestamp()
+        WHEN OLD.status = 'HELD' AND NEW.status = 'AVAILABLE' THEN
+            OLD.pin_id IS NULL OR OLD.held_until <= clock_timestamp() -- the latter is UnpinHold
+        WHEN OLD.status = 'HELD' AND NEW.status = 'SOLD' THEN
+            OLD.pin_id IS NOT NULL AND NEW.hold_id = OLD.hold_id AND NEW.owner_user_id = OLD.held_by_user_id
+            AND NEW.ownership_version = 1
+        WHEN OLD.status = 'SOLD' AND NEW.status = 'SOLD' AND NEW.owner_user_id = OLD.owner_user_id THEN -- a QR issued
+            (NEW.hold_id, NEW.price_paid, NEW.ownership_version, NEW.sold_at) = (OLD.hold_id, OLD.price_paid, OLD.ownership_version, OLD.sold_at)
+        WHEN OLD.status = 'SOLD' AND NEW.status = 'SOLD' THEN -- to another owner: the former one's QR dies
+            (NEW.hold_id, NEW.price_paid, NEW.ownership_version) = (OLD.hold_id, OLD.price_paid, OLD.ownership_version + 1)
+            AND NEW.qr_code_hash IS NULL
+        WHEN OLD.status = 'SOLD' AND NEW.status = 'CHECKED_IN' THEN
+            (NEW.hold_id, NEW.price_paid, NEW.owner_user_id, NEW.ownership_version, NEW.sold_at) =
+            (OLD.hold_id, OLD.price_paid, OLD.owner_user_id, OLD.ownership_version, OLD.sold_at)
+        ELSE false
+    END) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% of % is not allowed here', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
+END $$;
+
+CREATE TABLE entry_logs (
+    log_id uuid NOT NULL,
+    seat_id uuid,
+    presented_seat_id uuid,
+    event_id uuid,
+    scanned_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    scanned_by_staff_id uuid NOT NULL,
+    result scan_result NOT NULL,
+    hall_id_presented character varying(20) DEFAULT ''::character varying NOT NULL,
+    hall_id_expected character varying(20) DEFAULT ''::character varying NOT NULL,
+    CONSTRAINT entry_logs_success_names_seat CHECK (((result <> 'SUCCESS'::scan_result) OR (seat_id IS NOT NULL)))
+);
+
+CREATE TABLE pins (
+    pin_id uuid NOT NULL,
+    seat_id uuid NOT NULL,
+    hold_id uuid NOT NULL,
+    state pin_state NOT NULL,
+    released boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT pins_released_unpinned CHECK (((NOT released) OR (state = 'UNPINNED'::pin_state)))
+)
+WITH (fillfactor='90');
+
+CREATE TABLE seat_ownership (
+    operation_id uuid NOT NULL,
+    seat_id uuid NOT NULL,
+    from_user_id uuid,
+    to_user_id uuid NOT NULL,
+    cause ownership_cause NOT NULL,
+    version bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT seat_ownership_changes CHECK (((version > 0) AND (from_user_id IS DISTINCT FROM to_user_id))),
+    CONSTRAINT seat_ownership_first_is_purchase CHECK ((((version = 1) = (cause = 'PURCHASE'::ownership_cause)) AND ((version = 1) = (from_user_id IS NULL))))
+);
+
+CREATE TABLE seat_plans (
+    event_id uuid NOT NULL,
+    total_seats integer,
+    seats_per_row integer,
+    tiers text[],
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT seat_plans_size CHECK (((total_seats >= 1) AND (total_seats <= 100000))),
+    CONSTRAINT seat_plans_whole CHECK (((deleted_at IS NOT NULL) OR (num_nulls(total_seats, seats_per_row, tiers) = 0)))
+);
+
+CREATE TABLE seats (
+    seat_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    owner_user_id uuid,
+    status seat_status DEFAULT 'AVAILABLE'::seat_status NOT NULL,
+    held_by_user_id uuid,
+    held_until timestamp with time zone,
+    hold_id uuid,
+    pin_id uuid,
+    tier text NOT NULL,
+    qr_code_hash text,
+    price_paid numeric(10,2),
+    ownership_version bigint DEFAULT 0 NOT NULL,
+    sold_at timestamp with time zone,
+    row_number character varying(4) NOT NULL COLLATE pg_catalog."C",
+    seat_number integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT seats_available_is_bare CHECK (((status <> 'AVAILABLE'::seat_status) OR ((ownership_version = 0) AND (num_nonnulls(owner_user_id, held_by_user_id, held_until, hold_id, pin_id, price_paid, sold_at, qr_code_hash) = 0)))),
+    CONSTRAINT seats_held_has_hold CHECK (((status <> 'HELD'::seat_status) OR ((ownership_version = 0) AND (num_nulls(held_by_user_id, held_until, hold_id) = 0) AND (num_nonnulls(owner_user_id, price_paid, sold_at, qr_code_hash) = 0)))),
+    CONSTRAINT seats_place CHECK ((((row_number)::text ~ '^[A-Z]+$'::text) AND (seat_number > 0))),
+    CONSTRAINT seats_price CHECK ((price_paid >= (0)::numeric)),
+    CONSTRAINT seats_sold_has_owner CHECK (((status <> ALL (ARRAY['SOLD'::seat_status, 'CHECKED_IN'::seat_status])) OR ((ownership_version > 0) AND (num_nulls(owner_user_id, price_paid, sold_at, hold_id) = 0) AND (num_nonnulls(held_by_user_id, held_until, pin_id) = 0))))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.05');
+
+ALTER TABLE ONLY entry_logs
+    ADD CONSTRAINT entry_logs_pkey PRIMARY KEY (log_id);
+
+ALTER TABLE ONLY pins
+    ADD CONSTRAINT pins_pkey PRIMARY KEY (pin_id);
+
+ALTER TABLE ONLY seat_ownership
+    ADD CONSTRAINT seat_ownership_pkey PRIMARY KEY (operation_id);
+
+ALTER TABLE ONLY seat_ownership
+    ADD CONSTRAINT seat_ownership_version UNIQUE (seat_id, version);
+
+ALTER TABLE ONLY seat_plans
+    ADD CONSTRAINT seat_plans_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY seats
+    ADD CONSTRAINT seats_pkey PRIMARY KEY (seat_id);
+
+CREATE INDEX entry_logs_by_result ON entry_logs USING btree (event_id, result, scanned_at DESC, log_id DESC);
+
+CREATE INDEX entry_logs_of_event ON entry_logs USING btree (event_id, scanned_at DESC, log_id DESC);
+
+CREATE INDEX entry_logs_of_seat ON entry_logs USING btree (seat_id);
+
+CREATE UNIQUE INDEX entry_logs_one_success ON entry_logs USING btree (seat_id) WHERE (result = 'SUCCESS'::scan_result);
+
+CREATE INDEX pins_of_seat ON pins USING btree (seat_id);
+
+CREATE UNIQUE INDEX pins_one_live ON pins USING btree (seat_id) WHERE (state <> 'UNPINNED'::pin_state);
+
+CREATE INDEX seats_held_by ON seats USING btree (held_by_user_id) WHERE (held_by_user_id IS NOT NULL);
+
+CREATE INDEX seats_held_until ON seats USING btree (event_id, held_until) WHERE ((held_until IS NOT NULL) AND (sold_at IS NULL));
+
+CREATE UNIQUE INDEX seats_one_per_place ON seats USING btree (event_id, length((row_number)::text), row_number, seat_number);
+
+CREATE INDEX seats_owned_by ON seats USING btree (owner_user_id, sold_at DESC) WHERE (owner_user_id IS NOT NULL);
+
+CREATE INDEX seats_sold ON seats USING btree (event_id) INCLUDE (price_paid) WHERE (sold_at IS NOT NULL);
+
+CREATE TRIGGER entry_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON entry_logs FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+
+CREATE TRIGGER pins_kept BEFORE DELETE ON pins FOR EACH ROW EXECUTE FUNCTION refuse();
+
+CREATE TRIGGER pins_transition BEFORE UPDATE ON pins FOR EACH ROW WHEN (((((new.pin_id = old.pin_id) AND (new.seat_id = old.seat_id) AND (new.hold_id = old.hold_id)) AND (old.state = 'PINNED'::pin_state) AND (new.state <> 'PINNED'::pin_state)) IS NOT TRUE)) EXECUTE FUNCTION refuse();
+
+CREATE TRIGGER seat_ownership_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON seat_ownership FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+
+CREATE TRIGGER seats_born_available BEFORE INSERT ON seats FOR EACH ROW WHEN ((new.status <> 'AVAILABLE'::seat_status)) EXECUTE FUNCTION refuse();
+
+CREATE TRIGGER seats_delete_untouched BEFORE DELETE ON seats FOR EACH ROW WHEN ((old.updated_at <> old.created_at)) EXECUTE FUNCTION refuse();
+
+CREATE TRIGGER seats_transition BEFORE UPDATE ON seats FOR EACH ROW EXECUTE FUNCTION seats_transition();
+
+ALTER TABLE ONLY entry_logs
+    ADD CONSTRAINT entry_logs_seat FOREIGN KEY (seat_id) REFERENCES seats(seat_id);
+
+ALTER TABLE ONLY pins
+    ADD CONSTRAINT pins_seat FOREIGN KEY (seat_id) REFERENCES seats(seat_id);
+
+ALTER TABLE ONLY seat_ownership
+    ADD CONSTRAINT seat_ownership_seat FOREIGN KEY (seat_id) REFERENCES seats(seat_id);

@@ -1,0 +1,14 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"ticketremaster/platform/testenv"
+
+	"ticketremaster/event-service/postgres"
+)
+
+// docs/schema/events_db.sql shows what the migrations make.
+func TestDumpIsCurrent(t *testing.T) {
+	testenv.Schema(t, "../../docs/schema/events_db.sql", postgres.Migrations)
+}

@@ -1,0 +1,14 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"ticketremaster/platform/testenv"
+
+	"ticketremaster/orchestrator-service/postgres"
+)
+
+// docs/schema/sagas_db.sql shows what the migrations make.
+func TestDumpIsCurrent(t *testing.T) {
+	testenv.Schema(t, "../../docs/schema/sagas_db.sql", postgres.Migrations())
+}
