@@ -52,7 +52,8 @@ type Transfer struct {
 	ExpiresAt         time.Time      `json:"expires_at"`  // UTC, as all times
 	CreatedAt         time.Time      `json:"created_at"`
 	CompletedAt       *time.Time     `json:"completed_at"`
-	Refused           bool           `json:"refused"` // failed from the start: only who offered it may see it
+	ListingID         *uuid.UUID     `json:"listing_id"` // it came of a purchase at the marketplace: the buyer's credits are in escrow while it is live
+	Refused           bool           `json:"refused"`    // failed from the start: only who offered it may see it
 }
 
 // TransferRequest is a transfer to be written down: initiated, or failed from the start for the reason it has.
@@ -81,6 +82,7 @@ const (
 	Complete       Action = "complete"
 	AbortSwap      Action = "abort-swap"
 	Fail           Action = "fail"
+	AbortPurchase  Action = "abort-buy" // of a listing: the seller was never asked
 	Dispute        Action = "dispute"
 	EndDispute     Action = "end-dispute"
 	BeginReversal  Action = "begin-reversal"

@@ -55,6 +55,16 @@ func New(ledger postgres.Store, secret string) http.Handler {
 		r.Method(http.MethodGet, "/transfers/overdue", edge(s.overdueTransfers))
 		r.Method(http.MethodGet, "/transfers/{id}", edge(s.transfer))
 		r.Method(http.MethodPost, "/transfers/{id}/dispute", edge(s.dispute))
+
+		r.Method(http.MethodPost, "/listings", edge(s.list))
+		r.Method(http.MethodGet, "/listings", edge(s.listings))
+		r.Method(http.MethodPost, "/listings/check", edge(s.listingsToCheck))
+		r.Method(http.MethodPost, "/listings/end", edge(s.endListingsOfEvent))
+		r.Method(http.MethodGet, "/listings/{id}", edge(s.listing))
+		r.Method(http.MethodPost, "/listings/{id}/buy", edge(s.buy))
+		r.Method(http.MethodPost, "/listings/{id}/abort-buy", edge(s.abortBuy))
+		r.Method(http.MethodPost, "/listings/{id}/end", edge(s.endListing))
+
 		for address, read := range moves {
 			r.Method(http.MethodPost, "/transfers/{id}/"+address, edge(s.move(read)))
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 const transferColumns = `transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, seller_otp_verified, buyer_otp_verified,
-	credits_amount, dispute_id, disputed_by, dispute_reason, failure_reason, swapping, reversal_id, expires_at, created_at, completed_at, refused`
+	credits_amount, dispute_id, disputed_by, dispute_reason, failure_reason, swapping, reversal_id, expires_at, created_at, completed_at, refused, listing_id`
 
 const getTransfer = `SELECT ` + transferColumns + ` FROM transfers WHERE transfer_id = $1`
 

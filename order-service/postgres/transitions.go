@@ -53,6 +53,11 @@ var transitions = map[order.Action]transition{
 		set:  `status = 'FAILED', failure_reason = @reason`,
 		done: `status = 'FAILED'`,
 	},
+	order.AbortPurchase: {
+		from: `status IN ('INITIATED', 'PENDING_OTP') AND NOT swapping`,
+		set:  `status = 'FAILED', failure_reason = @reason, refused = true`,
+		done: `status = 'FAILED'`,
+	},
 	order.Dispute: {
 		from: `status = 'COMPLETED' AND NOT EXISTS (` + onward + `)`,
 		set:  `status = 'DISPUTED', dispute_id = @operation, disputed_by = @by, dispute_reason = @reason`,
