@@ -83,7 +83,7 @@ tidy: ## Tidy every module
 
 ##### Checking
 
-.PHONY: test check check-format check-vet check-tidy check-generated
+.PHONY: test check check-format check-vet check-tidy check-generated check-citations
 TESTFLAGS ?= -timeout 15m
 test: ## Run every module's tests, on one PostgreSQL and one RabbitMQ that they share
 	@go run ./stack/cmd/testservers $(MAKE) --no-print-directory test-modules
@@ -100,9 +100,11 @@ e2e: ## Run the end-to-end tests on a stack of their own; GATEWAY_URL=… SANDBO
 gateway-conformance: ## Hold the gateway to its contract; GATEWAY_URL=… JWT_SECRET=… takes a running one
 	@cd api-gateway && GOWORK=off go test -count=1 $(TESTFLAGS) ./conformance
 
-check: check-format check-tidy check-generated check-vet ## Formatting, go.mod, generated code, go vet, staticcheck
+check: check-format check-citations check-tidy check-generated check-vet ## Formatting, links, go.mod, generated code, go vet, staticcheck
 check-format:
 	@unformatted=$$(gofmt -l $(MODULES)) && [ -z "$$unformatted" ] || { echo "not formatted (make fmt):" $$unformatted >&2; exit 1; }
+check-citations: # links in documents, citations in comments
+	@cd stack && GOWORK=off go test -count=1 ./citations
 check-tidy:
 	@$(call in_each,GOWORK=off go mod tidy -diff)
 check-generated: # compiled again into a copy and compared, so that uncommitted work is not in the way

@@ -27,7 +27,7 @@ type rule struct {
 	message func(s scanned) string
 }
 
-// rules are in this order for a reason: the first that fits decides, and SUCCESS is what is left.
+// rules are the table of docs/architecture.md#verification: the first that applies decides, and without one it is SUCCESS.
 var rules = []rule{
 	{inventoryv1.ScanResult_NOT_FOUND, func(s scanned) bool { return s.seat == nil }, say("Possible Counterfeit: there is no such ticket")},
 	{inventoryv1.ScanResult_NOT_FOUND, func(s scanned) bool { return s.seat.EventId != s.ticket.EventID.String() }, say("Possible Counterfeit: the ticket is not of this event")},

@@ -1,4 +1,4 @@
-// Package hold tells the broker of each hold, and listens for those whose time is over (design §6).
+// Package hold tells the broker of each hold, and listens for those whose time is over (docs/architecture.md#the-broker).
 package hold
 
 import (
@@ -14,7 +14,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// The names of reference §8 and design §6; rabbitmq/definitions.json has them too.
+// The names of docs/architecture.md#the-broker; rabbitmq/definitions.json has them too.
 const (
 	holdExchange    = "seat.hold.exchange"
 	holdQueue       = "seat.hold.queue"
@@ -40,7 +40,7 @@ type Publisher struct {
 }
 
 // NewPublisher makes a publisher for holds of that life. A queue expires from its head only, so every life
-// has a queue of its own; the standard one is the reference's.
+// has a queue of its own; the standard one is seat.hold.queue.
 func NewPublisher(url string, ttl time.Duration) *Publisher {
 	queue, key := holdQueue, holdKey
 	args := amqp.Table{"x-message-ttl": int32(ttl.Milliseconds()), "x-dead-letter-exchange": releaseExchange}

@@ -70,7 +70,7 @@ func (s *Server) Handler() http.Handler {
 		post(r, "/transfer/withdraw", s.withdrawDispute)
 		post(r, "/transfer/reverse", s.reverseTransfer)
 	})
-	r.Group(func(r chi.Router) { // the gate: an on-sale crowd must not close it, and its app knows no 429 (client-contract §3)
+	r.Group(func(r chi.Router) { // the gate: an on-sale crowd must not close it, and its app knows no 429 (docs/clients.md#the-gatekeeper-app)
 		r.Use(s.Keys.Require, token.Allow(token.Caller.IsStaff))
 		post(r, "/verify", s.verify)
 	})

@@ -25,7 +25,7 @@ import (
 
 // Limits of a payload.
 const (
-	Life      = 60 * time.Second // a QR is valid that long after it was made (reference §7)
+	Life      = 60 * time.Second // a QR is valid that long after it was made (docs/qr-format.md#validity)
 	MaxLength = 200              // characters: what a reader decodes from 220 pixels
 	keyIDLen  = 4
 )

@@ -73,7 +73,8 @@ func refuseOffer(t tickets.Ticket, seller, buyer clients.User, amount money.Cent
 	return nil
 }
 
-// recordRefusal keeps what the reference's failure table calls FAILED: a poor buyer, a lost ownership.
+// recordRefusal keeps the two refusals that are FAILED transfers (docs/architecture.md#transfer): a buyer with too few
+// credits, a seller who is not the owner.
 func (f *Flows) recordRefusal(ctx context.Context, t clients.Transfer, refusal *fault.Error) (clients.Transfer, error) {
 	if refusal == errBuyerPoor || refusal == errSellerNotOwner {
 		t.Status, t.FailureReason = clients.TransferFailed, refusal.Code
