@@ -20,7 +20,7 @@ import (
 // Config says where the broker is (docs/internal-api.md#environment).
 type Config struct {
 	Host     string        `env:"RABBITMQ_HOST,required,notEmpty"`
-	Port     int           `env:"RABBITMQ_PORT" envDefault:"5672"`
+	Port     uint16        `env:"RABBITMQ_PORT" envDefault:"5672"`
 	User     string        `env:"RABBITMQ_USER,required,notEmpty"`
 	Password config.Secret `env:"RABBITMQ_PASS,required,notEmpty"`
 	VHost    string        `env:"RABBITMQ_VHOST" envDefault:"/"`
@@ -30,7 +30,7 @@ type Config struct {
 func (c Config) URL() string {
 	u := url.URL{
 		Scheme: "amqp", User: url.UserPassword(c.User, c.Password.Reveal()),
-		Host: c.Host + ":" + strconv.Itoa(c.Port), Path: "/" + c.VHost, RawPath: "/" + url.PathEscape(c.VHost),
+		Host: c.Host + ":" + strconv.Itoa(int(c.Port)), Path: "/" + c.VHost, RawPath: "/" + url.PathEscape(c.VHost),
 	}
 	return u.String()
 }

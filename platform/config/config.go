@@ -7,8 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -16,11 +20,12 @@ import (
 	"ticketremaster/platform/placeholder"
 )
 
-// Load fills a T from the environment. The error names every missing or malformed variable. A T with a
-// method Validate() error is asked too. A secret that is a placeholder is warned of, and refused when
-// APP_ENV is production.
+// Load fills a T from the environment. The error names every missing or malformed variable. A T, and each of the structs in
+// it, with a method Validate() error is asked too; a T only once all variables could be read. A secret that is a placeholder is
+// warned of, and refused when APP_ENV is production.
 func Load[T any]() (T, error) {
-	c, err := env.ParseAs[T]()
+	environment := environment()
+	c, err := env.ParseAsWithOptions[T](env.Options{Environment: environment})
 	var problems []string
 	var all env.AggregateError
 	if errors.As(err, &all) {
@@ -31,13 +36,21 @@ func Load[T any]() (T, error) {
 			}
 			problems = append(problems, e.Error())
 		}
-		problems = append(problems, malformedIn(reflect.TypeFor[T]())...)
+		problems = append(problems, malformedIn(reflect.TypeFor[T](), environment)...)
 	} else if err != nil {
 		problems = append(problems, err.Error())
 	}
-	if v, ok := any(&c).(interface{ Validate() error }); ok && err == nil {
+	for part := range parts(reflect.ValueOf(&c).Elem()) {
+		v, ok := part.Addr().Interface().(interface{ Validate() error })
+		if whole := part.Type() == reflect.TypeFor[T](); !ok || whole && err != nil {
+			continue
+		}
 		if err := v.Validate(); err != nil {
-			problems = append(problems, strings.Split(err.Error(), "\n")...)
+			for problem := range strings.Lines(err.Error()) {
+				if problem = strings.TrimSuffix(problem, "\n"); !slices.Contains(problems, problem) { // an embedded part's method is the whole's too
+					problems = append(problems, problem)
+				}
+			}
 		}
 	}
 	problems = append(problems, checkSecrets(reflect.ValueOf(c))...)
@@ -47,22 +60,55 @@ func Load[T any]() (T, error) {
 	return c, nil
 }
 
-// malformedIn parses each variable of t alone, and names those that do not fit their type.
-func malformedIn(t reflect.Type) (problems []string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		tag, isVariable := f.Tag.Lookup("env")
-		if !isVariable {
-			if f.Type.Kind() == reflect.Struct {
-				problems = append(problems, malformedIn(f.Type)...)
-			}
-			continue
+// environment gives the process's variables without those that are only links to other containers: Kubernetes and Docker set
+// RABBITMQ_PORT=tcp://10.96.0.7:5672 for a neighbour named rabbitmq, where nobody meant our setting of that name.
+func environment() map[string]string {
+	all := env.ToMap(os.Environ())
+	for name, value := range all {
+		if strings.HasSuffix(name, "_PORT") && link.MatchString(value) {
+			delete(all, name)
 		}
-		alone := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.Name, Type: f.Type, Tag: f.Tag}}))
-		var malformed env.ParseError
-		if err := env.Parse(alone.Interface()); errors.As(err, &malformed) {
-			name, _, _ := strings.Cut(tag, ",")
-			problems = append(problems, fmt.Sprintf("%s is malformed: %v", name, malformed.Err))
+	}
+	return all
+}
+
+var link = regexp.MustCompile(`^(tcp|udp|sctp)://`)
+
+// parts gives the struct and the structs in it that hold variables.
+func parts(v reflect.Value) iter.Seq[reflect.Value] {
+	return func(yield func(reflect.Value) bool) {
+		if !yield(v) {
+			return
+		}
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if _, isVariable := f.Tag.Lookup("env"); f.Type.Kind() != reflect.Struct || isVariable || !f.IsExported() {
+				continue
+			}
+			for part := range parts(v.Field(i)) {
+				if !yield(part) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// malformedIn parses each variable of t alone, and names those that do not fit their type.
+func malformedIn(t reflect.Type, environment map[string]string) (problems []string) {
+	for part := range parts(reflect.New(t).Elem()) {
+		for i := range part.NumField() {
+			f := part.Type().Field(i)
+			tag, isVariable := f.Tag.Lookup("env")
+			if !isVariable {
+				continue
+			}
+			alone := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.Name, Type: f.Type, Tag: f.Tag}}))
+			var malformed env.ParseError
+			if err := env.ParseWithOptions(alone.Interface(), env.Options{Environment: environment}); errors.As(err, &malformed) {
+				name, _, _ := strings.Cut(tag, ",")
+				problems = append(problems, fmt.Sprintf("%s is malformed: %v", name, malformed.Err))
+			}
 		}
 	}
 	return problems

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,31 +27,71 @@ import (
 	"ticketremaster/platform/idle"
 )
 
-// Config says where the database is. Each service names the variable of its password (docs/internal-api.md#environment).
+// Config says where the database is: at DB_HOST, or, where several servers replicate one database, at DB_HOSTS. The
+// password's variable is named by each service (docs/internal-api.md#environment).
 type Config struct {
-	Host     string `env:"DB_HOST,required,notEmpty"`
-	Port     int    `env:"DB_PORT" envDefault:"5432"`
+	Host     string `env:"DB_HOST"`
+	Port     uint16 `env:"DB_PORT" envDefault:"5432"`
+	Hosts    string `env:"DB_HOSTS"` // host:port,host:port; connections go to the one that takes writes
 	Name     string `env:"DB_NAME,required,notEmpty"`
 	User     string `env:"DB_USER,required,notEmpty"`
-	MaxConns int    `env:"DB_MAX_CONNS" envDefault:"16"` // two cores are busiest at 32 to 64 connections over all
+	MaxConns int    `env:"DB_MAX_CONNS" envDefault:"16"` // per process; two cores are busiest at 32 to 64 connections over all
 	SSLMode  string `env:"DB_SSLMODE" envDefault:"disable"`
 }
 
-// DSN gives the connection string.
+// Validate names what is wrong with the addresses.
+func (c *Config) Validate() error {
+	if c.Hosts == "" {
+		if c.Host == "" {
+			return errors.New(`required environment variable "DB_HOST" is not set, nor is DB_HOSTS`)
+		}
+		return nil
+	}
+	for _, address := range strings.Split(c.Hosts, ",") {
+		host, port, err := net.SplitHostPort(address)
+		if n, notNumber := strconv.ParseUint(port, 10, 16); err != nil || host == "" || notNumber != nil || n == 0 {
+			return fmt.Errorf("DB_HOSTS must be host:port, with commas between several; %q is none", address)
+		}
+	}
+	return nil
+}
+
+// DSN gives the connection string. With DB_HOSTS each new connection goes to the first server that takes writes, so that
+// after a failover the pool finds the new primary by itself.
 func (c Config) DSN(password config.Secret) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(c.User, password.Reveal()),
-		Host: net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), Path: c.Name,
+		Host: net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), Path: c.Name,
 	}
 	q := url.Values{"sslmode": {c.SSLMode}, "pool_max_conns": {strconv.Itoa(c.MaxConns)}}
+	if c.Hosts != "" {
+		u.Host = c.Hosts
+		q.Set("target_session_attrs", "read-write")
+	}
 	u.RawQuery = q.Encode()
 	return u.String()
 }
 
+// startLimit bounds how long Open waits for a database that is still starting.
+const startLimit = 30 * time.Second
+
 // Open connects to dsn and migrates the database to the newest version in migrations (goose's files, at the
-// root of the file system). It waits up to half a minute for a database that is still starting. Two replicas may open at
-// once: the migration runs under a session lock.
+// root of the file system). It waits up to half a minute for a database that is still starting, and says then why it does not
+// answer. Several replicas may open at once: the migration runs under a session lock.
 func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, error) {
+	pool, err := connect(ctx, dsn, startLimit)
+	if err != nil {
+		return nil, err
+	}
+	if err := Migrate(ctx, dsn, migrations); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("migrating the database: %w", err)
+	}
+	return pool, nil
+}
+
+// connect opens a pool and waits until the database answers, for at most limit.
+func connect(ctx context.Context, dsn string, limit time.Duration) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -72,16 +113,11 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 	if err != nil {
 		return nil, err
 	}
-	if err := await(ctx, pool); err == nil {
-		err = Migrate(ctx, dsn, migrations)
-		if err == nil {
-			return pool, nil
-		}
+	if err := await(ctx, pool, limit); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("migrating the database: %w", err)
+		return nil, fmt.Errorf("the database at %s:%d does not answer: %w", c.ConnConfig.Host, c.ConnConfig.Port, err)
 	}
-	pool.Close()
-	return nil, fmt.Errorf("the database at %s:%d does not answer: %w", c.ConnConfig.Host, c.ConnConfig.Port, err)
+	return pool, nil
 }
 
 // registerTypes has timestamptz columns read as UTC, whatever the machine's zone: they go on the wire as they are. And ids travel
@@ -94,17 +130,22 @@ func registerTypes(_ context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func await(ctx context.Context, pool *pgxpool.Pool) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+// await asks until the database answers. The error is the last answer's, not that the time is over: it says what to mend.
+func await(ctx context.Context, pool *pgxpool.Pool, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	var last error
 	for {
 		err := pool.Ping(ctx)
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return err
+			return last
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -170,8 +211,11 @@ const (
 	UniqueViolation  = "23505"
 )
 
+// readOnly is what a server says that was the primary and is a standby now, as to a connection made before a failover.
+const readOnly = "25006"
+
 // Unreachable reports whether err says that the database could not be asked or did not answer: the connection
-// failed, the time was over, or the server is shutting down.
+// failed, the time was over, the server is shutting down, or it takes no writes any more.
 func Unreachable(err error) bool {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -179,7 +223,7 @@ func Unreachable(err error) bool {
 		case "08", "53", "57": // connection, resources, operator intervention (statement timeout and shutdown too)
 			return true
 		}
-		return false
+		return e.Code == readOnly
 	}
 	return err != nil && !errors.Is(err, pgx.ErrNoRows)
 }

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
 	"ticketremaster/platform/correlation"
@@ -47,7 +49,13 @@ const (
 	maxMessage = 64 << 20  // bytes: the seats of a hall of 100,000
 	// margin is shaved off a deadline that is passed on, so that the callee can still report.
 	margin = 10 * time.Millisecond
+	// maxAge is how long a connection is used, give or take a tenth: until then a new replica may be without calls.
+	maxAge = time.Minute
 )
+
+// serviceConfig has calls take turns over all addresses of a service, and try another one when one does not answer.
+const serviceConfig = `{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{}],"retryPolicy":{
+	"maxAttempts":3,"initialBackoff":"0.02s","maxBackoff":"0.2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}`
 
 // toStatus renders a fault; only its code, message and details leave the process.
 func toStatus(err error) error {
@@ -95,6 +103,9 @@ func NewServer(secret string, options ...grpc.ServerOption) *grpc.Server {
 		}),
 		grpc.MaxRecvMsgSize(1 << 20),
 		grpc.MaxSendMsgSize(maxMessage),
+		// A client looks the service's name up again when a connection ends: so it finds a replica that has come. What is
+		// under way on the connection is finished.
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxAge, MaxConnectionAgeGrace: 10 * time.Second}),
 		// Clients ping every 20 s (Dial); the default would answer that with GOAWAY.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}, options...)...)
@@ -128,15 +139,27 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// Dial connects to a service by its plain name. Calls carry its secret and the correlation id and have a deadline of
-// two seconds unless the context has a sooner one; one that never left this machine is tried again (gRPC's own
-// transparent retry). Errors are faults.
+// Dial connects to a service by its plain name. addr is host:port, or several with commas between; calls take turns over
+// all addresses that these names have, and over the remaining ones when one goes. Calls carry the service's secret and the correlation id
+// and have a deadline of two seconds unless the context has a sooner one; one that never left this machine is tried again
+// (gRPC's own transparent retry). Errors are faults.
 func Dial(name, addr, secret string) (*grpc.ClientConn, error) {
+	target := grpc.WithResolvers() // gRPC's own: DNS
+	if list := strings.Split(addr, ","); len(list) > 1 {
+		static := manual.NewBuilderWithScheme("replicas")
+		var endpoints []resolver.Endpoint
+		for _, a := range list {
+			endpoints = append(endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: strings.TrimSpace(a)}}})
+		}
+		static.InitialState(resolver.State{Endpoints: endpoints})
+		addr, target = "replicas:///"+name, grpc.WithResolvers(static)
+	}
 	return grpc.NewClient(addr,
+		target,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 5 * time.Second}),
-		grpc.WithDefaultServiceConfig(`{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":3,"initialBackoff":"0.02s","maxBackoff":"0.2s","backoffMultiplier":2,"retryableStatusCodes":["UNAVAILABLE"]}}]}`),
+		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			limit := 2 * time.Second
 			if deadline, ok := ctx.Deadline(); ok {

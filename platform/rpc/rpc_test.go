@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,8 +19,9 @@ import (
 
 // service answers one method over real gRPC; its messages are the health check's, which need no contract of ours.
 type service struct {
-	err error
-	id  string
+	err   error
+	id    string
+	calls atomic.Int64
 }
 
 const method = "/test.Service/Check"
@@ -33,6 +36,7 @@ var description = grpc.ServiceDesc{ServiceName: "test.Service", HandlerType: (*a
 		return intercept(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
 			s := srv.(*service)
 			s.id = correlation.ID(ctx)
+			s.calls.Add(1)
 			return &grpc_health_v1.HealthCheckResponse{}, s.err
 		})
 	},
@@ -44,11 +48,17 @@ func serve(t *testing.T, s *service) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveOn(t, s, l)
+	return l.Addr().String()
+}
+
+func serveOn(t *testing.T, s *service, l net.Listener) (stop func()) {
+	t.Helper()
 	server := rpc.NewServer("its secret")
 	server.RegisterService(&description, s)
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(server.Stop)
-	return l.Addr().String()
+	return server.Stop
 }
 
 func call(t *testing.T, addr, secret string) error {
@@ -99,5 +109,60 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	l.Close()
 	if err := call(t, l.Addr().String(), "its secret"); !fault.Unknown(err) || fault.Code(err) != fault.CodeUnavailable {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Two replicas share the calls; when one goes the other has them all, and when it is back they share again.
+func TestCallsSpreadOverReplicas(t *testing.T) {
+	var replicas [2]service
+	var addresses []string
+	var stop func()
+	for i := range replicas {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, l.Addr().String())
+		stop = serveOn(t, &replicas[i], l)
+	}
+	conn, err := rpc.Dial("the service", strings.Join(addresses, ","), "its secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ask := func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err := conn.Invoke(ctx, method, &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{}); err != nil {
+			t.Errorf("a call while one of two is there: %v", err)
+		}
+	}
+	shared := func() bool { // within a while: connections are made as they are needed
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			before := [2]int64{replicas[0].calls.Load(), replicas[1].calls.Load()}
+			for range 10 {
+				ask()
+			}
+			if replicas[0].calls.Load()-before[0] == 5 && replicas[1].calls.Load()-before[1] == 5 {
+				return true
+			}
+		}
+		return false
+	}
+	if !shared() {
+		t.Fatalf("of two replicas one had %d calls, the other %d", replicas[0].calls.Load(), replicas[1].calls.Load())
+	}
+	stop()
+	for range 50 {
+		ask()
+	}
+	l, err := net.Listen("tcp", addresses[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, &replicas[1], l)
+	if !shared() {
+		t.Error("the one that came back gets no share")
 	}
 }
