@@ -5,10 +5,7 @@ package release
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"ticketremaster/platform/broker"
 	"ticketremaster/platform/fault"
@@ -30,20 +27,10 @@ const (
 // twice, or for a hold that another one followed: it frees what ReleaseSeat(only_if_expired) frees, and nothing else.
 func Consumer(url string, store *postgres.Store) broker.Consumer {
 	return broker.Consumer{
-		URL: url, Role: "inventory-service: release", Queue: Queue, Parking: Parking, Declare: declare,
-		Handle: func(ctx context.Context, body []byte) error { return handle(ctx, store, body) },
+		URL: url, Role: "inventory-service: release", Queue: Queue, Parking: Parking,
+		Topology: broker.Topology{Exchanges: []string{Exchange}, Queues: []broker.Queue{{Name: Queue, Exchange: Exchange, Key: key}, {Name: Parking}}},
+		Handle:   func(ctx context.Context, body []byte) error { return handle(ctx, store, body) },
 	}
-}
-
-// declare says the same as rabbitmq/definitions.json, so that either may come first.
-func declare(ch *amqp.Channel) error {
-	_, parkingErr := ch.QueueDeclare(Parking, true, false, false, false, nil)
-	_, queueErr := ch.QueueDeclare(Queue, true, false, false, false, nil)
-	return errors.Join(
-		parkingErr, queueErr,
-		ch.ExchangeDeclare(Exchange, amqp.ExchangeDirect, true, false, false, false, nil),
-		ch.QueueBind(Queue, key, Exchange, false, nil),
-	)
 }
 
 // errEarly has the consumer try again a little later: the broker's clock and the database's are not the same one.

@@ -49,16 +49,11 @@ func NewPublisher(url string, ttl time.Duration) *Publisher {
 		queue, key = holdQueue+suffix, holdKey+suffix
 		args["x-dead-letter-routing-key"] = holdKey
 	}
-	declare := func(ch *amqp.Channel) error {
-		if err := declareExchanges(ch); err != nil {
-			return err
-		}
-		if _, err := ch.QueueDeclare(queue, true, false, false, false, args); err != nil {
-			return err
-		}
-		return ch.QueueBind(queue, key, holdExchange, false, nil)
+	topology := broker.Topology{
+		Exchanges: []string{holdExchange, releaseExchange},
+		Queues:    []broker.Queue{{Name: queue, Args: args, Exchange: holdExchange, Key: key}},
 	}
-	return &Publisher{broker.NewPublisher(url, "orchestrator publishes holds", declare), key}
+	return &Publisher{broker.NewPublisher(url, "orchestrator publishes holds", topology), key}
 }
 
 // Publish hands the message over and returns at once; what a crash loses the sweeps find.
@@ -74,16 +69,9 @@ func (p *Publisher) Publish(ctx context.Context, m Message) {
 func NewExpiryConsumer(url string, expire func(ctx context.Context, seat, hold uuid.UUID) error) broker.Consumer {
 	return broker.Consumer{
 		URL: url, Role: "orchestrator consumes " + expiryQueue, Queue: expiryQueue, Parking: parkedQueue,
-		Declare: func(ch *amqp.Channel) error {
-			if err := declareExchanges(ch); err != nil {
-				return err
-			}
-			for _, q := range []string{expiryQueue, parkedQueue} {
-				if _, err := ch.QueueDeclare(q, true, false, false, false, nil); err != nil {
-					return err
-				}
-			}
-			return ch.QueueBind(expiryQueue, holdKey, releaseExchange, false, nil)
+		Topology: broker.Topology{
+			Exchanges: []string{releaseExchange},
+			Queues:    []broker.Queue{{Name: expiryQueue, Exchange: releaseExchange, Key: holdKey}, {Name: parkedQueue}},
 		},
 		Handle: func(ctx context.Context, body []byte) error {
 			var m Message
@@ -93,13 +81,4 @@ func NewExpiryConsumer(url string, expire func(ctx context.Context, seat, hold u
 			return expire(ctx, m.SeatID, m.HoldID)
 		},
 	}
-}
-
-func declareExchanges(ch *amqp.Channel) error {
-	for _, name := range []string{holdExchange, releaseExchange} {
-		if err := ch.ExchangeDeclare(name, amqp.ExchangeDirect, true, false, false, false, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
-	"syscall"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -38,34 +38,65 @@ func (c Config) URL() string {
 // line is a channel and the socket under it.
 type line struct {
 	*amqp.Channel
-	socket net.Conn
+	socket *socket
 }
 
-// hold keeps what is written from being sent, but for full packets, until it is called with false, or for 200 ms at most. It is best
-// effort: what cannot be held is sent at once.
-func (l line) hold(on bool) {
-	tcp, ok := l.socket.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return
-	}
-	value := 0
-	if on {
-		value = 1
-	}
-	_ = raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, value) })
+// socket is a connection whose writes can be gathered, to leave together.
+type socket struct {
+	net.Conn
+	mu        sync.Mutex
+	gathering bool
+	gathered  []byte
 }
 
-// stayConnected calls session with a fresh channel, again and again until ctx ends: a session ends when its
-// channel or connection does. Failures are told once, until it works again.
-func stayConnected(ctx context.Context, url, role string, session func(context.Context, line) error) {
+// mostGathered is how many bytes are gathered at most; with more they leave at once.
+const mostGathered = 64 << 10
+
+// Write keeps p for later while writes are gathered; that it could not be sent is then flush's error.
+func (s *socket) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.gathering {
+		return s.Conn.Write(p)
+	}
+	s.gathered = append(s.gathered, p...)
+	if len(s.gathered) < mostGathered {
+		return len(p), nil
+	}
+	return len(p), s.send()
+}
+
+// gather keeps what is written until flush.
+func (s *socket) gather() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gathering = true
+}
+
+// flush sends what was gathered, as one write.
+func (s *socket) flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gathering = false
+	return s.send()
+}
+
+func (s *socket) send() error {
+	if len(s.gathered) == 0 {
+		return nil
+	}
+	_, err := s.Conn.Write(s.gathered)
+	s.gathered = s.gathered[:0]
+	return err
+}
+
+// stayConnected calls session with a fresh channel and the topology declared, again and again until ctx ends: a session ends
+// when its channel or connection does. Failures are told once, until it works again.
+func stayConnected(ctx context.Context, url, role string, topology Topology, session func(context.Context, line) error) {
 	failing := false
 	for try := 0; ctx.Err() == nil; try++ {
 		start := time.Now()
-		err := connect(ctx, url, role, func(ctx context.Context, ch line) error {
+		err := connect(ctx, url, role, topology, func(ctx context.Context, ch line) error {
 			if failing {
 				slog.Info("the broker is back", "role", role)
 			}
@@ -90,19 +121,26 @@ func stayConnected(ctx context.Context, url, role string, session func(context.C
 	}
 }
 
-func connect(ctx context.Context, url, role string, session func(context.Context, line) error) error {
-	var socket net.Conn
+func connect(ctx context.Context, url, role string, topology Topology, session func(context.Context, line) error) error {
+	var s *socket
 	conn, err := amqp.DialConfig(url, amqp.Config{
 		Heartbeat: 10 * time.Second, Properties: amqp.Table{"connection_name": role},
-		Dial: func(network, addr string) (_ net.Conn, err error) {
-			socket, err = amqp.DefaultDial(2*time.Second)(network, addr)
-			return socket, err
+		Dial: func(network, addr string) (net.Conn, error) {
+			conn, err := amqp.DefaultDial(2*time.Second)(network, addr)
+			if err != nil {
+				return nil, err
+			}
+			s = &socket{Conn: conn}
+			return s, nil
 		},
 	})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if err := topology.declare(conn); err != nil {
+		return err
+	}
 	ch, err := conn.Channel()
 	if err != nil {
 		return err
@@ -118,7 +156,7 @@ func connect(ctx context.Context, url, role string, session func(context.Context
 			cancel(amqp.ErrClosed)
 		}
 	}()
-	if err := session(ctx, line{ch, socket}); err != nil {
+	if err := session(ctx, line{ch, s}); err != nil {
 		return err
 	}
 	return context.Cause(ctx)

@@ -22,14 +22,7 @@ import (
 	"ticketremaster/platform/testenv"
 )
 
-func declare(ch *amqp.Channel) error {
-	for _, q := range []string{"work", "parked"} {
-		if _, err := ch.QueueDeclare(q, true, false, false, false, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+var topology = broker.Topology{Queues: []broker.Queue{{Name: "work"}, {Name: "parked"}}}
 
 // inbox collects what a consumer got.
 type inbox struct {
@@ -66,11 +59,11 @@ func (i *inbox) count() int {
 func start(t *testing.T, url string, in *inbox) *broker.Publisher {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := broker.NewPublisher(url, "test publishes", declare)
+	p := broker.NewPublisher(url, "test publishes", topology)
 	var all sync.WaitGroup
 	all.Go(func() { p.Run(ctx) })
 	all.Go(func() {
-		broker.Consumer{URL: url, Role: "test consumes", Queue: "work", Parking: "parked", Tries: 2, Declare: declare, Handle: in.handle}.Run(ctx)
+		broker.Consumer{URL: url, Role: "test consumes", Queue: "work", Parking: "parked", Tries: 2, Topology: topology, Handle: in.handle}.Run(ctx)
 	})
 	t.Cleanup(func() { stop(); all.Wait() })
 	return p
@@ -137,7 +130,7 @@ func TestABurstTravelsAsOne(t *testing.T) {
 	through := *server
 	through.Host = l.Addr().String()
 	ctx, stop := context.WithCancel(t.Context())
-	p := broker.NewPublisher(through.String(), "test bursts", declare)
+	p := broker.NewPublisher(through.String(), "test bursts", topology)
 	var all sync.WaitGroup
 	all.Go(func() { p.Run(ctx) })
 	defer all.Wait()
@@ -227,6 +220,48 @@ func wait(t *testing.T, is func() bool) {
 	for deadline := time.Now().Add(60 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it never came true")
+		}
+	}
+}
+
+// An operator's queue may have arguments that the services know nothing of: it is used as it is, by publisher and consumer.
+func TestWhatExistsIsUsedAsItIs(t *testing.T) {
+	url := testenv.RabbitMQ(t)
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{"work", "parked"} {
+		if _, err := ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-queue-type": "quorum"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := &inbox{}
+	p := start(t, url, in)
+	publish(t, p, "into a quorum queue")
+	wait(t, func() bool { return in.count() == 1 && p.Unsettled() == 0 })
+}
+
+// What nobody made is made, bound, and found by the next one to connect.
+func TestWhatIsMissingIsMade(t *testing.T) {
+	url := testenv.RabbitMQ(t)
+	made := broker.Topology{Exchanges: []string{"e"}, Queues: []broker.Queue{{Name: "q", Args: amqp.Table{"x-max-length": int32(9)}, Exchange: "e", Key: "k"}}}
+	for range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		p := broker.NewPublisher(url, "test makes", made)
+		var all sync.WaitGroup
+		all.Go(func() { p.Run(ctx) })
+		p.Publish(t.Context(), broker.Message{Exchange: "e", Key: "k", Body: []byte("x")})
+		wait(t, func() bool { return p.Unsettled() == 0 })
+		stop()
+		all.Wait()
+		if p.Lost() != 0 {
+			t.Fatal("the message found no queue")
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 // Consumer handles the messages of one queue, acknowledging each by hand.
 type Consumer struct {
 	URL, Role, Queue string
-	// Declare (may be nil) declares the queue and its bindings on each new channel.
-	Declare func(*amqp.Channel) error
+	// Topology is made on each new connection, as far as it is missing.
+	Topology Topology
 	// Parking is the queue that takes messages which failed Tries times.
 	Parking string
 	Tries   int // 0: 5
@@ -34,15 +34,10 @@ func (c Consumer) Run(ctx context.Context) {
 	if c.Workers == 0 {
 		c.Workers = 8
 	}
-	stayConnected(ctx, c.URL, c.Role, c.session)
+	stayConnected(ctx, c.URL, c.Role, c.Topology, c.session)
 }
 
 func (c Consumer) session(ctx context.Context, ch line) error {
-	if c.Declare != nil {
-		if err := c.Declare(ch.Channel); err != nil {
-			return err
-		}
-	}
 	if err := ch.Qos(c.Workers*2, 0, false); err != nil {
 		return err
 	}

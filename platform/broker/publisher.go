@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,7 @@ type Message struct {
 // have a sweep for that.
 type Publisher struct {
 	url, role string
-	declare   func(*amqp.Channel) error
+	topology  Topology
 	queue     chan Message
 	unsettled atomic.Int64
 	lost      atomic.Int64
@@ -35,14 +36,15 @@ const (
 	inFlight    = 512    // messages sent and not yet confirmed
 	maxTries    = 5
 	confirmWait = 10 * time.Second
-	// breath is the pause after all that waited was sent: what comes in it leaves as one packet, which costs both sides
-	// half. It is nothing beside the minutes that messages wait in a queue.
-	breath = 25 * time.Millisecond
+	// batchPause is the pause after a batch: what comes in it leaves as one packet, which costs both sides half. It is nothing
+	// beside the minutes that messages wait in a queue.
+	batchPause = 25 * time.Millisecond
 )
 
-// NewPublisher makes a publisher; declare (may be nil) declares what it publishes to on each new channel.
-func NewPublisher(url, role string, declare func(*amqp.Channel) error) *Publisher {
-	return &Publisher{url: url, role: role, declare: declare, queue: make(chan Message, backlog)}
+// NewPublisher makes a publisher of that name (role, for the broker's list of connections); it makes what is missing of the
+// topology on each new connection.
+func NewPublisher(url, role string, topology Topology) *Publisher {
+	return &Publisher{url: url, role: role, topology: topology, queue: make(chan Message, backlog)}
 }
 
 // Publish hands m over and returns at once; false means that the backlog is full and m is dropped.
@@ -72,7 +74,7 @@ func (p *Publisher) drop(m Message, why string) {
 
 // Run sends until ctx ends.
 func (p *Publisher) Run(ctx context.Context) {
-	stayConnected(ctx, p.url, p.role, p.session)
+	stayConnected(ctx, p.url, p.role, p.topology, p.session)
 }
 
 type sent struct {
@@ -81,11 +83,6 @@ type sent struct {
 }
 
 func (p *Publisher) session(ctx context.Context, ch line) error {
-	if p.declare != nil {
-		if err := p.declare(ch.Channel); err != nil {
-			return err
-		}
-	}
 	if err := ch.Confirm(false); err != nil {
 		return err
 	}
@@ -110,21 +107,25 @@ func (p *Publisher) session(ctx context.Context, ch line) error {
 		case <-ctx.Done():
 			return nil
 		case m := <-p.queue:
-			if err := p.burst(ctx, ch, m, flight); err != nil {
+			if err := p.sendBatch(ctx, ch, m, flight); err != nil {
 				return err
 			}
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(breath):
+		case <-time.After(batchPause):
 		}
 	}
 }
 
-// burst sends m and all that waits, as one.
-func (p *Publisher) burst(ctx context.Context, ch line, m Message, flight chan<- sent) error {
-	ch.hold(true)
-	defer ch.hold(false)
+// sendBatch sends m and all that waits, as one write to the network.
+func (p *Publisher) sendBatch(ctx context.Context, ch line, m Message, flight chan<- sent) error {
+	ch.socket.gather()
+	err := p.writeBatch(ctx, ch, m, flight)
+	return errors.Join(err, ch.socket.flush())
+}
+
+func (p *Publisher) writeBatch(ctx context.Context, ch line, m Message, flight chan<- sent) error {
 	for {
 		confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, m.Exchange, m.Key, true, false, amqp.Publishing{
 			DeliveryMode: amqp.Persistent, ContentType: "application/json", Body: m.Body,
@@ -135,7 +136,16 @@ func (p *Publisher) burst(ctx context.Context, ch line, m Message, flight chan<-
 			p.again(m)
 			return err
 		}
-		flight <- sent{m, confirm}
+		select {
+		case flight <- sent{m, confirm}:
+		default: // as much is in flight as may be: what waits for its confirm must have left
+			if err := ch.socket.flush(); err != nil {
+				p.again(m)
+				return err
+			}
+			flight <- sent{m, confirm}
+			ch.socket.gather()
+		}
 		select {
 		case m = <-p.queue:
 		default:
