@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"ticketremaster/platform/native"
 	"ticketremaster/platform/render"
+	"ticketremaster/stack/native"
 )
 
 // An instance is a part as a process. All parts have one; a service may have

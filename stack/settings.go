@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"ticketremaster/platform/native"
+	"ticketremaster/stack/native"
 )
 
 // newSecrets makes the secrets of a new stack. No two stacks share one.

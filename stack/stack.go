@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"ticketremaster/platform/native"
+	"ticketremaster/stack/native"
 )
 
 // partLimit bounds the start of one part. A cold cluster takes a few seconds.

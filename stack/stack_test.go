@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"ticketremaster/platform/native"
+	"ticketremaster/stack/native"
 )
 
 // servers are the parts that do not need the services' code, so that these tests

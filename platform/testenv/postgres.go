@@ -11,33 +11,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"ticketremaster/platform/native"
 )
 
-// startLimit bounds the start of a server, databaseLimit one administrative command.
+// startLimit bounds the making of a template, databaseLimit one administrative command.
 const (
 	startLimit    = 3 * time.Minute
 	databaseLimit = 30 * time.Second
 )
-
-// Start starts the shared servers, unless the environment names them already, and
-// returns the variables that name them to other test programs. They go when this
-// program ends. It is for the command that runs the tests of all modules.
-func Start() (environment []string, err error) {
-	postgres, err := sharedPostgres()
-	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL for the tests: %w", err)
-	}
-	broker, err := sharedBroker()
-	if err != nil {
-		return nil, fmt.Errorf("RabbitMQ for the tests: %w", err)
-	}
-	return []string{"TEST_POSTGRES_URL=" + postgres, "TEST_AMQP_URL=" + broker.amqp, "TEST_AMQP_ADMIN_URL=" + broker.admin}, nil
-}
-
-// say tells on stderr where the servers come from.
-func say(what string) { fmt.Fprintln(os.Stderr, "testenv: "+what) }
 
 // sharedPostgres is the superuser's URL of this test program's server.
 var sharedPostgres = sync.OnceValues(func() (string, error) {
@@ -45,36 +25,9 @@ var sharedPostgres = sync.OnceValues(func() (string, error) {
 		say("PostgreSQL from TEST_POSTGRES_URL")
 		return url, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	if dockerWith(ctx, postgresImage) {
-		say("PostgreSQL in a container, " + postgresImage)
-		server := &container{start: startPostgresContainer}
-		err := server.Start(ctx)
-		return server.url, err
-	}
-	server, err := nativePostgres()
-	if err != nil {
-		return "", err
-	}
-	if err := server.Start(ctx); err != nil {
-		return "", err
-	}
-	say("PostgreSQL of this machine, in " + server.Dir)
-	return server.URL(), nil
+	server, err := start("postgres")
+	return server.URL, err
 })
-
-// nativePostgres is a server with a folder of its own that is removed when this test program ends.
-func nativePostgres() (*native.Postgres, error) {
-	if _, err := native.PostgresBin(); err != nil {
-		return nil, err
-	}
-	dir, err := native.PassingDir()
-	if err != nil {
-		return nil, err
-	}
-	return &native.Postgres{Dir: dir, User: "postgres", Password: uuid.NewString(), Database: "postgres", Unsafe: true}, nil
-}
 
 // Postgres returns the URL of a fresh, empty database, which is dropped when the
 // test ends. Its user is the server's superuser.

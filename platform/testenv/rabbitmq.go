@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"ticketremaster/platform/native"
 )
 
 // brokerAddress is where a broker is: AMQP and management API, each with user and password.
@@ -33,35 +31,9 @@ var sharedBroker = sync.OnceValues(func() (brokerAddress, error) {
 		say("RabbitMQ from TEST_AMQP_URL")
 		return brokerAddress{amqp, admin}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	if dockerWith(ctx, rabbitImage) {
-		say("RabbitMQ in a container, " + rabbitImage)
-		server := &container{start: startRabbitContainer}
-		err := server.Start(ctx)
-		return brokerAddress{server.url, server.admin}, err
-	}
-	server, err := nativeRabbitMQ()
-	if err != nil {
-		return brokerAddress{}, err
-	}
-	if err := server.Start(ctx); err != nil {
-		return brokerAddress{}, err
-	}
-	say("RabbitMQ of this machine, in " + server.Dir)
-	return brokerAddress{server.URL(), server.ManagementURL()}, nil
+	server, err := start("rabbitmq")
+	return brokerAddress{server.URL, server.Admin}, err
 })
-
-func nativeRabbitMQ() (*native.RabbitMQ, error) {
-	if _, err := native.RabbitMQServer(); err != nil {
-		return nil, err
-	}
-	dir, err := native.PassingDir()
-	if err != nil {
-		return nil, err
-	}
-	return &native.RabbitMQ{Dir: dir, User: "test", Password: uuid.NewString()}, nil
-}
 
 // RabbitMQ returns the AMQP URL of a fresh vhost, which is deleted when the test
 // ends. It holds the exchanges, queues and bindings of the project's
@@ -104,20 +76,13 @@ func RabbitMQ(t testing.TB) string {
 // projectTopology reads exchanges, queues and bindings from the project's
 // definitions, without the vhost they name there.
 func projectTopology() (map[string][]map[string]any, error) {
-	dir, err := os.Getwd()
+	root, err := repository()
 	if err != nil {
 		return nil, err
 	}
-	var text []byte
-	for {
-		if text, err = os.ReadFile(filepath.Join(dir, "rabbitmq", "definitions.json")); err == nil {
-			break
-		}
-		if parent := filepath.Dir(dir); parent != dir {
-			dir = parent
-			continue
-		}
-		return nil, fmt.Errorf("no rabbitmq/definitions.json in a folder above this test")
+	text, err := os.ReadFile(filepath.Join(root, "rabbitmq", "definitions.json"))
+	if err != nil {
+		return nil, err
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(text, &all); err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"ticketremaster/platform/native"
+	"ticketremaster/stack/native"
 )
 
 // ceiling is pgbench on the seats cluster: what PostgreSQL alone does here.

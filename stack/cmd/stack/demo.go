@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"ticketremaster/platform/config"
-	"ticketremaster/platform/native"
 	"ticketremaster/stack"
 	"ticketremaster/stack/client"
 	"ticketremaster/stack/demo"
+	"ticketremaster/stack/native"
 )
 
 // The demo's administrator. All accounts of the demo share the password.

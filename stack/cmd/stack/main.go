@@ -27,9 +27,9 @@ import (
 	"strings"
 	"syscall"
 
-	"ticketremaster/platform/native"
 	"ticketremaster/stack"
 	"ticketremaster/stack/demo"
+	"ticketremaster/stack/native"
 )
 
 func main() {

@@ -1,9 +1,13 @@
-// Command testservers runs a command with one PostgreSQL server and one RabbitMQ
-// broker that all its tests share, and stops them when it is done:
+// Command testservers starts servers for tests.
 //
-//	testservers go test ./...
+//	testservers COMMAND [ARGUMENT...]
 //
-// It installs the servers first where they are missing.
+// runs a command (go test ./...) with one PostgreSQL server and one RabbitMQ broker that all its tests share, and stops them
+// when it is done. It installs the servers first where they are missing.
+//
+//	testservers
+//
+// serves one test program, which platform/testenv has started it for, until standard input ends.
 package main
 
 import (
@@ -15,8 +19,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"ticketremaster/platform/native"
-	"ticketremaster/platform/testenv"
+	"ticketremaster/stack/native"
+	"ticketremaster/stack/testservers"
 )
 
 func main() {
@@ -29,7 +33,7 @@ func main() {
 
 func run() (int, error) {
 	if len(os.Args) < 2 {
-		return 2, errors.New("usage: testservers COMMAND [ARGUMENT...]")
+		return 0, testservers.Serve(context.Background(), os.Stdin, os.Stdout)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -38,13 +42,18 @@ func run() (int, error) {
 	if err := native.Install(ctx, os.Stderr, "curl", "jq"); err != nil {
 		return 1, err
 	}
-	environment, err := testenv.Start()
+	postgres, err := testservers.Start(ctx, testservers.Postgres)
 	if err != nil {
-		return 1, err
+		return 1, fmt.Errorf("PostgreSQL for the tests: %w", err)
 	}
+	broker, err := testservers.Start(ctx, testservers.RabbitMQ)
+	if err != nil {
+		return 1, fmt.Errorf("RabbitMQ for the tests: %w", err)
+	}
+	fmt.Fprintf(os.Stderr, "testservers: %s\ntestservers: %s\n", postgres.From, broker.From)
 	cmd := exec.CommandContext(ctx, os.Args[1], os.Args[2:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.Env = append(os.Environ(), environment...)
+	cmd.Env = append(os.Environ(), "TEST_POSTGRES_URL="+postgres.URL, "TEST_AMQP_URL="+broker.URL, "TEST_AMQP_ADMIN_URL="+broker.Admin)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err = cmd.Run()
 	var failed *exec.ExitError

@@ -1,4 +1,4 @@
-package testenv
+package testservers
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	tclog "github.com/testcontainers/testcontainers-go/log"
 
-	"ticketremaster/platform/native"
+	"ticketremaster/stack/native"
 )
 
 const (
@@ -43,17 +43,10 @@ func dockerWith(ctx context.Context, image string) bool {
 	return err == nil
 }
 
-// Containers tells whether a Docker engine answers that has both servers' images.
-func Containers(ctx context.Context) bool {
-	return dockerWith(ctx, postgresImage) && dockerWith(ctx, rabbitImage)
-}
-
 // container is a server in a container. Its ports on the host are fixed, so that
-// its address survives a restart. A container is removed when this test program ends.
+// its address survives a restart. A container is removed when this program ends.
 type container struct {
-	url   string // of the database, or AMQP
-	admin string // of the management API, where there is one
-
+	Address
 	start func(context.Context, *container) error
 	ready func(context.Context) error
 	inner *testcontainers.DockerContainer
@@ -162,11 +155,11 @@ func startPostgresContainer(ctx context.Context, c *container) error {
 	if err != nil {
 		return err
 	}
-	c.url = fmt.Sprintf("postgres://postgres:%s@%s/postgres?sslmode=disable", password, addresses[0])
+	c.URL = fmt.Sprintf("postgres://postgres:%s@%s/postgres?sslmode=disable", password, addresses[0])
 	c.ready = func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		conn, err := pgx.Connect(ctx, c.url)
+		conn, err := pgx.Connect(ctx, c.URL)
 		if err != nil {
 			return err
 		}
@@ -182,17 +175,25 @@ func startRabbitContainer(ctx context.Context, c *container) error {
 	if err != nil {
 		return err
 	}
-	c.url = (&url.URL{Scheme: "amqp", User: user, Host: addresses[0], Path: "/"}).String()
-	c.admin = (&url.URL{Scheme: "http", User: user, Host: addresses[1], Path: "/"}).String()
+	c.URL = (&url.URL{Scheme: "amqp", User: user, Host: addresses[0], Path: "/"}).String()
+	c.Admin = (&url.URL{Scheme: "http", User: user, Host: addresses[1], Path: "/"}).String()
 	c.ready = func(ctx context.Context) error {
-		conn, err := amqp.DialConfig(c.url, amqp.Config{Dial: amqp.DefaultDial(5 * time.Second)})
+		conn, err := amqp.DialConfig(c.URL, amqp.Config{Dial: amqp.DefaultDial(5 * time.Second)})
 		if err != nil {
 			return err
 		}
 		if err := conn.Close(); err != nil {
 			return err
 		}
-		return manage(c.admin, http.MethodGet, "overview", nil)
+		response, err := http.Get(c.Admin + "api/overview")
+		if err != nil {
+			return err
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("the management API: %s", response.Status)
+		}
+		return nil
 	}
 	return nil
 }

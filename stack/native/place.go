@@ -29,18 +29,26 @@ func FreePort() int {
 	}
 }
 
-// claims are the sockets that stand for the ports given out. They are reachable for as long as the process lives, or the collector
-// would close them.
-var claims sync.Map // of net.PacketConn, by port
+// claims are the files whose locks stand for the ports given out. They are reachable for as long as the process lives, or the
+// collector would close them.
+var claims sync.Map // of *os.File, by port
 
-// claim has the kernel keep the port for this process: a name in its abstract namespace is one process's alone, is seen by all
-// processes that share the machine's ports, and goes with its owner, however that ends.
+// claim takes the port for this process by a lock, which all of this user's processes see and which goes with its owner,
+// however that ends.
 func claim(port int) bool {
-	socket, err := net.ListenPacket("unixgram", "@ticketremaster/port/"+strconv.Itoa(port))
+	dir := filepath.Join("/var/tmp", "ticketremaster-ports-"+strconv.Itoa(os.Geteuid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false
+	}
+	file, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return false
 	}
-	claims.Store(port, socket)
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		file.Close()
+		return false
+	}
+	claims.Store(port, file)
 	return true
 }
 

@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -69,15 +68,12 @@ func (p *Process) Start() error {
 	cmd := exec.Command(p.Command[0], p.Command[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = p.Env, p.Dir, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: p.As}
-	start := cmd.Start
-	if !p.Detached {
-		cmd.SysProcAttr.Pdeathsig = p.DeathSignal
-		if p.DeathSignal == 0 {
-			cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-		}
-		start = func() error { return onLastingThread(cmd.Start) }
+	if p.Detached {
+		err = cmd.Start()
+	} else {
+		err = startTied(cmd, cmp.Or(p.DeathSignal, syscall.SIGKILL))
 	}
-	if err := start(); err != nil {
+	if err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
 	go cmd.Wait() // so that it does not stay a zombie; how it ended is in its log
@@ -86,28 +82,6 @@ func (p *Process) Start() error {
 		return fmt.Errorf("%s ended at once:\n%s", p.Name, p.LogTail(10))
 	}
 	return os.WriteFile(p.PidFile, []byte(identity), 0o600)
-}
-
-// giveWay is how much less of a contended processor those get that give way: a tenth.
-const giveWay = 10
-
-// GiveWay has the program leave the processor to those that do not give way, when both want it; when nobody else does, it loses
-// nothing. It is best effort: what cannot be had changes no answer.
-func (p *Process) GiveWay() {
-	pid, ok := p.Running()
-	if !ok {
-		return
-	}
-	_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, giveWay)
-	// Where the kernel divides the processor between sessions first, as Debian's does, a session has its own. One that is not
-	// root's may be changed every 100 ms.
-	for range 5 {
-		err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(strconv.Itoa(giveWay)), 0)
-		if !errors.Is(err, syscall.EAGAIN) {
-			return
-		}
-		time.Sleep(110 * time.Millisecond)
-	}
 }
 
 // Running tells whether the process of the pid file runs. Its start time is
@@ -215,44 +189,4 @@ func (p *Process) wait(ctx context.Context) bool {
 		case <-time.After(poll):
 		}
 	}
-}
-
-// identify returns what tells this process from every other one: its pid, its
-// start time in clock ticks and the machine's boot. A zombie is not a process any more, unless
-// it is only its first thread that has ended so far: the others still hold its files and ports.
-func identify(pid int) (string, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return "", err
-	}
-	// The second field is the program's name in parentheses, which may hold spaces.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || (fields[0] == "Z" || fields[0] == "X") && fields[17] == "1" {
-		return "", os.ErrProcessDone
-	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%d %s %s", pid, fields[19], boot), nil
-}
-
-// lasting runs functions on one thread that lives as long as the program. The
-// kernel sends a parent-death signal when the thread that started the child ends,
-// and Go ends threads when it likes.
-var lasting = sync.OnceValue(func() chan<- func() {
-	work := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for f := range work {
-			f()
-		}
-	}()
-	return work
-})
-
-func onLastingThread(f func() error) error {
-	result := make(chan error)
-	lasting() <- func() { result <- f() }
-	return <-result
 }
