@@ -110,8 +110,9 @@ check-tidy:
 check-generated: # compiled again into a copy and compared, so that uncommitted work is not in the way
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -a proto "$$copy/" && (cd "$$copy/proto" && GOWORK=off go generate ./...) && \
 	diff -r proto "$$copy/proto" || { echo "the generated code is stale: make generate" >&2; exit 1; }
-check-vet: .run/tools/staticcheck # vet in the workspace, staticcheck without: both ways of building are covered
+check-vet: .run/tools/staticcheck # vet in the workspace, staticcheck without: both ways of building are covered; macOS too
 	@go vet $(foreach module,$(MODULES),./$(module)/...)
+	@GOOS=darwin CGO_ENABLED=0 go vet $(foreach module,$(MODULES),./$(module)/...)
 	@$(call in_each,GOWORK=off "$(CURDIR)/.run/tools/staticcheck" ./...)
 .run/tools/staticcheck: .ci/go.mod
 	@mkdir -p .run/tools && cd .ci && GOWORK=off go build -o ../.run/tools/staticcheck honnef.co/go/tools/cmd/staticcheck

@@ -15,12 +15,20 @@ import (
 // say tells on stderr where the servers come from.
 func say(what string) { fmt.Fprintln(os.Stderr, "testenv: "+what) }
 
-// started is what stack/cmd/testservers says of a server.
-type started struct {
-	ID               int
-	URL, Admin, From string
-	Error            string
-}
+// request is what stack/cmd/testservers is asked for, and started what it says of a server; see package testservers there.
+type (
+	request struct {
+		Do   string `json:"do"`
+		Kind string `json:"kind,omitempty"`
+		ID   int    `json:"id,omitempty"`
+		URL  string `json:"url,omitempty"`
+	}
+	started struct {
+		ID                     int
+		URL, Admin, From, Text string
+		Error                  string
+	}
+)
 
 // starter is the program that starts servers for this one; its standard input's end is its own.
 type starter struct {
@@ -51,8 +59,8 @@ var theStarter = sync.OnceValues(func() (*starter, error) {
 	return &starter{requests: json.NewEncoder(in), answers: json.NewDecoder(out)}, nil
 })
 
-// ask has the starter do something to the server of that id, or start a new one.
-func ask(do, kind string, id int) (started, error) {
+// ask has the starter do something.
+func ask(r request) (started, error) {
 	s, err := theStarter()
 	if err != nil {
 		return started{}, err
@@ -60,7 +68,7 @@ func ask(do, kind string, id int) (started, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var answer started
-	if err := s.requests.Encode(map[string]any{"do": do, "kind": kind, "id": id}); err != nil {
+	if err := s.requests.Encode(r); err != nil {
 		return answer, err
 	}
 	if err := s.answers.Decode(&answer); err != nil {
@@ -77,7 +85,7 @@ func ask(do, kind string, id int) (started, error) {
 
 // start starts a server for all of this test program.
 func start(kind string) (started, error) {
-	server, err := ask("new", kind, 0)
+	server, err := ask(request{Do: "new", Kind: kind})
 	if err == nil {
 		say(server.From)
 	}
@@ -124,12 +132,12 @@ func PrivateRabbitMQ(t testing.TB) *Server {
 
 func private(t testing.TB, kind string) *Server {
 	t.Helper()
-	server, err := ask("new", kind, 0)
+	server, err := ask(request{Do: "new", Kind: kind})
 	if err != nil {
 		t.Fatalf("testenv: this test needs a server, %s: %v", kind, err)
 	}
 	t.Cleanup(func() {
-		if _, err := ask("kill", "", server.ID); err != nil {
+		if _, err := ask(request{Do: "kill", ID: server.ID}); err != nil {
 			t.Errorf("testenv: %v", err)
 		}
 	})
@@ -147,7 +155,7 @@ func (s *Server) Kill() { s.t.Helper(); s.do("kill") }
 
 func (s *Server) do(what string) {
 	s.t.Helper()
-	if _, err := ask(what, "", s.id); err != nil {
+	if _, err := ask(request{Do: what, ID: s.id}); err != nil {
 		s.t.Fatalf("testenv: %v", err)
 	}
 }

@@ -8,17 +8,20 @@ import (
 	"time"
 )
 
-// Request is what a test program asks for: "new" with a kind, or "start", "stop", "kill" with the id of a server.
+// Request is what a test program asks for: "new" with a kind; "start", "stop", "kill" with the id of a server; "dump" with the
+// URL of a database.
 type Request struct {
 	Do   string `json:"do"`
 	Kind string `json:"kind,omitempty"`
 	ID   int    `json:"id,omitempty"`
+	URL  string `json:"url,omitempty"`
 }
 
 // Answer is the answer to one request.
 type Answer struct {
 	ID int `json:"id,omitempty"`
 	Address
+	Text  string `json:"text,omitempty"` // the dumped schema
 	Error string `json:"error,omitempty"`
 }
 
@@ -37,31 +40,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return err
 		}
-		answer, err := func() (a Answer, err error) {
-			ctx, cancel := context.WithTimeout(ctx, commandLimit)
-			defer cancel()
-			if r.Do == "new" {
-				s, err := Start(ctx, r.Kind)
-				if err != nil {
-					return a, err
-				}
-				servers = append(servers, s)
-				return Answer{ID: len(servers), Address: s.Address}, nil
-			}
-			if r.ID < 1 || r.ID > len(servers) {
-				return a, fmt.Errorf("there is no server %d", r.ID)
-			}
-			s := servers[r.ID-1]
-			switch r.Do {
-			case "start":
-				return a, s.Start(ctx)
-			case "stop":
-				return a, s.Stop(ctx)
-			case "kill":
-				return a, s.Kill()
-			}
-			return a, fmt.Errorf("no request %q", r.Do)
-		}()
+		answer, err := do(ctx, r, &servers)
 		if err != nil {
 			answer.Error = err.Error()
 		}
@@ -69,4 +48,34 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
+}
+
+func do(ctx context.Context, r Request, servers *[]*Server) (a Answer, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commandLimit)
+	defer cancel()
+	switch r.Do {
+	case "new":
+		s, err := Start(ctx, r.Kind)
+		if err != nil {
+			return a, err
+		}
+		*servers = append(*servers, s)
+		return Answer{ID: len(*servers), Address: s.Address}, nil
+	case "dump":
+		a.Text, err = dump(ctx, r.URL)
+		return a, err
+	}
+	if r.ID < 1 || r.ID > len(*servers) {
+		return a, fmt.Errorf("there is no server %d", r.ID)
+	}
+	s := (*servers)[r.ID-1]
+	switch r.Do {
+	case "start":
+		return a, s.Start(ctx)
+	case "stop":
+		return a, s.Stop(ctx)
+	case "kill":
+		return a, s.Kill()
+	}
+	return a, fmt.Errorf("no request %q", r.Do)
 }
