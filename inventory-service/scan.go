@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -21,47 +22,118 @@ const (
 	Expired   Result = "EXPIRED"
 )
 
-// Limits of the scan log.
+// Direction is which way a ticket went.
+type Direction string
+
+// The directions. Undo takes an admission back.
 const (
-	MaxHallName     = 20 // characters: entry_logs has VARCHAR(20)
-	MaxScansPerPage = 200
+	In   Direction = "IN"
+	Out  Direction = "OUT"
+	Undo Direction = "UNDO"
 )
 
-// Scan is one decided scan at the gate.
+// Limits of the scan log.
+const (
+	MaxHallName     = 20 // characters
+	MaxDevice       = 64 // characters
+	MaxReason       = 40 // characters
+	MaxNote         = 500
+	MaxScansPerPage = 200
+	// UndoTime is how long an admission can be undone by who made it; an administrator may at any time.
+	UndoTime = 10 * time.Minute
+)
+
+// Scan is one decided scan at the gate, or an undoing.
 type Scan struct {
 	ID              uuid.UUID
 	SeatID          uuid.UUID // uuid.Nil: no seat of ours
 	PresentedSeatID uuid.UUID // as the QR said, if it could be read
 	EventID         uuid.UUID
 	StaffID         uuid.UUID
+	Direction       Direction
 	Result          Result
-	HallPresented   string
-	HallExpected    string
-	At              time.Time // by the database's clock
+	HallPresented   string // in the QR
+	HallExpected    string // the event's
+	HallStaff       string // where the member of staff stood
+	Device          string
+	Reason          string    // finer than the result
+	Note            string    // in a person's words
+	Manual          bool      // no code was read
+	DecidedAt       time.Time // by the clock of a device without network; zero: decided by the service
+	DeviceResult    Result    // what that device decided
+	ConflictsWith   uuid.UUID // the admission that stood already
+	Undoes          uuid.UUID // the admission that an undoing takes back
+	Entry           int       // which admission of the seat, from 1
+	At              time.Time // when it was logged, by the database's clock
 }
 
 // Check says what is wrong with the scan's texts.
 func (s Scan) Check() error {
-	if len([]rune(s.HallPresented)) > MaxHallName {
-		return fault.Field("hall_id_presented", "must be at most %d characters", MaxHallName)
+	for _, text := range []struct {
+		field, value string
+		most         int
+	}{
+		{"hall_id_presented", s.HallPresented, MaxHallName}, {"hall_id_expected", s.HallExpected, MaxHallName},
+		{"hall_id_staff", s.HallStaff, MaxHallName}, {"device", s.Device, MaxDevice},
+		{"reason", s.Reason, MaxReason}, {"note", s.Note, MaxNote},
+	} {
+		if utf8.RuneCountInString(text.value) > text.most {
+			return fault.Field(text.field, "must be at most %d characters", text.most)
+		}
 	}
-	if len([]rune(s.HallExpected)) > MaxHallName {
-		return fault.Field("hall_id_expected", "must be at most %d characters", MaxHallName)
+	if s.DecidedAt.IsZero() != (s.DeviceResult == "") {
+		return fault.Field("device_result", "and decided_at belong together")
 	}
 	return nil
 }
 
-// CheckIn lets the holder of a ticket in, if it is still the owner's at that version. Seat and scan's id name it: a
+// CheckIn lets the holder of a ticket in, if the ownership is still of that version. Seat and scan's id name it: a
 // repeat answers what was logged.
 type CheckIn struct {
 	Scan
-	OwnerID          uuid.UUID
+	OwnerID          uuid.UUID // uuid.Nil, of an exit: whoever owns the seat at that version
 	OwnershipVersion int64
+	Reentry          bool // who has left may come in again
 }
 
-// ScanPage is a page of an event's scans, and the counts per result over all of them.
-type ScanPage struct {
-	Scans  []Scan
-	Total  int // under the filter
-	Counts map[Result]int
+// Entry is the last admission of a seat that was not undone; the zero Entry means none.
+type Entry struct {
+	ScanID uuid.UUID
+	At     time.Time
+	Left   bool // its holder has left since
 }
+
+// Ticket is a seat as the gate sees it.
+type Ticket struct {
+	Seat
+	Entry
+	EntryAllowed bool // an administrator lets the present ownership in, though its payment was taken back
+}
+
+// Entered reports whether the ticket was admitted, whoever has left since.
+func (t Ticket) Entered() bool { return t.ScanID != uuid.Nil }
+
+// ScanPage is a page of an event's scans, and the counts per result over all of its admissions.
+type ScanPage struct {
+	Scans    []Scan
+	Total    int // under the filter
+	Counts   map[Result]int
+	Standing map[uuid.UUID]Scan // of conflicts: the admissions that they collide with
+}
+
+// Inside says how full a hall is.
+type Inside struct{ Inside, Entered, Conflicts int }
+
+// Assignment is where a member of staff works; none at all means everywhere.
+type Assignment struct{ Venues, Events []uuid.UUID }
+
+// MaxAssigned is how many venues, and how many events, an assignment names.
+const MaxAssigned = 200
+
+// What is refused about an undoing.
+var (
+	ErrScanNotFound    = fault.New(fault.NotFound, "SCAN_NOT_FOUND", "There is no such check-in of this ticket")
+	ErrNotYourScan     = fault.New(fault.Forbidden, fault.CodeForbidden, "This check-in was made by someone else: an administrator can undo it")
+	ErrUndoTooLate     = fault.New(fault.Gone, "UNDO_TOO_LATE", "This check-in is older than ten minutes: an administrator can undo it")
+	ErrUndoNotPossible = fault.New(fault.Conflict, "UNDO_NOT_POSSIBLE", "This check-in was undone before, or its holder has left since")
+)

@@ -57,7 +57,7 @@ func (s *Server) ListSeats(ctx context.Context, r *inventoryv1.ListSeatsRequest)
 		return nil, in.err
 	case r.Limit < 0 || r.Limit > maxPortion:
 		return nil, fault.Field("limit", "must be from 1 to %d", maxPortion)
-	case len(r.AfterRow) > maxRowName || strings.ContainsFunc(r.AfterRow, func(c rune) bool { return c < 'A' || c > 'Z' }):
+	case !isRow(r.AfterRow):
 		return nil, fault.Field("after_row", "must be the name of a row")
 	}
 	limit := int(r.Limit)
@@ -66,6 +66,11 @@ func (s *Server) ListSeats(ctx context.Context, r *inventoryv1.ListSeatsRequest)
 	}
 	seats, err := s.store.Seats(ctx, event, r.AfterRow, int(r.AfterNumber), limit)
 	return &inventoryv1.ListSeatsResponse{Seats: seatMessages(seats)}, err
+}
+
+// isRow reports whether s can be the name of a row, or is empty.
+func isRow(s string) bool {
+	return len(s) <= maxRowName && !strings.ContainsFunc(s, func(c rune) bool { return c < 'A' || c > 'Z' })
 }
 
 // letters of the statuses, as the store gives them.

@@ -68,6 +68,10 @@ func fill(m protoreflect.Message) {
 			m.Mutable(f).List().Append(protoreflect.ValueOfString(newID()))
 		case isID(f):
 			m.Set(f, protoreflect.ValueOfString(newID()))
+		case name == "undoes":
+			m.Set(f, protoreflect.ValueOfString(newID()))
+		case name == "note" || name == "reason":
+			m.Set(f, protoreflect.ValueOfString("as agreed"))
 		case name == "scan":
 			fill(m.Mutable(f).Message())
 		case name == "tiers":

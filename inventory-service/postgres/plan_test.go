@@ -158,6 +158,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := uuid.Must(uuid.NewV7())
+	scanned := inventory.CheckIn{Scan: inventory.Scan{ID: id, SeatID: seat, EventID: event, StaffID: id}, OwnerID: id, OwnershipVersion: 1}
 	for name, c := range map[string]struct {
 		sql  string
 		args []any
@@ -170,7 +171,12 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		"sweep":   {sweep, []any{0, 100}},
 		"hand":    {handOver, []any{seat, id, user2, id, "TRANSFER"}},
 		"qr":      {recordQR, []any{seat, id, 1, "ab"}},
-		"checkin": {checkIn, []any{seat, id, id, 1, orNull(event), id, "", ""}},
+		"checkin": {checkIn, append(decisionArgs(scanned), false)},
+		"reentry": {checkIn, append(decisionArgs(scanned), true)},
+		"exit":    {exit, decisionArgs(scanned)},
+		"undo":    {undo, []any{seat, id, id, false, id, "", "", nil, 1000}},
+		"ticket":  {ticketsByID, []any{[]uuid.UUID{seat}}},
+		"find":    {found, []any{event, []uuid.UUID{id}, []uuid.UUID{seat}, "A", 1, 100}},
 		"count":   {countSeats, []any{[]uuid.UUID{event}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -233,7 +239,7 @@ func TestAnEntryWritesNoIndexOfSeats(t *testing.T) {
 		return in, out
 	}
 	inPage, elsewhere := updates()
-	scan := inventory.Scan{ID: uuid.Must(uuid.NewV7()), SeatID: seat, PresentedSeatID: seat, StaffID: user}
+	scan := inventory.Scan{ID: uuid.Must(uuid.NewV7()), SeatID: seat, PresentedSeatID: seat, StaffID: user, Direction: inventory.In}
 	if result, _, err := s.CheckIn(t.Context(), inventory.CheckIn{Scan: scan, OwnerID: user, OwnershipVersion: sold.OwnershipVersion}); result != "SUCCESS" || err != nil {
 		t.Fatal(result, err)
 	}

@@ -106,6 +106,8 @@ func TestChangesWithinAState(t *testing.T) {
 		{"sold", `status = 'CHECKED_IN', owner_user_id = gen_random_uuid()`, "seats_transition"},
 		{"checked in", `owner_user_id = gen_random_uuid(), ownership_version = ownership_version + 1`, "seats_transition"},
 		{"checked in", `updated_at = now()`, "seats_transition"},
+		{"checked in", `status = 'SOLD'`, ""}, // the admission is undone
+		{"checked in", `status = 'SOLD', owner_user_id = gen_random_uuid(), ownership_version = ownership_version + 1`, "seats_transition"},
 		{"pinned", `status = 'SOLD', owner_user_id = gen_random_uuid(), price_paid = 1, sold_at = now(), held_by_user_id = NULL, held_until = NULL, pin_id = NULL, ownership_version = 1`, "seats_transition"}, // to another than who held it
 		{"held", `tier = 'CAT9'`, "seats_transition"},
 		{"held", `row_number = 'Q'`, "seats_transition"},
@@ -157,9 +159,13 @@ func TestOtherGuards(t *testing.T) {
 		{`UPDATE pins SET state = 'PINNED' WHERE seat_id = $1`, "sold", "pins_transition"},
 		{`DELETE FROM pins WHERE seat_id = $1`, "sold", "pins_kept"},
 		{`INSERT INTO pins (pin_id, seat_id, hold_id, state, released) VALUES (gen_random_uuid(), $1, gen_random_uuid(), 'PINNED', true)`, "held", "pins_released_unpinned"},
-		{`INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result) SELECT gen_random_uuid(), $1::uuid, gen_random_uuid(), 'SUCCESS' FROM generate_series(1, 2)`, "sold", "entry_logs_one_success"},
+		{`INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result) SELECT gen_random_uuid(), $1::uuid, gen_random_uuid(), 'SUCCESS' FROM generate_series(1, 2)`, "sold", "entry_logs_one_per_entry"},
 		{`INSERT INTO entry_logs (log_id, presented_seat_id, scanned_by_staff_id, result) VALUES (gen_random_uuid(), $1, gen_random_uuid(), 'SUCCESS')`, "sold", "entry_logs_success_names_seat"},
 		{`INSERT INTO seat_plans (event_id) VALUES ($1)`, "sold", "seat_plans_whole"},
+		{`INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result, direction) VALUES (gen_random_uuid(), $1, gen_random_uuid(), 'SUCCESS', 'UNDO')`, "sold", "entry_logs_undo"},
+		{`INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result, device_result) VALUES (gen_random_uuid(), $1, gen_random_uuid(), 'SUCCESS', 'SUCCESS')`, "sold", "entry_logs_offline"},
+		{`INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result, direction, undoes)
+			SELECT gen_random_uuid(), $1::uuid, $1::uuid, 'DUPLICATE', 'UNDO', $1::uuid FROM generate_series(1, 2)`, "sold", "entry_logs_undone_once"},
 	} {
 		err := s.try(t, c.sql, s.seats[c.seat])
 		if c.constraint == "" && err != nil || c.constraint != "" && !database.Violates(err, c.constraint) {
@@ -174,6 +180,15 @@ func TestOtherGuards(t *testing.T) {
 	}
 	if _, err := s.SQL.Exec(t.Context(), `TRUNCATE entry_logs`); !database.Violates(err, "entry_logs_append_only") {
 		t.Errorf("TRUNCATE entry_logs: %v", err)
+	}
+	s.must(t, `INSERT INTO entry_permits (seat_id, ownership_version, admin_id, reason) VALUES ($1, 1, gen_random_uuid(), 'paid in cash')`, s.seats["sold"])
+	s.must(t, `INSERT INTO staff_assignments (staff_id, venue_ids, event_ids, admin_id, reason) VALUES ($1, '{}', '{}', gen_random_uuid(), 'new')`, s.seats["sold"])
+	for _, table := range []string{"entry_permits", "staff_assignments"} {
+		for _, sql := range []string{`UPDATE ` + table + ` SET reason = ''`, `DELETE FROM ` + table, `TRUNCATE ` + table} {
+			if _, err := s.SQL.Exec(t.Context(), sql); !database.Violates(err, table+"_append_only") {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
 	}
 	if _, err := s.SQL.Exec(t.Context(), `TRUNCATE seat_ownership`); !database.Violates(err, "seat_ownership_append_only") {
 		t.Errorf("TRUNCATE seat_ownership: %v", err)

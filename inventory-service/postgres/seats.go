@@ -161,7 +161,8 @@ CROSS JOIN LATERAL (
 	SELECT count(*) AS n, coalesce(sum(price_paid), 0) AS revenue FROM seats WHERE event_id = asked.event_id AND sold_at IS NOT NULL
 ) AS sold
 CROSS JOIN LATERAL (
-	SELECT count(*) AS n FROM entry_logs WHERE event_id = asked.event_id AND result = 'SUCCESS'
+	SELECT count(*) FILTER (WHERE direction = 'IN') - count(*) FILTER (WHERE direction = 'UNDO') AS n
+	FROM entry_logs WHERE event_id = asked.event_id AND result = 'SUCCESS' AND NOT reentry
 ) AS entered`
 
 // Counts adds up the seats of each event asked for; an unknown one counts nothing.

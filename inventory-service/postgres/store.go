@@ -53,7 +53,7 @@ type Store struct {
 	pool         *pgxpool.Pool
 	reservations gather.Group[inventory.Reservation, *reserved]
 	decisions    *database.GroupCommit // all others over one seat
-	tickets      gather.Group[uuid.UUID, *ticket]
+	tickets      gather.Group[uuid.UUID, *inventory.Ticket]
 }
 
 // Open connects to dsn (a postgres:// URL) and migrates the database; see database.Open.

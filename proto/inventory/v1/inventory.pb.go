@@ -208,6 +208,55 @@ func (ReleaseOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{2}
 }
 
+type Direction int32
+
+const (
+	Direction_IN   Direction = 0
+	Direction_OUT  Direction = 1
+	Direction_UNDO Direction = 2
+)
+
+// Enum value maps for Direction.
+var (
+	Direction_name = map[int32]string{
+		0: "IN",
+		1: "OUT",
+		2: "UNDO",
+	}
+	Direction_value = map[string]int32{
+		"IN":   0,
+		"OUT":  1,
+		"UNDO": 2,
+	}
+)
+
+func (x Direction) Enum() *Direction {
+	p := new(Direction)
+	*p = x
+	return p
+}
+
+func (x Direction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Direction) Descriptor() protoreflect.EnumDescriptor {
+	return file_inventory_v1_inventory_proto_enumTypes[3].Descriptor()
+}
+
+func (Direction) Type() protoreflect.EnumType {
+	return &file_inventory_v1_inventory_proto_enumTypes[3]
+}
+
+func (x Direction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Direction.Descriptor instead.
+func (Direction) EnumDescriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{3}
+}
+
 // Seat is a seat's whole present state. Ids are UUIDs in text form; an empty one means none.
 type Seat struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -2244,7 +2293,11 @@ func (x *VerifyTicketRequest) GetSeatId() string {
 type VerifyTicketResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seat          *Seat                  `protobuf:"bytes,1,opt,name=seat,proto3" json:"seat,omitempty"`
-	HasSuccessLog bool                   `protobuf:"varint,2,opt,name=has_success_log,json=hasSuccessLog,proto3" json:"has_success_log,omitempty"` // entry_logs has a SUCCESS for the seat
+	HasSuccessLog bool                   `protobuf:"varint,2,opt,name=has_success_log,json=hasSuccessLog,proto3" json:"has_success_log,omitempty"` // entry_logs has an admission of the seat that was not undone
+	Left          bool                   `protobuf:"varint,3,opt,name=left,proto3" json:"left,omitempty"`                                          // and its holder has left since
+	EntryScanId   string                 `protobuf:"bytes,4,opt,name=entry_scan_id,json=entryScanId,proto3" json:"entry_scan_id,omitempty"`        // the last admission that was not undone, if any
+	EnteredAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=entered_at,json=enteredAt,proto3" json:"entered_at,omitempty"`
+	EntryAllowed  bool                   `protobuf:"varint,6,opt,name=entry_allowed,json=entryAllowed,proto3" json:"entry_allowed,omitempty"` // AllowEntry was called for the present ownership
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2293,6 +2346,34 @@ func (x *VerifyTicketResponse) GetHasSuccessLog() bool {
 	return false
 }
 
+func (x *VerifyTicketResponse) GetLeft() bool {
+	if x != nil {
+		return x.Left
+	}
+	return false
+}
+
+func (x *VerifyTicketResponse) GetEntryScanId() string {
+	if x != nil {
+		return x.EntryScanId
+	}
+	return ""
+}
+
+func (x *VerifyTicketResponse) GetEnteredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EnteredAt
+	}
+	return nil
+}
+
+func (x *VerifyTicketResponse) GetEntryAllowed() bool {
+	if x != nil {
+		return x.EntryAllowed
+	}
+	return false
+}
+
 // Scan is one decided scan at the gate.
 type Scan struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -2302,9 +2383,20 @@ type Scan struct {
 	EventId         string                 `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`                           // MarkCheckedIn logs the own event of a seat that exists
 	StaffId         string                 `protobuf:"bytes,5,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
 	Result          ScanResult             `protobuf:"varint,6,opt,name=result,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"result,omitempty"`
-	HallIdPresented string                 `protobuf:"bytes,7,opt,name=hall_id_presented,json=hallIdPresented,proto3" json:"hall_id_presented,omitempty"`
-	HallIdExpected  string                 `protobuf:"bytes,8,opt,name=hall_id_expected,json=hallIdExpected,proto3" json:"hall_id_expected,omitempty"`
-	ScannedAt       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=scanned_at,json=scannedAt,proto3" json:"scanned_at,omitempty"` // set by the service
+	HallIdPresented string                 `protobuf:"bytes,7,opt,name=hall_id_presented,json=hallIdPresented,proto3" json:"hall_id_presented,omitempty"` // in the QR
+	HallIdExpected  string                 `protobuf:"bytes,8,opt,name=hall_id_expected,json=hallIdExpected,proto3" json:"hall_id_expected,omitempty"`    // the event's
+	ScannedAt       *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=scanned_at,json=scannedAt,proto3" json:"scanned_at,omitempty"`                     // when it was logged; set by the service
+	HallIdStaff     string                 `protobuf:"bytes,10,opt,name=hall_id_staff,json=hallIdStaff,proto3" json:"hall_id_staff,omitempty"`            // where the member of staff stood
+	Direction       Direction              `protobuf:"varint,11,opt,name=direction,proto3,enum=ticketremaster.inventory.v1.Direction" json:"direction,omitempty"`
+	Device          string                 `protobuf:"bytes,12,opt,name=device,proto3" json:"device,omitempty"`                                                                              // at most 64 characters
+	Reason          string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`                                                                              // finer than the result: OTHER_EVENT, DOORS_CLOSED, …; at most 40 characters
+	Note            string                 `protobuf:"bytes,14,opt,name=note,proto3" json:"note,omitempty"`                                                                                  // why, in a person's words; at most 500 characters
+	Manual          bool                   `protobuf:"varint,15,opt,name=manual,proto3" json:"manual,omitempty"`                                                                             // found by a search, no code was read
+	DecidedAt       *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`                                                       // by the device's clock, when it decided without network
+	DeviceResult    ScanResult             `protobuf:"varint,17,opt,name=device_result,json=deviceResult,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"device_result,omitempty"` // what the device decided then
+	ConflictsWith   string                 `protobuf:"bytes,18,opt,name=conflicts_with,json=conflictsWith,proto3" json:"conflicts_with,omitempty"`                                           // of a conflict: the admission that stands; set by the service
+	Undoes          string                 `protobuf:"bytes,19,opt,name=undoes,proto3" json:"undoes,omitempty"`                                                                              // of an UNDO: the scan_id of the admission
+	Entry           int32                  `protobuf:"varint,20,opt,name=entry,proto3" json:"entry,omitempty"`                                                                               // which admission of the seat this was, from 1; set by the service
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -2402,11 +2494,89 @@ func (x *Scan) GetScannedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Scan) GetHallIdStaff() string {
+	if x != nil {
+		return x.HallIdStaff
+	}
+	return ""
+}
+
+func (x *Scan) GetDirection() Direction {
+	if x != nil {
+		return x.Direction
+	}
+	return Direction_IN
+}
+
+func (x *Scan) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Scan) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Scan) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Scan) GetManual() bool {
+	if x != nil {
+		return x.Manual
+	}
+	return false
+}
+
+func (x *Scan) GetDecidedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DecidedAt
+	}
+	return nil
+}
+
+func (x *Scan) GetDeviceResult() ScanResult {
+	if x != nil {
+		return x.DeviceResult
+	}
+	return ScanResult_SCAN_RESULT_UNSPECIFIED
+}
+
+func (x *Scan) GetConflictsWith() string {
+	if x != nil {
+		return x.ConflictsWith
+	}
+	return ""
+}
+
+func (x *Scan) GetUndoes() string {
+	if x != nil {
+		return x.Undoes
+	}
+	return ""
+}
+
+func (x *Scan) GetEntry() int32 {
+	if x != nil {
+		return x.Entry
+	}
+	return 0
+}
+
 type MarkCheckedInRequest struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Scan             *Scan                  `protobuf:"bytes,1,opt,name=scan,proto3" json:"scan,omitempty"`
 	OwnerUserId      string                 `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserId,proto3" json:"owner_user_id,omitempty"`
 	OwnershipVersion int64                  `protobuf:"varint,3,opt,name=ownership_version,json=ownershipVersion,proto3" json:"ownership_version,omitempty"`
+	Reentry          bool                   `protobuf:"varint,4,opt,name=reentry,proto3" json:"reentry,omitempty"` // who has left may come in again
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2462,6 +2632,13 @@ func (x *MarkCheckedInRequest) GetOwnershipVersion() int64 {
 	return 0
 }
 
+func (x *MarkCheckedInRequest) GetReentry() bool {
+	if x != nil {
+		return x.Reentry
+	}
+	return false
+}
+
 type MarkCheckedInResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        ScanResult             `protobuf:"varint,1,opt,name=result,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"result,omitempty"`
@@ -2514,6 +2691,214 @@ func (x *MarkCheckedInResponse) GetSeat() *Seat {
 	return nil
 }
 
+type MarkExitedRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Scan             *Scan                  `protobuf:"bytes,1,opt,name=scan,proto3" json:"scan,omitempty"`
+	OwnershipVersion int64                  `protobuf:"varint,2,opt,name=ownership_version,json=ownershipVersion,proto3" json:"ownership_version,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *MarkExitedRequest) Reset() {
+	*x = MarkExitedRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MarkExitedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MarkExitedRequest) ProtoMessage() {}
+
+func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MarkExitedRequest.ProtoReflect.Descriptor instead.
+func (*MarkExitedRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *MarkExitedRequest) GetScan() *Scan {
+	if x != nil {
+		return x.Scan
+	}
+	return nil
+}
+
+func (x *MarkExitedRequest) GetOwnershipVersion() int64 {
+	if x != nil {
+		return x.OwnershipVersion
+	}
+	return 0
+}
+
+type MarkExitedResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Result        ScanResult             `protobuf:"varint,1,opt,name=result,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"result,omitempty"`
+	Seat          *Seat                  `protobuf:"bytes,2,opt,name=seat,proto3" json:"seat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MarkExitedResponse) Reset() {
+	*x = MarkExitedResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MarkExitedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MarkExitedResponse) ProtoMessage() {}
+
+func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MarkExitedResponse.ProtoReflect.Descriptor instead.
+func (*MarkExitedResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *MarkExitedResponse) GetResult() ScanResult {
+	if x != nil {
+		return x.Result
+	}
+	return ScanResult_SCAN_RESULT_UNSPECIFIED
+}
+
+func (x *MarkExitedResponse) GetSeat() *Seat {
+	if x != nil {
+		return x.Seat
+	}
+	return nil
+}
+
+type UndoCheckInRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Scan          *Scan                  `protobuf:"bytes,1,opt,name=scan,proto3" json:"scan,omitempty"` // its own scan_id, staff_id, device, note (required) and undoes
+	SeatId        string                 `protobuf:"bytes,2,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
+	ByAdmin       bool                   `protobuf:"varint,3,opt,name=by_admin,json=byAdmin,proto3" json:"by_admin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoCheckInRequest) Reset() {
+	*x = UndoCheckInRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoCheckInRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoCheckInRequest) ProtoMessage() {}
+
+func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoCheckInRequest.ProtoReflect.Descriptor instead.
+func (*UndoCheckInRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *UndoCheckInRequest) GetScan() *Scan {
+	if x != nil {
+		return x.Scan
+	}
+	return nil
+}
+
+func (x *UndoCheckInRequest) GetSeatId() string {
+	if x != nil {
+		return x.SeatId
+	}
+	return ""
+}
+
+func (x *UndoCheckInRequest) GetByAdmin() bool {
+	if x != nil {
+		return x.ByAdmin
+	}
+	return false
+}
+
+type UndoCheckInResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seat          *Seat                  `protobuf:"bytes,1,opt,name=seat,proto3" json:"seat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoCheckInResponse) Reset() {
+	*x = UndoCheckInResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoCheckInResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoCheckInResponse) ProtoMessage() {}
+
+func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoCheckInResponse.ProtoReflect.Descriptor instead.
+func (*UndoCheckInResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *UndoCheckInResponse) GetSeat() *Seat {
+	if x != nil {
+		return x.Seat
+	}
+	return nil
+}
+
 type RecordScanRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Scan          *Scan                  `protobuf:"bytes,1,opt,name=scan,proto3" json:"scan,omitempty"`
@@ -2523,7 +2908,7 @@ type RecordScanRequest struct {
 
 func (x *RecordScanRequest) Reset() {
 	*x = RecordScanRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2535,7 +2920,7 @@ func (x *RecordScanRequest) String() string {
 func (*RecordScanRequest) ProtoMessage() {}
 
 func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +2933,7 @@ func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanRequest.ProtoReflect.Descriptor instead.
 func (*RecordScanRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RecordScanRequest) GetScan() *Scan {
@@ -2566,7 +2951,7 @@ type RecordScanResponse struct {
 
 func (x *RecordScanResponse) Reset() {
 	*x = RecordScanResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2963,7 @@ func (x *RecordScanResponse) String() string {
 func (*RecordScanResponse) ProtoMessage() {}
 
 func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2976,7 @@ func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanResponse.ProtoReflect.Descriptor instead.
 func (*RecordScanResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
 }
 
 type ListScansRequest struct {
@@ -2600,13 +2985,14 @@ type ListScansRequest struct {
 	Result        ScanResult             `protobuf:"varint,2,opt,name=result,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"result,omitempty"` // unspecified: all
 	Page          int32                  `protobuf:"varint,3,opt,name=page,proto3" json:"page,omitempty"`                                                 // from 1
 	PerPage       int32                  `protobuf:"varint,4,opt,name=per_page,json=perPage,proto3" json:"per_page,omitempty"`                            // 1 to 200
+	ConflictsOnly bool                   `protobuf:"varint,5,opt,name=conflicts_only,json=conflictsOnly,proto3" json:"conflicts_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListScansRequest) Reset() {
 	*x = ListScansRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2618,7 +3004,7 @@ func (x *ListScansRequest) String() string {
 func (*ListScansRequest) ProtoMessage() {}
 
 func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2631,7 +3017,7 @@ func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansRequest.ProtoReflect.Descriptor instead.
 func (*ListScansRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListScansRequest) GetEventId() string {
@@ -2662,18 +3048,26 @@ func (x *ListScansRequest) GetPerPage() int32 {
 	return 0
 }
 
+func (x *ListScansRequest) GetConflictsOnly() bool {
+	if x != nil {
+		return x.ConflictsOnly
+	}
+	return false
+}
+
 type ListScansResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Scans         []*Scan                `protobuf:"bytes,1,rep,name=scans,proto3" json:"scans,omitempty"`
-	Total         int32                  `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`                                                                             // under the filter
-	Counts        map[string]int32       `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // per result, whatever the filter
+	Total         int32                  `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`                                                                                // under the filter
+	Counts        map[string]int32       `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`    // per result, whatever the filter; entries and exits are both SUCCESS
+	Standing      map[string]*Scan       `protobuf:"bytes,4,rep,name=standing,proto3" json:"standing,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // with conflicts_only: the admissions that they collide with, by scan_id
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListScansResponse) Reset() {
 	*x = ListScansResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +3079,7 @@ func (x *ListScansResponse) String() string {
 func (*ListScansResponse) ProtoMessage() {}
 
 func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +3092,7 @@ func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansResponse.ProtoReflect.Descriptor instead.
 func (*ListScansResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListScansResponse) GetScans() []*Scan {
@@ -2720,6 +3114,769 @@ func (x *ListScansResponse) GetCounts() map[string]int32 {
 		return x.Counts
 	}
 	return nil
+}
+
+func (x *ListScansResponse) GetStanding() map[string]*Scan {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+type CountInsideRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountInsideRequest) Reset() {
+	*x = CountInsideRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountInsideRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountInsideRequest) ProtoMessage() {}
+
+func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountInsideRequest.ProtoReflect.Descriptor instead.
+func (*CountInsideRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *CountInsideRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+type CountInsideResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Inside        int32                  `protobuf:"varint,1,opt,name=inside,proto3" json:"inside,omitempty"`   // now
+	Entered       int32                  `protobuf:"varint,2,opt,name=entered,proto3" json:"entered,omitempty"` // tickets that were admitted, those that left included
+	Conflicts     int32                  `protobuf:"varint,3,opt,name=conflicts,proto3" json:"conflicts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountInsideResponse) Reset() {
+	*x = CountInsideResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountInsideResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountInsideResponse) ProtoMessage() {}
+
+func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountInsideResponse.ProtoReflect.Descriptor instead.
+func (*CountInsideResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *CountInsideResponse) GetInside() int32 {
+	if x != nil {
+		return x.Inside
+	}
+	return 0
+}
+
+func (x *CountInsideResponse) GetEntered() int32 {
+	if x != nil {
+		return x.Entered
+	}
+	return 0
+}
+
+func (x *CountInsideResponse) GetConflicts() int32 {
+	if x != nil {
+		return x.Conflicts
+	}
+	return 0
+}
+
+type GateTicket struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	SeatId           string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
+	RowNumber        string                 `protobuf:"bytes,2,opt,name=row_number,json=rowNumber,proto3" json:"row_number,omitempty"`
+	SeatNumber       int32                  `protobuf:"varint,3,opt,name=seat_number,json=seatNumber,proto3" json:"seat_number,omitempty"`
+	OwnershipVersion int64                  `protobuf:"varint,4,opt,name=ownership_version,json=ownershipVersion,proto3" json:"ownership_version,omitempty"`
+	OwnerUserId      string                 `protobuf:"bytes,5,opt,name=owner_user_id,json=ownerUserId,proto3" json:"owner_user_id,omitempty"`
+	SoldAt           *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=sold_at,json=soldAt,proto3" json:"sold_at,omitempty"` // when the present owner got it
+	Entered          bool                   `protobuf:"varint,7,opt,name=entered,proto3" json:"entered,omitempty"`
+	Left             bool                   `protobuf:"varint,8,opt,name=left,proto3" json:"left,omitempty"`
+	EntryAllowed     bool                   `protobuf:"varint,9,opt,name=entry_allowed,json=entryAllowed,proto3" json:"entry_allowed,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GateTicket) Reset() {
+	*x = GateTicket{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GateTicket) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GateTicket) ProtoMessage() {}
+
+func (x *GateTicket) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GateTicket.ProtoReflect.Descriptor instead.
+func (*GateTicket) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *GateTicket) GetSeatId() string {
+	if x != nil {
+		return x.SeatId
+	}
+	return ""
+}
+
+func (x *GateTicket) GetRowNumber() string {
+	if x != nil {
+		return x.RowNumber
+	}
+	return ""
+}
+
+func (x *GateTicket) GetSeatNumber() int32 {
+	if x != nil {
+		return x.SeatNumber
+	}
+	return 0
+}
+
+func (x *GateTicket) GetOwnershipVersion() int64 {
+	if x != nil {
+		return x.OwnershipVersion
+	}
+	return 0
+}
+
+func (x *GateTicket) GetOwnerUserId() string {
+	if x != nil {
+		return x.OwnerUserId
+	}
+	return ""
+}
+
+func (x *GateTicket) GetSoldAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SoldAt
+	}
+	return nil
+}
+
+func (x *GateTicket) GetEntered() bool {
+	if x != nil {
+		return x.Entered
+	}
+	return false
+}
+
+func (x *GateTicket) GetLeft() bool {
+	if x != nil {
+		return x.Left
+	}
+	return false
+}
+
+func (x *GateTicket) GetEntryAllowed() bool {
+	if x != nil {
+		return x.EntryAllowed
+	}
+	return false
+}
+
+type ListTicketsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	AfterRow      string                 `protobuf:"bytes,2,opt,name=after_row,json=afterRow,proto3" json:"after_row,omitempty"` // goes on behind this seat; empty: from the first
+	AfterNumber   int32                  `protobuf:"varint,3,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTicketsRequest) Reset() {
+	*x = ListTicketsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTicketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTicketsRequest) ProtoMessage() {}
+
+func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
+func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ListTicketsRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ListTicketsRequest) GetAfterRow() string {
+	if x != nil {
+		return x.AfterRow
+	}
+	return ""
+}
+
+func (x *ListTicketsRequest) GetAfterNumber() int32 {
+	if x != nil {
+		return x.AfterNumber
+	}
+	return 0
+}
+
+type ListTicketsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tickets       []*GateTicket          `protobuf:"bytes,1,rep,name=tickets,proto3" json:"tickets,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTicketsResponse) Reset() {
+	*x = ListTicketsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTicketsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTicketsResponse) ProtoMessage() {}
+
+func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
+func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListTicketsResponse) GetTickets() []*GateTicket {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+func (x *ListTicketsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+type FindTicketsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OwnerUserIds  []string               `protobuf:"bytes,2,rep,name=owner_user_ids,json=ownerUserIds,proto3" json:"owner_user_ids,omitempty"` // at most 200
+	SeatIds       []string               `protobuf:"bytes,3,rep,name=seat_ids,json=seatIds,proto3" json:"seat_ids,omitempty"`                  // at most 200
+	RowNumber     string                 `protobuf:"bytes,4,opt,name=row_number,json=rowNumber,proto3" json:"row_number,omitempty"`            // with seat_number
+	SeatNumber    int32                  `protobuf:"varint,5,opt,name=seat_number,json=seatNumber,proto3" json:"seat_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindTicketsRequest) Reset() {
+	*x = FindTicketsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindTicketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindTicketsRequest) ProtoMessage() {}
+
+func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindTicketsRequest.ProtoReflect.Descriptor instead.
+func (*FindTicketsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *FindTicketsRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *FindTicketsRequest) GetOwnerUserIds() []string {
+	if x != nil {
+		return x.OwnerUserIds
+	}
+	return nil
+}
+
+func (x *FindTicketsRequest) GetSeatIds() []string {
+	if x != nil {
+		return x.SeatIds
+	}
+	return nil
+}
+
+func (x *FindTicketsRequest) GetRowNumber() string {
+	if x != nil {
+		return x.RowNumber
+	}
+	return ""
+}
+
+func (x *FindTicketsRequest) GetSeatNumber() int32 {
+	if x != nil {
+		return x.SeatNumber
+	}
+	return 0
+}
+
+type FindTicketsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tickets       []*GateTicket          `protobuf:"bytes,1,rep,name=tickets,proto3" json:"tickets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindTicketsResponse) Reset() {
+	*x = FindTicketsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindTicketsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindTicketsResponse) ProtoMessage() {}
+
+func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindTicketsResponse.ProtoReflect.Descriptor instead.
+func (*FindTicketsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *FindTicketsResponse) GetTickets() []*GateTicket {
+	if x != nil {
+		return x.Tickets
+	}
+	return nil
+}
+
+type AllowEntryRequest struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	SeatId           string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
+	OwnershipVersion int64                  `protobuf:"varint,2,opt,name=ownership_version,json=ownershipVersion,proto3" json:"ownership_version,omitempty"`
+	AdminId          string                 `protobuf:"bytes,3,opt,name=admin_id,json=adminId,proto3" json:"admin_id,omitempty"`
+	Reason           string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *AllowEntryRequest) Reset() {
+	*x = AllowEntryRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllowEntryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllowEntryRequest) ProtoMessage() {}
+
+func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllowEntryRequest.ProtoReflect.Descriptor instead.
+func (*AllowEntryRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *AllowEntryRequest) GetSeatId() string {
+	if x != nil {
+		return x.SeatId
+	}
+	return ""
+}
+
+func (x *AllowEntryRequest) GetOwnershipVersion() int64 {
+	if x != nil {
+		return x.OwnershipVersion
+	}
+	return 0
+}
+
+func (x *AllowEntryRequest) GetAdminId() string {
+	if x != nil {
+		return x.AdminId
+	}
+	return ""
+}
+
+func (x *AllowEntryRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type AllowEntryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllowEntryResponse) Reset() {
+	*x = AllowEntryResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllowEntryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllowEntryResponse) ProtoMessage() {}
+
+func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllowEntryResponse.ProtoReflect.Descriptor instead.
+func (*AllowEntryResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
+}
+
+type GetAssignmentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StaffId       string                 `protobuf:"bytes,1,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAssignmentRequest) Reset() {
+	*x = GetAssignmentRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAssignmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAssignmentRequest) ProtoMessage() {}
+
+func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAssignmentRequest.ProtoReflect.Descriptor instead.
+func (*GetAssignmentRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *GetAssignmentRequest) GetStaffId() string {
+	if x != nil {
+		return x.StaffId
+	}
+	return ""
+}
+
+type GetAssignmentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	VenueIds      []string               `protobuf:"bytes,1,rep,name=venue_ids,json=venueIds,proto3" json:"venue_ids,omitempty"`
+	EventIds      []string               `protobuf:"bytes,2,rep,name=event_ids,json=eventIds,proto3" json:"event_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAssignmentResponse) Reset() {
+	*x = GetAssignmentResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAssignmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAssignmentResponse) ProtoMessage() {}
+
+func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAssignmentResponse.ProtoReflect.Descriptor instead.
+func (*GetAssignmentResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *GetAssignmentResponse) GetVenueIds() []string {
+	if x != nil {
+		return x.VenueIds
+	}
+	return nil
+}
+
+func (x *GetAssignmentResponse) GetEventIds() []string {
+	if x != nil {
+		return x.EventIds
+	}
+	return nil
+}
+
+type SetAssignmentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	StaffId       string                 `protobuf:"bytes,1,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
+	VenueIds      []string               `protobuf:"bytes,2,rep,name=venue_ids,json=venueIds,proto3" json:"venue_ids,omitempty"`
+	EventIds      []string               `protobuf:"bytes,3,rep,name=event_ids,json=eventIds,proto3" json:"event_ids,omitempty"`
+	AdminId       string                 `protobuf:"bytes,4,opt,name=admin_id,json=adminId,proto3" json:"admin_id,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"` // at most 500 characters
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAssignmentRequest) Reset() {
+	*x = SetAssignmentRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAssignmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAssignmentRequest) ProtoMessage() {}
+
+func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAssignmentRequest.ProtoReflect.Descriptor instead.
+func (*SetAssignmentRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *SetAssignmentRequest) GetStaffId() string {
+	if x != nil {
+		return x.StaffId
+	}
+	return ""
+}
+
+func (x *SetAssignmentRequest) GetVenueIds() []string {
+	if x != nil {
+		return x.VenueIds
+	}
+	return nil
+}
+
+func (x *SetAssignmentRequest) GetEventIds() []string {
+	if x != nil {
+		return x.EventIds
+	}
+	return nil
+}
+
+func (x *SetAssignmentRequest) GetAdminId() string {
+	if x != nil {
+		return x.AdminId
+	}
+	return ""
+}
+
+func (x *SetAssignmentRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type SetAssignmentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAssignmentResponse) Reset() {
+	*x = SetAssignmentResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAssignmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAssignmentResponse) ProtoMessage() {}
+
+func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAssignmentResponse.ProtoReflect.Descriptor instead.
+func (*SetAssignmentResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
 }
 
 var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
@@ -2863,10 +4020,15 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x06sha256\x18\x04 \x01(\fR\x06sha256\"\x12\n" +
 	"\x10RecordQRResponse\".\n" +
 	"\x13VerifyTicketRequest\x12\x17\n" +
-	"\aseat_id\x18\x01 \x01(\tR\x06seatId\"u\n" +
+	"\aseat_id\x18\x01 \x01(\tR\x06seatId\"\x8d\x02\n" +
 	"\x14VerifyTicketResponse\x125\n" +
 	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\x12&\n" +
-	"\x0fhas_success_log\x18\x02 \x01(\bR\rhasSuccessLog\"\xec\x02\n" +
+	"\x0fhas_success_log\x18\x02 \x01(\bR\rhasSuccessLog\x12\x12\n" +
+	"\x04left\x18\x03 \x01(\bR\x04left\x12\"\n" +
+	"\rentry_scan_id\x18\x04 \x01(\tR\ventryScanId\x129\n" +
+	"\n" +
+	"entered_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tenteredAt\x12#\n" +
+	"\rentry_allowed\x18\x06 \x01(\bR\fentryAllowed\"\x90\x06\n" +
 	"\x04Scan\x12\x17\n" +
 	"\ascan_id\x18\x01 \x01(\tR\x06scanId\x12\x17\n" +
 	"\aseat_id\x18\x02 \x01(\tR\x06seatId\x12*\n" +
@@ -2877,29 +4039,114 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x11hall_id_presented\x18\a \x01(\tR\x0fhallIdPresented\x12(\n" +
 	"\x10hall_id_expected\x18\b \x01(\tR\x0ehallIdExpected\x129\n" +
 	"\n" +
-	"scanned_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tscannedAt\"\x9e\x01\n" +
+	"scanned_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tscannedAt\x12\"\n" +
+	"\rhall_id_staff\x18\n" +
+	" \x01(\tR\vhallIdStaff\x12D\n" +
+	"\tdirection\x18\v \x01(\x0e2&.ticketremaster.inventory.v1.DirectionR\tdirection\x12\x16\n" +
+	"\x06device\x18\f \x01(\tR\x06device\x12\x16\n" +
+	"\x06reason\x18\r \x01(\tR\x06reason\x12\x12\n" +
+	"\x04note\x18\x0e \x01(\tR\x04note\x12\x16\n" +
+	"\x06manual\x18\x0f \x01(\bR\x06manual\x129\n" +
+	"\n" +
+	"decided_at\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12L\n" +
+	"\rdevice_result\x18\x11 \x01(\x0e2'.ticketremaster.inventory.v1.ScanResultR\fdeviceResult\x12%\n" +
+	"\x0econflicts_with\x18\x12 \x01(\tR\rconflictsWith\x12\x16\n" +
+	"\x06undoes\x18\x13 \x01(\tR\x06undoes\x12\x14\n" +
+	"\x05entry\x18\x14 \x01(\x05R\x05entry\"\xb8\x01\n" +
 	"\x14MarkCheckedInRequest\x125\n" +
 	"\x04scan\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.ScanR\x04scan\x12\"\n" +
 	"\rowner_user_id\x18\x02 \x01(\tR\vownerUserId\x12+\n" +
-	"\x11ownership_version\x18\x03 \x01(\x03R\x10ownershipVersion\"\x8f\x01\n" +
+	"\x11ownership_version\x18\x03 \x01(\x03R\x10ownershipVersion\x12\x18\n" +
+	"\areentry\x18\x04 \x01(\bR\areentry\"\x8f\x01\n" +
 	"\x15MarkCheckedInResponse\x12?\n" +
 	"\x06result\x18\x01 \x01(\x0e2'.ticketremaster.inventory.v1.ScanResultR\x06result\x125\n" +
-	"\x04seat\x18\x02 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"J\n" +
+	"\x04seat\x18\x02 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"w\n" +
+	"\x11MarkExitedRequest\x125\n" +
+	"\x04scan\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.ScanR\x04scan\x12+\n" +
+	"\x11ownership_version\x18\x02 \x01(\x03R\x10ownershipVersion\"\x8c\x01\n" +
+	"\x12MarkExitedResponse\x12?\n" +
+	"\x06result\x18\x01 \x01(\x0e2'.ticketremaster.inventory.v1.ScanResultR\x06result\x125\n" +
+	"\x04seat\x18\x02 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"\x7f\n" +
+	"\x12UndoCheckInRequest\x125\n" +
+	"\x04scan\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.ScanR\x04scan\x12\x17\n" +
+	"\aseat_id\x18\x02 \x01(\tR\x06seatId\x12\x19\n" +
+	"\bby_admin\x18\x03 \x01(\bR\abyAdmin\"L\n" +
+	"\x13UndoCheckInResponse\x125\n" +
+	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"J\n" +
 	"\x11RecordScanRequest\x125\n" +
 	"\x04scan\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.ScanR\x04scan\"\x14\n" +
-	"\x12RecordScanResponse\"\x9d\x01\n" +
+	"\x12RecordScanResponse\"\xc4\x01\n" +
 	"\x10ListScansRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12?\n" +
 	"\x06result\x18\x02 \x01(\x0e2'.ticketremaster.inventory.v1.ScanResultR\x06result\x12\x12\n" +
 	"\x04page\x18\x03 \x01(\x05R\x04page\x12\x19\n" +
-	"\bper_page\x18\x04 \x01(\x05R\aperPage\"\xf1\x01\n" +
+	"\bper_page\x18\x04 \x01(\x05R\aperPage\x12%\n" +
+	"\x0econflicts_only\x18\x05 \x01(\bR\rconflictsOnly\"\xab\x03\n" +
 	"\x11ListScansResponse\x127\n" +
 	"\x05scans\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.ScanR\x05scans\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x05R\x05total\x12R\n" +
-	"\x06counts\x18\x03 \x03(\v2:.ticketremaster.inventory.v1.ListScansResponse.CountsEntryR\x06counts\x1a9\n" +
+	"\x06counts\x18\x03 \x03(\v2:.ticketremaster.inventory.v1.ListScansResponse.CountsEntryR\x06counts\x12X\n" +
+	"\bstanding\x18\x04 \x03(\v2<.ticketremaster.inventory.v1.ListScansResponse.StandingEntryR\bstanding\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01*\\\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\x1a^\n" +
+	"\rStandingEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x127\n" +
+	"\x05value\x18\x02 \x01(\v2!.ticketremaster.inventory.v1.ScanR\x05value:\x028\x01\"/\n" +
+	"\x12CountInsideRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\"e\n" +
+	"\x13CountInsideResponse\x12\x16\n" +
+	"\x06inside\x18\x01 \x01(\x05R\x06inside\x12\x18\n" +
+	"\aentered\x18\x02 \x01(\x05R\aentered\x12\x1c\n" +
+	"\tconflicts\x18\x03 \x01(\x05R\tconflicts\"\xbe\x02\n" +
+	"\n" +
+	"GateTicket\x12\x17\n" +
+	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x1d\n" +
+	"\n" +
+	"row_number\x18\x02 \x01(\tR\trowNumber\x12\x1f\n" +
+	"\vseat_number\x18\x03 \x01(\x05R\n" +
+	"seatNumber\x12+\n" +
+	"\x11ownership_version\x18\x04 \x01(\x03R\x10ownershipVersion\x12\"\n" +
+	"\rowner_user_id\x18\x05 \x01(\tR\vownerUserId\x123\n" +
+	"\asold_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06soldAt\x12\x18\n" +
+	"\aentered\x18\a \x01(\bR\aentered\x12\x12\n" +
+	"\x04left\x18\b \x01(\bR\x04left\x12#\n" +
+	"\rentry_allowed\x18\t \x01(\bR\fentryAllowed\"o\n" +
+	"\x12ListTicketsRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1b\n" +
+	"\tafter_row\x18\x02 \x01(\tR\bafterRow\x12!\n" +
+	"\fafter_number\x18\x03 \x01(\x05R\vafterNumber\"l\n" +
+	"\x13ListTicketsResponse\x12A\n" +
+	"\atickets\x18\x01 \x03(\v2'.ticketremaster.inventory.v1.GateTicketR\atickets\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\xb0\x01\n" +
+	"\x12FindTicketsRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12$\n" +
+	"\x0eowner_user_ids\x18\x02 \x03(\tR\fownerUserIds\x12\x19\n" +
+	"\bseat_ids\x18\x03 \x03(\tR\aseatIds\x12\x1d\n" +
+	"\n" +
+	"row_number\x18\x04 \x01(\tR\trowNumber\x12\x1f\n" +
+	"\vseat_number\x18\x05 \x01(\x05R\n" +
+	"seatNumber\"X\n" +
+	"\x13FindTicketsResponse\x12A\n" +
+	"\atickets\x18\x01 \x03(\v2'.ticketremaster.inventory.v1.GateTicketR\atickets\"\x8c\x01\n" +
+	"\x11AllowEntryRequest\x12\x17\n" +
+	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12+\n" +
+	"\x11ownership_version\x18\x02 \x01(\x03R\x10ownershipVersion\x12\x19\n" +
+	"\badmin_id\x18\x03 \x01(\tR\aadminId\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x14\n" +
+	"\x12AllowEntryResponse\"1\n" +
+	"\x14GetAssignmentRequest\x12\x19\n" +
+	"\bstaff_id\x18\x01 \x01(\tR\astaffId\"Q\n" +
+	"\x15GetAssignmentResponse\x12\x1b\n" +
+	"\tvenue_ids\x18\x01 \x03(\tR\bvenueIds\x12\x1b\n" +
+	"\tevent_ids\x18\x02 \x03(\tR\beventIds\"\x9e\x01\n" +
+	"\x14SetAssignmentRequest\x12\x19\n" +
+	"\bstaff_id\x18\x01 \x01(\tR\astaffId\x12\x1b\n" +
+	"\tvenue_ids\x18\x02 \x03(\tR\bvenueIds\x12\x1b\n" +
+	"\tevent_ids\x18\x03 \x03(\tR\beventIds\x12\x19\n" +
+	"\badmin_id\x18\x04 \x01(\tR\aadminId\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x17\n" +
+	"\x15SetAssignmentResponse*\\\n" +
 	"\n" +
 	"SeatStatus\x12\x1b\n" +
 	"\x17SEAT_STATUS_UNSPECIFIED\x10\x00\x12\r\n" +
@@ -2927,7 +4174,11 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
 	"\x06PINNED\x10\x04\x12\n" +
 	"\n" +
-	"\x06BOUGHT\x10\x052\xdb\x11\n" +
+	"\x06BOUGHT\x10\x05*&\n" +
+	"\tDirection\x12\x06\n" +
+	"\x02IN\x10\x00\x12\a\n" +
+	"\x03OUT\x10\x01\x12\b\n" +
+	"\x04UNDO\x10\x022\xf1\x18\n" +
 	"\tInventory\x12p\n" +
 	"\vCreateSeats\x12/.ticketremaster.inventory.v1.CreateSeatsRequest\x1a0.ticketremaster.inventory.v1.CreateSeatsResponse\x12p\n" +
 	"\vDeleteSeats\x12/.ticketremaster.inventory.v1.DeleteSeatsRequest\x1a0.ticketremaster.inventory.v1.DeleteSeatsResponse\x12j\n" +
@@ -2949,8 +4200,18 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\fVerifyTicket\x120.ticketremaster.inventory.v1.VerifyTicketRequest\x1a1.ticketremaster.inventory.v1.VerifyTicketResponse\x12v\n" +
 	"\rMarkCheckedIn\x121.ticketremaster.inventory.v1.MarkCheckedInRequest\x1a2.ticketremaster.inventory.v1.MarkCheckedInResponse\x12m\n" +
 	"\n" +
+	"MarkExited\x12..ticketremaster.inventory.v1.MarkExitedRequest\x1a/.ticketremaster.inventory.v1.MarkExitedResponse\x12p\n" +
+	"\vUndoCheckIn\x12/.ticketremaster.inventory.v1.UndoCheckInRequest\x1a0.ticketremaster.inventory.v1.UndoCheckInResponse\x12m\n" +
+	"\n" +
 	"RecordScan\x12..ticketremaster.inventory.v1.RecordScanRequest\x1a/.ticketremaster.inventory.v1.RecordScanResponse\x12j\n" +
-	"\tListScans\x12-.ticketremaster.inventory.v1.ListScansRequest\x1a..ticketremaster.inventory.v1.ListScansResponseB/Z-ticketremaster/proto/inventory/v1;inventoryv1b\x06proto3"
+	"\tListScans\x12-.ticketremaster.inventory.v1.ListScansRequest\x1a..ticketremaster.inventory.v1.ListScansResponse\x12p\n" +
+	"\vCountInside\x12/.ticketremaster.inventory.v1.CountInsideRequest\x1a0.ticketremaster.inventory.v1.CountInsideResponse\x12p\n" +
+	"\vListTickets\x12/.ticketremaster.inventory.v1.ListTicketsRequest\x1a0.ticketremaster.inventory.v1.ListTicketsResponse\x12p\n" +
+	"\vFindTickets\x12/.ticketremaster.inventory.v1.FindTicketsRequest\x1a0.ticketremaster.inventory.v1.FindTicketsResponse\x12m\n" +
+	"\n" +
+	"AllowEntry\x12..ticketremaster.inventory.v1.AllowEntryRequest\x1a/.ticketremaster.inventory.v1.AllowEntryResponse\x12v\n" +
+	"\rGetAssignment\x121.ticketremaster.inventory.v1.GetAssignmentRequest\x1a2.ticketremaster.inventory.v1.GetAssignmentResponse\x12v\n" +
+	"\rSetAssignment\x121.ticketremaster.inventory.v1.SetAssignmentRequest\x1a2.ticketremaster.inventory.v1.SetAssignmentResponseB/Z-ticketremaster/proto/inventory/v1;inventoryv1b\x06proto3"
 
 var (
 	file_inventory_v1_inventory_proto_rawDescOnce sync.Once
@@ -2964,131 +4225,180 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 	return file_inventory_v1_inventory_proto_rawDescData
 }
 
-var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
 var file_inventory_v1_inventory_proto_goTypes = []any{
 	(SeatStatus)(0),                // 0: ticketremaster.inventory.v1.SeatStatus
 	(ScanResult)(0),                // 1: ticketremaster.inventory.v1.ScanResult
 	(ReleaseOutcome)(0),            // 2: ticketremaster.inventory.v1.ReleaseOutcome
-	(*Seat)(nil),                   // 3: ticketremaster.inventory.v1.Seat
-	(*CreateSeatsRequest)(nil),     // 4: ticketremaster.inventory.v1.CreateSeatsRequest
-	(*CreateSeatsResponse)(nil),    // 5: ticketremaster.inventory.v1.CreateSeatsResponse
-	(*DeleteSeatsRequest)(nil),     // 6: ticketremaster.inventory.v1.DeleteSeatsRequest
-	(*DeleteSeatsResponse)(nil),    // 7: ticketremaster.inventory.v1.DeleteSeatsResponse
-	(*ListSeatsRequest)(nil),       // 8: ticketremaster.inventory.v1.ListSeatsRequest
-	(*ListSeatsResponse)(nil),      // 9: ticketremaster.inventory.v1.ListSeatsResponse
-	(*ListStatusesRequest)(nil),    // 10: ticketremaster.inventory.v1.ListStatusesRequest
-	(*ListStatusesResponse)(nil),   // 11: ticketremaster.inventory.v1.ListStatusesResponse
-	(*CountSeatsRequest)(nil),      // 12: ticketremaster.inventory.v1.CountSeatsRequest
-	(*SeatCount)(nil),              // 13: ticketremaster.inventory.v1.SeatCount
-	(*CountSeatsResponse)(nil),     // 14: ticketremaster.inventory.v1.CountSeatsResponse
-	(*GetSeatsRequest)(nil),        // 15: ticketremaster.inventory.v1.GetSeatsRequest
-	(*GetSeatsResponse)(nil),       // 16: ticketremaster.inventory.v1.GetSeatsResponse
-	(*ListOwnedSeatsRequest)(nil),  // 17: ticketremaster.inventory.v1.ListOwnedSeatsRequest
-	(*ListOwnedSeatsResponse)(nil), // 18: ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	(*ReserveSeatRequest)(nil),     // 19: ticketremaster.inventory.v1.ReserveSeatRequest
-	(*ReserveSeatResponse)(nil),    // 20: ticketremaster.inventory.v1.ReserveSeatResponse
-	(*PinHoldRequest)(nil),         // 21: ticketremaster.inventory.v1.PinHoldRequest
-	(*PinHoldResponse)(nil),        // 22: ticketremaster.inventory.v1.PinHoldResponse
-	(*UnpinHoldRequest)(nil),       // 23: ticketremaster.inventory.v1.UnpinHoldRequest
-	(*UnpinHoldResponse)(nil),      // 24: ticketremaster.inventory.v1.UnpinHoldResponse
-	(*ConfirmSeatRequest)(nil),     // 25: ticketremaster.inventory.v1.ConfirmSeatRequest
-	(*ConfirmSeatResponse)(nil),    // 26: ticketremaster.inventory.v1.ConfirmSeatResponse
-	(*ReleaseSeatRequest)(nil),     // 27: ticketremaster.inventory.v1.ReleaseSeatRequest
-	(*ReleaseSeatResponse)(nil),    // 28: ticketremaster.inventory.v1.ReleaseSeatResponse
-	(*GetSeatOwnerRequest)(nil),    // 29: ticketremaster.inventory.v1.GetSeatOwnerRequest
-	(*GetSeatOwnerResponse)(nil),   // 30: ticketremaster.inventory.v1.GetSeatOwnerResponse
-	(*UpdateOwnerRequest)(nil),     // 31: ticketremaster.inventory.v1.UpdateOwnerRequest
-	(*UpdateOwnerResponse)(nil),    // 32: ticketremaster.inventory.v1.UpdateOwnerResponse
-	(*ListOwnershipRequest)(nil),   // 33: ticketremaster.inventory.v1.ListOwnershipRequest
-	(*Ownership)(nil),              // 34: ticketremaster.inventory.v1.Ownership
-	(*ListOwnershipResponse)(nil),  // 35: ticketremaster.inventory.v1.ListOwnershipResponse
-	(*RecordQRRequest)(nil),        // 36: ticketremaster.inventory.v1.RecordQRRequest
-	(*RecordQRResponse)(nil),       // 37: ticketremaster.inventory.v1.RecordQRResponse
-	(*VerifyTicketRequest)(nil),    // 38: ticketremaster.inventory.v1.VerifyTicketRequest
-	(*VerifyTicketResponse)(nil),   // 39: ticketremaster.inventory.v1.VerifyTicketResponse
-	(*Scan)(nil),                   // 40: ticketremaster.inventory.v1.Scan
-	(*MarkCheckedInRequest)(nil),   // 41: ticketremaster.inventory.v1.MarkCheckedInRequest
-	(*MarkCheckedInResponse)(nil),  // 42: ticketremaster.inventory.v1.MarkCheckedInResponse
-	(*RecordScanRequest)(nil),      // 43: ticketremaster.inventory.v1.RecordScanRequest
-	(*RecordScanResponse)(nil),     // 44: ticketremaster.inventory.v1.RecordScanResponse
-	(*ListScansRequest)(nil),       // 45: ticketremaster.inventory.v1.ListScansRequest
-	(*ListScansResponse)(nil),      // 46: ticketremaster.inventory.v1.ListScansResponse
-	nil,                            // 47: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	(*timestamppb.Timestamp)(nil),  // 48: google.protobuf.Timestamp
+	(Direction)(0),                 // 3: ticketremaster.inventory.v1.Direction
+	(*Seat)(nil),                   // 4: ticketremaster.inventory.v1.Seat
+	(*CreateSeatsRequest)(nil),     // 5: ticketremaster.inventory.v1.CreateSeatsRequest
+	(*CreateSeatsResponse)(nil),    // 6: ticketremaster.inventory.v1.CreateSeatsResponse
+	(*DeleteSeatsRequest)(nil),     // 7: ticketremaster.inventory.v1.DeleteSeatsRequest
+	(*DeleteSeatsResponse)(nil),    // 8: ticketremaster.inventory.v1.DeleteSeatsResponse
+	(*ListSeatsRequest)(nil),       // 9: ticketremaster.inventory.v1.ListSeatsRequest
+	(*ListSeatsResponse)(nil),      // 10: ticketremaster.inventory.v1.ListSeatsResponse
+	(*ListStatusesRequest)(nil),    // 11: ticketremaster.inventory.v1.ListStatusesRequest
+	(*ListStatusesResponse)(nil),   // 12: ticketremaster.inventory.v1.ListStatusesResponse
+	(*CountSeatsRequest)(nil),      // 13: ticketremaster.inventory.v1.CountSeatsRequest
+	(*SeatCount)(nil),              // 14: ticketremaster.inventory.v1.SeatCount
+	(*CountSeatsResponse)(nil),     // 15: ticketremaster.inventory.v1.CountSeatsResponse
+	(*GetSeatsRequest)(nil),        // 16: ticketremaster.inventory.v1.GetSeatsRequest
+	(*GetSeatsResponse)(nil),       // 17: ticketremaster.inventory.v1.GetSeatsResponse
+	(*ListOwnedSeatsRequest)(nil),  // 18: ticketremaster.inventory.v1.ListOwnedSeatsRequest
+	(*ListOwnedSeatsResponse)(nil), // 19: ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	(*ReserveSeatRequest)(nil),     // 20: ticketremaster.inventory.v1.ReserveSeatRequest
+	(*ReserveSeatResponse)(nil),    // 21: ticketremaster.inventory.v1.ReserveSeatResponse
+	(*PinHoldRequest)(nil),         // 22: ticketremaster.inventory.v1.PinHoldRequest
+	(*PinHoldResponse)(nil),        // 23: ticketremaster.inventory.v1.PinHoldResponse
+	(*UnpinHoldRequest)(nil),       // 24: ticketremaster.inventory.v1.UnpinHoldRequest
+	(*UnpinHoldResponse)(nil),      // 25: ticketremaster.inventory.v1.UnpinHoldResponse
+	(*ConfirmSeatRequest)(nil),     // 26: ticketremaster.inventory.v1.ConfirmSeatRequest
+	(*ConfirmSeatResponse)(nil),    // 27: ticketremaster.inventory.v1.ConfirmSeatResponse
+	(*ReleaseSeatRequest)(nil),     // 28: ticketremaster.inventory.v1.ReleaseSeatRequest
+	(*ReleaseSeatResponse)(nil),    // 29: ticketremaster.inventory.v1.ReleaseSeatResponse
+	(*GetSeatOwnerRequest)(nil),    // 30: ticketremaster.inventory.v1.GetSeatOwnerRequest
+	(*GetSeatOwnerResponse)(nil),   // 31: ticketremaster.inventory.v1.GetSeatOwnerResponse
+	(*UpdateOwnerRequest)(nil),     // 32: ticketremaster.inventory.v1.UpdateOwnerRequest
+	(*UpdateOwnerResponse)(nil),    // 33: ticketremaster.inventory.v1.UpdateOwnerResponse
+	(*ListOwnershipRequest)(nil),   // 34: ticketremaster.inventory.v1.ListOwnershipRequest
+	(*Ownership)(nil),              // 35: ticketremaster.inventory.v1.Ownership
+	(*ListOwnershipResponse)(nil),  // 36: ticketremaster.inventory.v1.ListOwnershipResponse
+	(*RecordQRRequest)(nil),        // 37: ticketremaster.inventory.v1.RecordQRRequest
+	(*RecordQRResponse)(nil),       // 38: ticketremaster.inventory.v1.RecordQRResponse
+	(*VerifyTicketRequest)(nil),    // 39: ticketremaster.inventory.v1.VerifyTicketRequest
+	(*VerifyTicketResponse)(nil),   // 40: ticketremaster.inventory.v1.VerifyTicketResponse
+	(*Scan)(nil),                   // 41: ticketremaster.inventory.v1.Scan
+	(*MarkCheckedInRequest)(nil),   // 42: ticketremaster.inventory.v1.MarkCheckedInRequest
+	(*MarkCheckedInResponse)(nil),  // 43: ticketremaster.inventory.v1.MarkCheckedInResponse
+	(*MarkExitedRequest)(nil),      // 44: ticketremaster.inventory.v1.MarkExitedRequest
+	(*MarkExitedResponse)(nil),     // 45: ticketremaster.inventory.v1.MarkExitedResponse
+	(*UndoCheckInRequest)(nil),     // 46: ticketremaster.inventory.v1.UndoCheckInRequest
+	(*UndoCheckInResponse)(nil),    // 47: ticketremaster.inventory.v1.UndoCheckInResponse
+	(*RecordScanRequest)(nil),      // 48: ticketremaster.inventory.v1.RecordScanRequest
+	(*RecordScanResponse)(nil),     // 49: ticketremaster.inventory.v1.RecordScanResponse
+	(*ListScansRequest)(nil),       // 50: ticketremaster.inventory.v1.ListScansRequest
+	(*ListScansResponse)(nil),      // 51: ticketremaster.inventory.v1.ListScansResponse
+	(*CountInsideRequest)(nil),     // 52: ticketremaster.inventory.v1.CountInsideRequest
+	(*CountInsideResponse)(nil),    // 53: ticketremaster.inventory.v1.CountInsideResponse
+	(*GateTicket)(nil),             // 54: ticketremaster.inventory.v1.GateTicket
+	(*ListTicketsRequest)(nil),     // 55: ticketremaster.inventory.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),    // 56: ticketremaster.inventory.v1.ListTicketsResponse
+	(*FindTicketsRequest)(nil),     // 57: ticketremaster.inventory.v1.FindTicketsRequest
+	(*FindTicketsResponse)(nil),    // 58: ticketremaster.inventory.v1.FindTicketsResponse
+	(*AllowEntryRequest)(nil),      // 59: ticketremaster.inventory.v1.AllowEntryRequest
+	(*AllowEntryResponse)(nil),     // 60: ticketremaster.inventory.v1.AllowEntryResponse
+	(*GetAssignmentRequest)(nil),   // 61: ticketremaster.inventory.v1.GetAssignmentRequest
+	(*GetAssignmentResponse)(nil),  // 62: ticketremaster.inventory.v1.GetAssignmentResponse
+	(*SetAssignmentRequest)(nil),   // 63: ticketremaster.inventory.v1.SetAssignmentRequest
+	(*SetAssignmentResponse)(nil),  // 64: ticketremaster.inventory.v1.SetAssignmentResponse
+	nil,                            // 65: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	nil,                            // 66: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	(*timestamppb.Timestamp)(nil),  // 67: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0,  // 0: ticketremaster.inventory.v1.Seat.status:type_name -> ticketremaster.inventory.v1.SeatStatus
-	48, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
-	48, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
-	3,  // 3: ticketremaster.inventory.v1.ListSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	13, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
-	3,  // 5: ticketremaster.inventory.v1.GetSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	3,  // 6: ticketremaster.inventory.v1.ListOwnedSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	3,  // 7: ticketremaster.inventory.v1.ReserveSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	3,  // 8: ticketremaster.inventory.v1.PinHoldResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	3,  // 9: ticketremaster.inventory.v1.ConfirmSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	67, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
+	67, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
+	4,  // 3: ticketremaster.inventory.v1.ListSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	14, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
+	4,  // 5: ticketremaster.inventory.v1.GetSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 6: ticketremaster.inventory.v1.ListOwnedSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 7: ticketremaster.inventory.v1.ReserveSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 8: ticketremaster.inventory.v1.PinHoldResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 9: ticketremaster.inventory.v1.ConfirmSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	2,  // 10: ticketremaster.inventory.v1.ReleaseSeatResponse.outcome:type_name -> ticketremaster.inventory.v1.ReleaseOutcome
-	3,  // 11: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	3,  // 12: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	48, // 13: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
-	34, // 14: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
-	3,  // 15: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	3,  // 16: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	1,  // 17: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	48, // 18: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
-	40, // 19: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 20: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	3,  // 21: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	40, // 22: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 23: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	40, // 24: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
-	47, // 25: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	4,  // 26: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
-	6,  // 27: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
-	8,  // 28: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
-	10, // 29: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
-	12, // 30: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
-	15, // 31: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
-	17, // 32: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
-	19, // 33: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
-	21, // 34: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
-	23, // 35: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
-	25, // 36: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
-	27, // 37: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
-	29, // 38: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
-	31, // 39: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
-	33, // 40: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
-	36, // 41: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
-	38, // 42: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
-	41, // 43: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
-	43, // 44: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
-	45, // 45: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
-	5,  // 46: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
-	7,  // 47: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
-	9,  // 48: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
-	11, // 49: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
-	14, // 50: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
-	16, // 51: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
-	18, // 52: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	20, // 53: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
-	22, // 54: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
-	24, // 55: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
-	26, // 56: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
-	28, // 57: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
-	30, // 58: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
-	32, // 59: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
-	35, // 60: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
-	37, // 61: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
-	39, // 62: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
-	42, // 63: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
-	44, // 64: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
-	46, // 65: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
-	46, // [46:66] is the sub-list for method output_type
-	26, // [26:46] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	4,  // 11: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 12: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	67, // 13: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
+	35, // 14: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
+	4,  // 15: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 16: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	67, // 17: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
+	1,  // 18: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	67, // 19: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
+	3,  // 20: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
+	67, // 21: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
+	1,  // 22: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
+	41, // 23: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 24: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 25: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	41, // 26: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 27: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 28: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	41, // 29: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	4,  // 30: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	41, // 31: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 32: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	41, // 33: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
+	65, // 34: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	66, // 35: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	67, // 36: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
+	54, // 37: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	54, // 38: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	41, // 39: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
+	5,  // 40: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
+	7,  // 41: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
+	9,  // 42: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
+	11, // 43: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
+	13, // 44: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
+	16, // 45: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
+	18, // 46: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
+	20, // 47: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
+	22, // 48: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
+	24, // 49: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
+	26, // 50: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
+	28, // 51: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
+	30, // 52: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
+	32, // 53: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
+	34, // 54: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
+	37, // 55: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
+	39, // 56: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
+	42, // 57: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
+	44, // 58: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
+	46, // 59: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
+	48, // 60: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
+	50, // 61: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
+	52, // 62: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
+	55, // 63: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
+	57, // 64: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
+	59, // 65: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
+	61, // 66: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
+	63, // 67: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
+	6,  // 68: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
+	8,  // 69: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
+	10, // 70: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
+	12, // 71: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
+	15, // 72: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
+	17, // 73: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
+	19, // 74: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	21, // 75: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
+	23, // 76: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
+	25, // 77: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
+	27, // 78: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
+	29, // 79: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
+	31, // 80: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
+	33, // 81: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
+	36, // 82: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
+	38, // 83: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
+	40, // 84: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
+	43, // 85: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
+	45, // 86: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
+	47, // 87: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
+	49, // 88: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
+	51, // 89: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
+	53, // 90: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
+	56, // 91: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
+	58, // 92: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
+	60, // 93: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
+	62, // 94: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
+	64, // 95: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
+	68, // [68:96] is the sub-list for method output_type
+	40, // [40:68] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_inventory_v1_inventory_proto_init() }
@@ -3101,8 +4411,8 @@ func file_inventory_v1_inventory_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   45,
+			NumEnums:      4,
+			NumMessages:   63,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

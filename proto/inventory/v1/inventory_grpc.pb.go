@@ -49,8 +49,16 @@ const (
 	Inventory_RecordQR_FullMethodName       = "/ticketremaster.inventory.v1.Inventory/RecordQR"
 	Inventory_VerifyTicket_FullMethodName   = "/ticketremaster.inventory.v1.Inventory/VerifyTicket"
 	Inventory_MarkCheckedIn_FullMethodName  = "/ticketremaster.inventory.v1.Inventory/MarkCheckedIn"
+	Inventory_MarkExited_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/MarkExited"
+	Inventory_UndoCheckIn_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/UndoCheckIn"
 	Inventory_RecordScan_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/RecordScan"
 	Inventory_ListScans_FullMethodName      = "/ticketremaster.inventory.v1.Inventory/ListScans"
+	Inventory_CountInside_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/CountInside"
+	Inventory_ListTickets_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ListTickets"
+	Inventory_FindTickets_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/FindTickets"
+	Inventory_AllowEntry_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/AllowEntry"
+	Inventory_GetAssignment_FullMethodName  = "/ticketremaster.inventory.v1.Inventory/GetAssignment"
+	Inventory_SetAssignment_FullMethodName  = "/ticketremaster.inventory.v1.Inventory/SetAssignment"
 )
 
 // InventoryClient is the client API for Inventory service.
@@ -110,15 +118,39 @@ type InventoryClient interface {
 	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
 	VerifyTicket(ctx context.Context, in *VerifyTicketRequest, opts ...grpc.CallOption) (*VerifyTicketResponse, error)
 	// MarkCheckedIn moves SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one
-	// transaction. The result is SUCCESS for exactly one scan of a seat; else, in this order, NOT_FOUND if there is no such
-	// seat, its ownership has changed or it is nobody's; DUPLICATE if it is checked in already; UNPAID if it is held. The log
-	// has it as returned; a repeat under the same scan_id answers what was logged.
+	// transaction. The result is SUCCESS for exactly one scan of an entry; else, in this order, NOT_FOUND if there is no such
+	// seat, its ownership has changed or it is nobody's; DUPLICATE if its holder is inside, or has left and reentry is not
+	// set; UNPAID if it is held. The log has it as returned; a repeat under the same scan_id answers what was logged.
 	MarkCheckedIn(ctx context.Context, in *MarkCheckedInRequest, opts ...grpc.CallOption) (*MarkCheckedInResponse, error)
-	// RecordScan logs a scan that was decided without MarkCheckedIn, once per scan_id; any result but SUCCESS. A seat that
-	// does not exist is logged as presented only.
+	// MarkExited logs that the holder of a ticket leaves, in one transaction with the look at who is inside. SUCCESS if
+	// they were inside; else, in this order, NOT_FOUND as for MarkCheckedIn, DUPLICATE (nobody is inside on this ticket). A
+	// repeat under the same scan_id answers what was logged.
+	MarkExited(ctx context.Context, in *MarkExitedRequest, opts ...grpc.CallOption) (*MarkExitedResponse, error)
+	// UndoCheckIn takes the last admission of a seat back and logs it under the undoing's own scan_id: the seat is SOLD again,
+	// or, after a re-entry, its holder is outside again. Only who made it may within ten minutes of it, or an administrator.
+	// A repeat under the same scan_id answers the same.
+	// NOT_FOUND / SCAN_NOT_FOUND (no such admission); PERMISSION_DENIED / FORBIDDEN (another's);
+	// FAILED_PRECONDITION / UNDO_TOO_LATE; ABORTED / UNDO_NOT_POSSIBLE (undone before, or its holder has left since).
+	UndoCheckIn(ctx context.Context, in *UndoCheckInRequest, opts ...grpc.CallOption) (*UndoCheckInResponse, error)
+	// RecordScan logs a scan that was decided without MarkCheckedIn or MarkExited, once per scan_id; any result but SUCCESS. A
+	// seat that does not exist is logged as presented only.
 	RecordScan(ctx context.Context, in *RecordScanRequest, opts ...grpc.CallOption) (*RecordScanResponse, error)
-	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result.
+	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result. conflicts_only gives the
+	// scans that a device without network let in and the service could not, each with the admission that it collides with.
 	ListScans(ctx context.Context, in *ListScansRequest, opts ...grpc.CallOption) (*ListScansResponse, error)
+	// CountInside counts an event's admissions, and who is inside now.
+	CountInside(ctx context.Context, in *CountInsideRequest, opts ...grpc.CallOption) (*CountInsideResponse, error)
+	// ListTickets gives an event's sold seats as a gate knows them, by row then number, a portion at a time.
+	ListTickets(ctx context.Context, in *ListTicketsRequest, opts ...grpc.CallOption) (*ListTicketsResponse, error)
+	// FindTickets gives an event's sold seats that fit any of what is asked for, by row then number, at most 100.
+	FindTickets(ctx context.Context, in *FindTicketsRequest, opts ...grpc.CallOption) (*FindTicketsResponse, error)
+	// AllowEntry lets a seat's present ownership in although its payment was taken back; the first reason stays.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (nobody's ticket, or not of that version any more).
+	AllowEntry(ctx context.Context, in *AllowEntryRequest, opts ...grpc.CallOption) (*AllowEntryResponse, error)
+	// GetAssignment gives the venues and events that a member of staff works for; none means all.
+	GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*GetAssignmentResponse, error)
+	// SetAssignment replaces them, and keeps who did it and why. At most 200 of each.
+	SetAssignment(ctx context.Context, in *SetAssignmentRequest, opts ...grpc.CallOption) (*SetAssignmentResponse, error)
 }
 
 type inventoryClient struct {
@@ -309,6 +341,26 @@ func (c *inventoryClient) MarkCheckedIn(ctx context.Context, in *MarkCheckedInRe
 	return out, nil
 }
 
+func (c *inventoryClient) MarkExited(ctx context.Context, in *MarkExitedRequest, opts ...grpc.CallOption) (*MarkExitedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MarkExitedResponse)
+	err := c.cc.Invoke(ctx, Inventory_MarkExited_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) UndoCheckIn(ctx context.Context, in *UndoCheckInRequest, opts ...grpc.CallOption) (*UndoCheckInResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UndoCheckInResponse)
+	err := c.cc.Invoke(ctx, Inventory_UndoCheckIn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *inventoryClient) RecordScan(ctx context.Context, in *RecordScanRequest, opts ...grpc.CallOption) (*RecordScanResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordScanResponse)
@@ -323,6 +375,66 @@ func (c *inventoryClient) ListScans(ctx context.Context, in *ListScansRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListScansResponse)
 	err := c.cc.Invoke(ctx, Inventory_ListScans_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) CountInside(ctx context.Context, in *CountInsideRequest, opts ...grpc.CallOption) (*CountInsideResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountInsideResponse)
+	err := c.cc.Invoke(ctx, Inventory_CountInside_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) ListTickets(ctx context.Context, in *ListTicketsRequest, opts ...grpc.CallOption) (*ListTicketsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTicketsResponse)
+	err := c.cc.Invoke(ctx, Inventory_ListTickets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) FindTickets(ctx context.Context, in *FindTicketsRequest, opts ...grpc.CallOption) (*FindTicketsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindTicketsResponse)
+	err := c.cc.Invoke(ctx, Inventory_FindTickets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) AllowEntry(ctx context.Context, in *AllowEntryRequest, opts ...grpc.CallOption) (*AllowEntryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AllowEntryResponse)
+	err := c.cc.Invoke(ctx, Inventory_AllowEntry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*GetAssignmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAssignmentResponse)
+	err := c.cc.Invoke(ctx, Inventory_GetAssignment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) SetAssignment(ctx context.Context, in *SetAssignmentRequest, opts ...grpc.CallOption) (*SetAssignmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAssignmentResponse)
+	err := c.cc.Invoke(ctx, Inventory_SetAssignment_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -386,15 +498,39 @@ type InventoryServer interface {
 	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
 	VerifyTicket(context.Context, *VerifyTicketRequest) (*VerifyTicketResponse, error)
 	// MarkCheckedIn moves SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one
-	// transaction. The result is SUCCESS for exactly one scan of a seat; else, in this order, NOT_FOUND if there is no such
-	// seat, its ownership has changed or it is nobody's; DUPLICATE if it is checked in already; UNPAID if it is held. The log
-	// has it as returned; a repeat under the same scan_id answers what was logged.
+	// transaction. The result is SUCCESS for exactly one scan of an entry; else, in this order, NOT_FOUND if there is no such
+	// seat, its ownership has changed or it is nobody's; DUPLICATE if its holder is inside, or has left and reentry is not
+	// set; UNPAID if it is held. The log has it as returned; a repeat under the same scan_id answers what was logged.
 	MarkCheckedIn(context.Context, *MarkCheckedInRequest) (*MarkCheckedInResponse, error)
-	// RecordScan logs a scan that was decided without MarkCheckedIn, once per scan_id; any result but SUCCESS. A seat that
-	// does not exist is logged as presented only.
+	// MarkExited logs that the holder of a ticket leaves, in one transaction with the look at who is inside. SUCCESS if
+	// they were inside; else, in this order, NOT_FOUND as for MarkCheckedIn, DUPLICATE (nobody is inside on this ticket). A
+	// repeat under the same scan_id answers what was logged.
+	MarkExited(context.Context, *MarkExitedRequest) (*MarkExitedResponse, error)
+	// UndoCheckIn takes the last admission of a seat back and logs it under the undoing's own scan_id: the seat is SOLD again,
+	// or, after a re-entry, its holder is outside again. Only who made it may within ten minutes of it, or an administrator.
+	// A repeat under the same scan_id answers the same.
+	// NOT_FOUND / SCAN_NOT_FOUND (no such admission); PERMISSION_DENIED / FORBIDDEN (another's);
+	// FAILED_PRECONDITION / UNDO_TOO_LATE; ABORTED / UNDO_NOT_POSSIBLE (undone before, or its holder has left since).
+	UndoCheckIn(context.Context, *UndoCheckInRequest) (*UndoCheckInResponse, error)
+	// RecordScan logs a scan that was decided without MarkCheckedIn or MarkExited, once per scan_id; any result but SUCCESS. A
+	// seat that does not exist is logged as presented only.
 	RecordScan(context.Context, *RecordScanRequest) (*RecordScanResponse, error)
-	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result.
+	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result. conflicts_only gives the
+	// scans that a device without network let in and the service could not, each with the admission that it collides with.
 	ListScans(context.Context, *ListScansRequest) (*ListScansResponse, error)
+	// CountInside counts an event's admissions, and who is inside now.
+	CountInside(context.Context, *CountInsideRequest) (*CountInsideResponse, error)
+	// ListTickets gives an event's sold seats as a gate knows them, by row then number, a portion at a time.
+	ListTickets(context.Context, *ListTicketsRequest) (*ListTicketsResponse, error)
+	// FindTickets gives an event's sold seats that fit any of what is asked for, by row then number, at most 100.
+	FindTickets(context.Context, *FindTicketsRequest) (*FindTicketsResponse, error)
+	// AllowEntry lets a seat's present ownership in although its payment was taken back; the first reason stays.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (nobody's ticket, or not of that version any more).
+	AllowEntry(context.Context, *AllowEntryRequest) (*AllowEntryResponse, error)
+	// GetAssignment gives the venues and events that a member of staff works for; none means all.
+	GetAssignment(context.Context, *GetAssignmentRequest) (*GetAssignmentResponse, error)
+	// SetAssignment replaces them, and keeps who did it and why. At most 200 of each.
+	SetAssignment(context.Context, *SetAssignmentRequest) (*SetAssignmentResponse, error)
 	mustEmbedUnimplementedInventoryServer()
 }
 
@@ -459,11 +595,35 @@ func (UnimplementedInventoryServer) VerifyTicket(context.Context, *VerifyTicketR
 func (UnimplementedInventoryServer) MarkCheckedIn(context.Context, *MarkCheckedInRequest) (*MarkCheckedInResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MarkCheckedIn not implemented")
 }
+func (UnimplementedInventoryServer) MarkExited(context.Context, *MarkExitedRequest) (*MarkExitedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MarkExited not implemented")
+}
+func (UnimplementedInventoryServer) UndoCheckIn(context.Context, *UndoCheckInRequest) (*UndoCheckInResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndoCheckIn not implemented")
+}
 func (UnimplementedInventoryServer) RecordScan(context.Context, *RecordScanRequest) (*RecordScanResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordScan not implemented")
 }
 func (UnimplementedInventoryServer) ListScans(context.Context, *ListScansRequest) (*ListScansResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListScans not implemented")
+}
+func (UnimplementedInventoryServer) CountInside(context.Context, *CountInsideRequest) (*CountInsideResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountInside not implemented")
+}
+func (UnimplementedInventoryServer) ListTickets(context.Context, *ListTicketsRequest) (*ListTicketsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTickets not implemented")
+}
+func (UnimplementedInventoryServer) FindTickets(context.Context, *FindTicketsRequest) (*FindTicketsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindTickets not implemented")
+}
+func (UnimplementedInventoryServer) AllowEntry(context.Context, *AllowEntryRequest) (*AllowEntryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AllowEntry not implemented")
+}
+func (UnimplementedInventoryServer) GetAssignment(context.Context, *GetAssignmentRequest) (*GetAssignmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAssignment not implemented")
+}
+func (UnimplementedInventoryServer) SetAssignment(context.Context, *SetAssignmentRequest) (*SetAssignmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAssignment not implemented")
 }
 func (UnimplementedInventoryServer) mustEmbedUnimplementedInventoryServer() {}
 func (UnimplementedInventoryServer) testEmbeddedByValue()                   {}
@@ -810,6 +970,42 @@ func _Inventory_MarkCheckedIn_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inventory_MarkExited_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MarkExitedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).MarkExited(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_MarkExited_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).MarkExited(ctx, req.(*MarkExitedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_UndoCheckIn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UndoCheckInRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).UndoCheckIn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_UndoCheckIn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).UndoCheckIn(ctx, req.(*UndoCheckInRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Inventory_RecordScan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordScanRequest)
 	if err := dec(in); err != nil {
@@ -842,6 +1038,114 @@ func _Inventory_ListScans_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InventoryServer).ListScans(ctx, req.(*ListScansRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_CountInside_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountInsideRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).CountInside(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_CountInside_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).CountInside(ctx, req.(*CountInsideRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_ListTickets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTicketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).ListTickets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_ListTickets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).ListTickets(ctx, req.(*ListTicketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_FindTickets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindTicketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).FindTickets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_FindTickets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).FindTickets(ctx, req.(*FindTicketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_AllowEntry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AllowEntryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).AllowEntry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_AllowEntry_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).AllowEntry(ctx, req.(*AllowEntryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_GetAssignment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAssignmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).GetAssignment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_GetAssignment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).GetAssignment(ctx, req.(*GetAssignmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_SetAssignment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAssignmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).SetAssignment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_SetAssignment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).SetAssignment(ctx, req.(*SetAssignmentRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -926,12 +1230,44 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Inventory_MarkCheckedIn_Handler,
 		},
 		{
+			MethodName: "MarkExited",
+			Handler:    _Inventory_MarkExited_Handler,
+		},
+		{
+			MethodName: "UndoCheckIn",
+			Handler:    _Inventory_UndoCheckIn_Handler,
+		},
+		{
 			MethodName: "RecordScan",
 			Handler:    _Inventory_RecordScan_Handler,
 		},
 		{
 			MethodName: "ListScans",
 			Handler:    _Inventory_ListScans_Handler,
+		},
+		{
+			MethodName: "CountInside",
+			Handler:    _Inventory_CountInside_Handler,
+		},
+		{
+			MethodName: "ListTickets",
+			Handler:    _Inventory_ListTickets_Handler,
+		},
+		{
+			MethodName: "FindTickets",
+			Handler:    _Inventory_FindTickets_Handler,
+		},
+		{
+			MethodName: "AllowEntry",
+			Handler:    _Inventory_AllowEntry_Handler,
+		},
+		{
+			MethodName: "GetAssignment",
+			Handler:    _Inventory_GetAssignment_Handler,
+		},
+		{
+			MethodName: "SetAssignment",
+			Handler:    _Inventory_SetAssignment_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
