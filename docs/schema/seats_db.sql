@@ -12,6 +12,12 @@ CREATE TYPE pin_state AS ENUM (
     'CONFIRMED'
 );
 
+CREATE TYPE scan_direction AS ENUM (
+    'IN',
+    'OUT',
+    'UNDO'
+);
+
 CREATE TYPE scan_result AS ENUM (
     'SUCCESS',
     'DUPLICATE',
@@ -60,7 +66,7 @@ BEGIN
         WHEN OLD.status = 'SOLD' AND NEW.status = 'SOLD' THEN -- to another owner: the former one's QR dies
             (NEW.hold_id, NEW.price_paid, NEW.ownership_version) = (OLD.hold_id, OLD.price_paid, OLD.ownership_version + 1)
             AND NEW.qr_code_hash IS NULL
-        WHEN OLD.status = 'SOLD' AND NEW.status = 'CHECKED_IN' THEN
+        WHEN OLD.status = 'SOLD' AND NEW.status = 'CHECKED_IN' OR OLD.status = 'CHECKED_IN' AND NEW.status = 'SOLD' THEN
             (NEW.hold_id, NEW.price_paid, NEW.owner_user_id, NEW.ownership_version, NEW.sold_at) =
             (OLD.hold_id, OLD.price_paid, OLD.owner_user_id, OLD.ownership_version, OLD.sold_at)
         ELSE false
@@ -81,7 +87,29 @@ CREATE TABLE entry_logs (
     result scan_result NOT NULL,
     hall_id_presented character varying(20) DEFAULT ''::character varying NOT NULL,
     hall_id_expected character varying(20) DEFAULT ''::character varying NOT NULL,
-    CONSTRAINT entry_logs_success_names_seat CHECK (((result <> 'SUCCESS'::scan_result) OR (seat_id IS NOT NULL)))
+    direction scan_direction DEFAULT 'IN'::scan_direction NOT NULL,
+    entry integer DEFAULT 1 NOT NULL,
+    reentry boolean DEFAULT false NOT NULL,
+    hall_id_staff character varying(20) DEFAULT ''::character varying NOT NULL,
+    device character varying(64) DEFAULT ''::character varying NOT NULL,
+    reason character varying(40) DEFAULT ''::character varying NOT NULL,
+    note character varying(500) DEFAULT ''::character varying NOT NULL,
+    manual boolean DEFAULT false NOT NULL,
+    decided_at timestamp with time zone,
+    device_result scan_result,
+    conflicts_with uuid,
+    undoes uuid,
+    CONSTRAINT entry_logs_offline CHECK (((decided_at IS NULL) = (device_result IS NULL))),
+    CONSTRAINT entry_logs_success_names_seat CHECK (((result <> 'SUCCESS'::scan_result) OR (seat_id IS NOT NULL))),
+    CONSTRAINT entry_logs_undo CHECK (((undoes IS NOT NULL) = (direction = 'UNDO'::scan_direction)))
+);
+
+CREATE TABLE entry_permits (
+    seat_id uuid NOT NULL,
+    ownership_version bigint NOT NULL,
+    admin_id uuid NOT NULL,
+    reason character varying(500) NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
 CREATE TABLE pins (
@@ -145,8 +173,30 @@ CREATE TABLE seats (
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.05');
 
+CREATE TABLE staff_assignments (
+    staff_id uuid NOT NULL,
+    number bigint NOT NULL,
+    venue_ids uuid[] NOT NULL,
+    event_ids uuid[] NOT NULL,
+    admin_id uuid NOT NULL,
+    reason character varying(500) NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE staff_assignments ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME staff_assignments_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY entry_logs
     ADD CONSTRAINT entry_logs_pkey PRIMARY KEY (log_id);
+
+ALTER TABLE ONLY entry_permits
+    ADD CONSTRAINT entry_permits_pkey PRIMARY KEY (seat_id, ownership_version);
 
 ALTER TABLE ONLY pins
     ADD CONSTRAINT pins_pkey PRIMARY KEY (pin_id);
@@ -163,13 +213,20 @@ ALTER TABLE ONLY seat_plans
 ALTER TABLE ONLY seats
     ADD CONSTRAINT seats_pkey PRIMARY KEY (seat_id);
 
-CREATE INDEX entry_logs_by_result ON entry_logs USING btree (event_id, result, scanned_at DESC, log_id DESC);
+ALTER TABLE ONLY staff_assignments
+    ADD CONSTRAINT staff_assignments_pkey PRIMARY KEY (staff_id, number);
+
+CREATE INDEX entry_logs_by_result ON entry_logs USING btree (event_id, result, scanned_at DESC, log_id DESC) INCLUDE (direction, reentry);
+
+CREATE INDEX entry_logs_conflicts ON entry_logs USING btree (event_id, scanned_at DESC, log_id DESC) WHERE ((device_result = 'SUCCESS'::scan_result) AND (result <> 'SUCCESS'::scan_result));
 
 CREATE INDEX entry_logs_of_event ON entry_logs USING btree (event_id, scanned_at DESC, log_id DESC);
 
 CREATE INDEX entry_logs_of_seat ON entry_logs USING btree (seat_id);
 
-CREATE UNIQUE INDEX entry_logs_one_success ON entry_logs USING btree (seat_id) WHERE (result = 'SUCCESS'::scan_result);
+CREATE UNIQUE INDEX entry_logs_one_per_entry ON entry_logs USING btree (seat_id, direction, entry) WHERE (result = 'SUCCESS'::scan_result);
+
+CREATE UNIQUE INDEX entry_logs_undone_once ON entry_logs USING btree (undoes) WHERE (undoes IS NOT NULL);
 
 CREATE INDEX pins_of_seat ON pins USING btree (seat_id);
 
@@ -187,6 +244,8 @@ CREATE INDEX seats_sold ON seats USING btree (event_id) INCLUDE (price_paid) WHE
 
 CREATE TRIGGER entry_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON entry_logs FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 
+CREATE TRIGGER entry_permits_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON entry_permits FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+
 CREATE TRIGGER pins_kept BEFORE DELETE ON pins FOR EACH ROW EXECUTE FUNCTION refuse();
 
 CREATE TRIGGER pins_transition BEFORE UPDATE ON pins FOR EACH ROW WHEN (((((new.pin_id = old.pin_id) AND (new.seat_id = old.seat_id) AND (new.hold_id = old.hold_id)) AND (old.state = 'PINNED'::pin_state) AND (new.state <> 'PINNED'::pin_state)) IS NOT TRUE)) EXECUTE FUNCTION refuse();
@@ -199,8 +258,13 @@ CREATE TRIGGER seats_delete_untouched BEFORE DELETE ON seats FOR EACH ROW WHEN (
 
 CREATE TRIGGER seats_transition BEFORE UPDATE ON seats FOR EACH ROW EXECUTE FUNCTION seats_transition();
 
+CREATE TRIGGER staff_assignments_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON staff_assignments FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+
 ALTER TABLE ONLY entry_logs
     ADD CONSTRAINT entry_logs_seat FOREIGN KEY (seat_id) REFERENCES seats(seat_id);
+
+ALTER TABLE ONLY entry_permits
+    ADD CONSTRAINT entry_permits_seat FOREIGN KEY (seat_id) REFERENCES seats(seat_id);
 
 ALTER TABLE ONLY pins
     ADD CONSTRAINT pins_seat FOREIGN KEY (seat_id) REFERENCES seats(seat_id);

@@ -111,7 +111,10 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 		{"no PENDING order past", "orders_db", order(a, "PENDING", "0, now() - interval '1 hour', NULL, NULL, NULL)")},
 		{"a pinned hold has a live saga", "seats_db", seat("HELD", a+", now(), "+a+", "+b+", NULL, NULL, 0, NULL")},
 		{"no saga is stuck or parked", "sagas_db", `INSERT INTO sagas (saga_id, kind, subject, status, state, refusal, lease_owner, lease_until) VALUES (` + a + `, 'k', 's', 'PARKED', '{}', '{}', ` + a + `, now())`},
-		{"checked in ⇔ one SUCCESS", "seats_db", `INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result) VALUES (` + a + `, ` + a + `, ` + a + `, 'SUCCESS')`},
+		{"checked in ⇔ admitted", "seats_db", `INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result) VALUES (` + a + `, ` + a + `, ` + a + `, 'SUCCESS')`},
+		{"checked in ⇔ admitted", "seats_db", seat("CHECKED_IN", "NULL, NULL, "+a+", NULL, "+a+", 5, 1, now()")},
+		{"checked in ⇔ admitted", "seats_db", seat("CHECKED_IN", "NULL, NULL, "+a+", NULL, "+a+", 5, 1, now()") + `;
+			INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result, entry) SELECT gen_random_uuid(), seat_id, seat_id, 'SUCCESS', n FROM seats, generate_series(1, 2) n WHERE status = 'CHECKED_IN'`},
 		{"a published event has all", "events_db", `INSERT INTO events (event_id, name, venue_id, hall_id, event_date, ends_at, total_seats, seats_per_row, pricing_tiers, status, published_at)
 			VALUES (` + a + `, 'x', ` + a + `, 'h', now(), now() + interval '1 hour', 3, 20, '{"x": 5}', 'PUBLISHED', now())`},
 		{"seats belong to an event", "seats_db", `INSERT INTO seat_plans (event_id, total_seats, seats_per_row, tiers) VALUES (` + c + `, 3, 3, '{x}')`},

@@ -103,11 +103,16 @@ var invariants = []invariant{
 		WHERE status = 'PARKED' OR status IN ('RUNNING', 'COMPENSATING') AND created_at < now() - interval '1 minute'`)},
 
 	// The gate.
-	{"checked in ⇔ one SUCCESS in the log", in("seats_db", `
-		SELECT coalesce(s.seat_id, l.seat_id)::text, coalesce(s.status::text, '') || ' with ' || coalesce(l.n, 0) || ' SUCCESS'
+	{"checked in ⇔ admitted in the log and not undone; inside at most once", in("seats_db", `
+		SELECT coalesce(s.seat_id, l.seat_id)::text, coalesce(s.status::text, '') || ' with ' || coalesce(l.n, 0) || ' admissions, ' || coalesce(l.inside, 0) || ' inside'
 		FROM (SELECT seat_id, status FROM seats WHERE status = 'CHECKED_IN') s
-		FULL JOIN (SELECT seat_id, count(*) AS n FROM entry_logs WHERE result = 'SUCCESS' GROUP BY seat_id) l USING (seat_id)
-		WHERE l.n IS DISTINCT FROM 1 OR s.seat_id IS NULL`)},
+		FULL JOIN (
+			SELECT seat_id, count(*) AS n, count(*) FILTER (WHERE NOT EXISTS (
+				SELECT FROM entry_logs o WHERE o.seat_id = i.seat_id AND o.direction = 'OUT' AND o.entry = i.entry AND o.result = 'SUCCESS')) AS inside
+			FROM entry_logs i WHERE result = 'SUCCESS' AND direction = 'IN' AND NOT EXISTS (
+				SELECT FROM entry_logs u WHERE u.seat_id = i.seat_id AND u.direction = 'UNDO' AND u.entry = i.entry AND u.result = 'SUCCESS')
+			GROUP BY seat_id) l USING (seat_id)
+		WHERE l.n IS NULL OR l.inside > 1 OR s.seat_id IS NULL`)},
 
 	// Events.
 	{"a published event has all its seats", within(
