@@ -66,6 +66,7 @@ func (a *API) Handler() http.Handler {
 		handle(r, "GET", "/internal/users", a.listUsers)
 		handle(r, "PATCH", "/internal/users/{id}", a.setStanding)
 		handle(r, "GET", "/internal/revocations", a.revocations)
+		handle(r, "GET", "/internal/debts", a.debts)
 		handle(r, "POST", "/credits/deduct", a.take(a.Store.Deduct))
 		handle(r, "POST", "/credits/return", a.undo(a.Store.Return))
 		handle(r, "POST", "/credits/escrow", a.take(a.Store.Escrow))
