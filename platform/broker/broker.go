@@ -1,5 +1,5 @@
-// Package broker publishes to RabbitMQ and consumes from it, through lost connections and restarts:
-// publishing never waits for the broker, and a message that cannot be handled is parked, not lost.
+// Package broker publishes to RabbitMQ and consumes from it, across lost connections and restarts. Publishing never
+// waits for the broker; a message that cannot be handled is parked, not lost.
 package broker
 
 import (
@@ -26,7 +26,7 @@ type Config struct {
 	VHost    string        `env:"RABBITMQ_VHOST" envDefault:"/"`
 }
 
-// URL gives the broker's address with user and password in it.
+// URL returns the broker's address, with user and password in it.
 func (c Config) URL() string {
 	u := url.URL{
 		Scheme: "amqp", User: url.UserPassword(c.User, c.Password.Reveal()),
@@ -35,13 +35,13 @@ func (c Config) URL() string {
 	return u.String()
 }
 
-// line is a channel and the socket under it.
+// line is a channel with its socket.
 type line struct {
 	*amqp.Channel
 	socket *socket
 }
 
-// socket is a connection whose writes can be gathered, to leave together.
+// socket is a connection whose writes can be buffered and sent as one.
 type socket struct {
 	net.Conn
 	mu        sync.Mutex
@@ -49,10 +49,10 @@ type socket struct {
 	gathered  []byte
 }
 
-// mostGathered is how many bytes are gathered at most; with more they leave at once.
+// mostGathered is the most bytes that are buffered; beyond that they are sent at once.
 const mostGathered = 64 << 10
 
-// Write keeps p for later while writes are gathered; that it could not be sent is then flush's error.
+// Write buffers p while gathering; flush then returns the error of sending it.
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,14 +66,14 @@ func (s *socket) Write(p []byte) (int, error) {
 	return len(p), s.send()
 }
 
-// gather keeps what is written until flush.
+// gather buffers what is written until flush.
 func (s *socket) gather() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gathering = true
 }
 
-// flush sends what was gathered, as one write.
+// flush sends what was buffered, in one write.
 func (s *socket) flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,8 +90,8 @@ func (s *socket) send() error {
 	return err
 }
 
-// stayConnected calls session with a fresh channel and the topology declared, again and again until ctx ends: a session ends
-// when its channel or connection does. Failures are told once, until it works again.
+// stayConnected calls session with a fresh channel and the topology declared, again and again until ctx ends: a session
+// ends when its channel or connection does. A failure is logged once, until a session succeeds.
 func stayConnected(ctx context.Context, url, role string, topology Topology, session func(context.Context, line) error) {
 	failing := false
 	for try := 0; ctx.Err() == nil; try++ {

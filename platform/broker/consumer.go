@@ -12,17 +12,17 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// Consumer handles the messages of one queue, acknowledging each by hand.
+// Consumer handles the messages of one queue and acknowledges each of them.
 type Consumer struct {
 	URL, Role, Queue string
-	// Topology is made on each new connection, as far as it is missing.
+	// Topology is declared on each new connection as far as it is missing.
 	Topology Topology
-	// Parking is the queue that takes messages which failed Tries times.
+	// Parking is the queue for messages that failed Tries times.
 	Parking string
 	Tries   int // 0: 5
 	Workers int // messages handled at once; 0: 8
-	// Handle handles one message; it must bear repeats. An error has it tried again, later; while the error is
-	// SERVICE_UNAVAILABLE the message is never parked.
+	// Handle handles one message; it must be idempotent. After an error the message is tried again later; while the
+	// error is SERVICE_UNAVAILABLE the message is not parked.
 	Handle func(ctx context.Context, body []byte) error
 }
 
@@ -57,8 +57,8 @@ func (c Consumer) session(ctx context.Context, ch line) error {
 	return nil
 }
 
-// handle tries a message a few times on the spot, ever slower, and parks it when that does not help. A message in
-// hand when the connection breaks comes again.
+// handle tries a message Tries times, with growing pauses, and then parks it. A message that is being handled when the
+// connection breaks is delivered again.
 func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery) {
 	id, _ := d.Headers[correlation.Header].(string)
 	ctx = correlation.With(ctx, id)
@@ -85,6 +85,6 @@ func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery)
 		correlation.Header: id, "x-parked-from": c.Queue, "x-parked-because": err.Error(),
 	}}
 	if err := ch.PublishWithContext(ctx, "", c.Parking, false, false, park); err == nil {
-		_ = d.Ack(false) // lost: it comes again and is parked twice, which a person can bear
+		_ = d.Ack(false) // if this is lost, the message is parked twice, which does no harm
 	}
 }

@@ -20,9 +20,9 @@ type Message struct {
 	tries         int
 }
 
-// Publisher sends messages off the request's path: mandatory, persistent, confirmed asynchronously, and sent again
-// over a new connection if the old one took them along. What is still unsent when the process dies is lost: senders
-// have a sweep for that.
+// Publisher sends messages off the request's path: mandatory, persistent, confirmed asynchronously, and sent again over
+// a new connection if the old one broke before the confirm. What is unsent when the process dies is lost, so senders
+// need a sweep.
 type Publisher struct {
 	url, role string
 	topology  Topology
@@ -32,22 +32,22 @@ type Publisher struct {
 }
 
 const (
-	backlog     = 10_000 // messages that wait for a broker that is down
+	backlog     = 10_000 // messages that wait while the broker is down
 	inFlight    = 512    // messages sent and not yet confirmed
 	maxTries    = 5
 	confirmWait = 10 * time.Second
-	// batchPause is the pause after a batch: what comes in it leaves as one packet, which costs both sides half. It is nothing
-	// beside the minutes that messages wait in a queue.
+	// batchPause is the pause after a batch. Messages that arrive during it are sent as one packet, which halves the
+	// cost on both sides. It is short compared with the minutes that messages wait in a queue.
 	batchPause = 25 * time.Millisecond
 )
 
-// NewPublisher makes a publisher of that name (role, for the broker's list of connections); it makes what is missing of the
-// topology on each new connection.
+// NewPublisher makes a publisher; role names it in the broker's list of connections. On each new connection it declares
+// what is missing of the topology.
 func NewPublisher(url, role string, topology Topology) *Publisher {
 	return &Publisher{url: url, role: role, topology: topology, queue: make(chan Message, backlog)}
 }
 
-// Publish hands m over and returns at once; false means that the backlog is full and m is dropped.
+// Publish queues m and returns at once; false means that the backlog is full and m is dropped.
 func (p *Publisher) Publish(ctx context.Context, m Message) bool {
 	m.correlationID = correlation.ID(ctx)
 	p.unsettled.Add(1)
@@ -60,7 +60,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message) bool {
 	}
 }
 
-// Unsettled is the number of messages handed over and not yet confirmed by the broker.
+// Unsettled is the number of messages published and not yet confirmed by the broker.
 func (p *Publisher) Unsettled() int64 { return p.unsettled.Load() }
 
 // Lost is the number of messages that were given up.
@@ -118,7 +118,7 @@ func (p *Publisher) session(ctx context.Context, ch line) error {
 	}
 }
 
-// sendBatch sends m and all that waits, as one write to the network.
+// sendBatch sends m and all messages that wait, in one write to the network.
 func (p *Publisher) sendBatch(ctx context.Context, ch line, m Message, flight chan<- sent) error {
 	ch.socket.gather()
 	err := p.writeBatch(ctx, ch, m, flight)
@@ -138,7 +138,7 @@ func (p *Publisher) writeBatch(ctx context.Context, ch line, m Message, flight c
 		}
 		select {
 		case flight <- sent{m, confirm}:
-		default: // as much is in flight as may be: what waits for its confirm must have left
+		default: // the limit in flight is reached: flush, so that confirms can come
 			if err := ch.socket.flush(); err != nil {
 				p.again(m)
 				return err
@@ -154,7 +154,7 @@ func (p *Publisher) writeBatch(ctx context.Context, ch line, m Message, flight c
 	}
 }
 
-// settle waits for the broker's word on one message; confirms come in about the order of sending.
+// settle waits for the confirm of one message; confirms come roughly in the order of sending.
 func (p *Publisher) settle(ctx context.Context, s sent) {
 	wait, cancel := context.WithTimeout(ctx, confirmWait)
 	defer cancel()

@@ -6,9 +6,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Topology is the exchanges and queues that a publisher or consumer needs. What exists is used as it is: its arguments (a
-// quorum queue, an alternate exchange, a limit of length) belong to who made it, the broker's definitions as a rule. Only
-// what is missing is made.
+// Topology is the exchanges and queues that a publisher or consumer needs. What exists is used as it is: its arguments
+// (a quorum queue, an alternate exchange, a length limit) are decided where it was declared, usually in the broker's
+// definitions. Only what is missing is declared.
 type Topology struct {
 	Exchanges []string // direct and durable
 	Queues    []Queue
@@ -17,7 +17,7 @@ type Topology struct {
 // Queue is a durable queue.
 type Queue struct {
 	Name     string
-	Args     amqp.Table // of a queue that is missing
+	Args     amqp.Table // used if the queue is missing
 	Exchange string     // bound to it by Key; "": only to the default exchange
 	Key      string
 }
@@ -58,7 +58,7 @@ func (t Topology) declare(conn *amqp.Connection) error {
 	return nil
 }
 
-// declare makes something unless look finds it. Each has a channel of its own: a refusal ends one.
+// declare declares something unless look finds it. Each uses a channel of its own, because a refusal closes it.
 func declare(conn *amqp.Connection, look, create func(*amqp.Channel) error) error {
 	err := withChannel(conn, look)
 	var refused *amqp.Error

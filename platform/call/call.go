@@ -1,5 +1,5 @@
-// Package call speaks JSON with another of our REST services: its bearer secret, the correlation id, a
-// deadline on every call, and faults read back from the envelope.
+// Package call calls another of our REST services in JSON, with its bearer secret, the correlation id and a deadline on
+// every call, and reads faults back from the envelope.
 package call
 
 import (
@@ -24,13 +24,13 @@ import (
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 32 << 20
 
-// Client calls one service. All calls must be idempotent under the ids they carry: a connection that
-// broke is tried again within the deadline.
+// Client calls one service. All calls must be idempotent under the ids they carry: after a broken connection a call is
+// sent again within the deadline.
 type Client struct {
-	Name    string        // for a person: "the order service"
+	Name    string        // for messages: "the order service"
 	BaseURL string        // http://order-service:5001
 	Token   string        // the callee's own secret
-	Timeout time.Duration // of a call whose context has no sooner deadline; 0: 2 s
+	Timeout time.Duration // of a call whose context has no earlier deadline; 0: 2 s
 	HTTP    *http.Client  // nil: a shared one with connections kept alive
 }
 
@@ -50,7 +50,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return err
 }
 
-// Page is Do for a list: it gives the pagination that stands beside data.
+// Page is Do for a list; it also returns the pagination beside data.
 func (c *Client) Page(ctx context.Context, method, path string, in, out any) (*web.Pagination, error) {
 	timeout := c.Timeout
 	if timeout == 0 {
@@ -116,7 +116,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 	err = json.Unmarshal(raw, &answer)
 	switch {
 	case errors.As(err, &mistyped) && strings.HasPrefix(mistyped.Field, "data"):
-		return nil, fmt.Errorf("%s %s: %w", method, path, err) // our mistake
+		return nil, fmt.Errorf("%s %s: %w", method, path, err) // our own error
 	case err != nil:
 		return nil, fault.Unreachable(c.Name, fmt.Errorf("status %d, not our envelope: %w", res.StatusCode, err))
 	}
@@ -129,7 +129,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 	return answer.Pagination, nil
 }
 
-// connectionBroke reports whether no answer came because of the connection, not of the time.
+// connectionBroke reports whether no answer came because of the connection, not of a timeout.
 func connectionBroke(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)

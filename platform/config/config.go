@@ -20,9 +20,9 @@ import (
 	"ticketremaster/platform/placeholder"
 )
 
-// Load fills a T from the environment. The error names every missing or malformed variable. A T, and each of the structs in
-// it, with a method Validate() error is asked too; a T only once all variables could be read. A secret that is a placeholder is
-// warned of, and refused when APP_ENV is production.
+// Load fills a T from the environment. The error names every missing or malformed variable. If T, or a struct in it,
+// has a method Validate() error, it is called too; T's only once all variables could be read. A secret that is a
+// placeholder is logged as a warning, and refused when APP_ENV is production.
 func Load[T any]() (T, error) {
 	environment := environment()
 	c, err := env.ParseAsWithOptions[T](env.Options{Environment: environment})
@@ -31,7 +31,7 @@ func Load[T any]() (T, error) {
 	if errors.As(err, &all) {
 		for _, e := range all.Errors {
 			var malformed env.ParseError
-			if errors.As(e, &malformed) { // it names the struct's field only; the next line its variable
+			if errors.As(e, &malformed) { // it names only the struct's field; the next line names its variable
 				continue
 			}
 			problems = append(problems, e.Error())
@@ -60,8 +60,8 @@ func Load[T any]() (T, error) {
 	return c, nil
 }
 
-// environment gives the process's variables without those that are only links to other containers: Kubernetes and Docker set
-// RABBITMQ_PORT=tcp://10.96.0.7:5672 for a neighbour named rabbitmq, where nobody meant our setting of that name.
+// environment returns the process's variables without service links: Kubernetes and Docker set
+// RABBITMQ_PORT=tcp://10.96.0.7:5672 for a service named rabbitmq, which is not our setting of that name.
 func environment() map[string]string {
 	all := env.ToMap(os.Environ())
 	for name, value := range all {
@@ -74,7 +74,7 @@ func environment() map[string]string {
 
 var link = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 
-// parts gives the struct and the structs in it that hold variables.
+// parts returns the struct and the structs in it that hold variables.
 func parts(v reflect.Value) iter.Seq[reflect.Value] {
 	return func(yield func(reflect.Value) bool) {
 		if !yield(v) {
@@ -94,7 +94,7 @@ func parts(v reflect.Value) iter.Seq[reflect.Value] {
 	}
 }
 
-// malformedIn parses each variable of t alone, and names those that do not fit their type.
+// malformedIn parses each variable of t alone and names those that do not fit their type.
 func malformedIn(t reflect.Type, environment map[string]string) (problems []string) {
 	for part := range parts(reflect.New(t).Elem()) {
 		for i := range part.NumField() {
@@ -129,7 +129,7 @@ func (Secret) GoString() string             { return "***" }
 func (Secret) LogValue() slog.Value         { return slog.StringValue("***") }
 func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// Reveal gives the secret itself.
+// Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
 // Placeholder reports whether the secret is a sample value that anyone can read.

@@ -1,5 +1,4 @@
-// Package correlation carries one request's id through HTTP, gRPC metadata, AMQP headers and every
-// log line.
+// Package correlation carries a request's id through HTTP headers, gRPC metadata, AMQP headers and every log line.
 package correlation
 
 import (
@@ -18,7 +17,7 @@ type key struct{}
 // longest id that is taken over, in bytes: two dozen that were joined.
 const longest = 1024
 
-// With gives a context that carries id; an empty or oversized one (over 1,024 bytes) is replaced by a new one.
+// With returns a context that carries id; an empty or oversized one (over 1,024 bytes) is replaced by a new one.
 func With(ctx context.Context, id string) context.Context {
 	if id == "" || len(id) > longest {
 		id = New()
@@ -26,8 +25,8 @@ func With(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, key{}, id)
 }
 
-// Join gives a context of its own for what is done for several requests at once: it carries their ids, with commas
-// between, so that each finds its log lines. Ids beyond the longest are left out.
+// Join returns a context for work that is done for several requests at once: it carries their ids, separated by commas,
+// so that the log lines of each can be found. Ids beyond the longest are left out.
 func Join(requests []context.Context) context.Context {
 	var joined []byte
 	for _, r := range requests {
@@ -44,7 +43,7 @@ func Join(requests []context.Context) context.Context {
 // New makes a correlation id.
 func New() string { return uuid.NewString() }
 
-// ID gives the id that ctx carries, "" if none.
+// ID returns the id that ctx carries, "" if none.
 func ID(ctx context.Context) string {
 	id, _ := ctx.Value(key{}).(string)
 	return id

@@ -1,4 +1,4 @@
-// Package database opens a service's own PostgreSQL, migrates it, and tells constraint violations apart.
+// Package database opens and migrates a service's PostgreSQL database and tells constraint violations apart.
 package database
 
 import (
@@ -35,11 +35,11 @@ type Config struct {
 	Hosts    string `env:"DB_HOSTS"` // host:port,host:port; connections go to the one that takes writes
 	Name     string `env:"DB_NAME,required,notEmpty"`
 	User     string `env:"DB_USER,required,notEmpty"`
-	MaxConns int    `env:"DB_MAX_CONNS" envDefault:"16"` // per process; two cores are busiest at 32 to 64 connections over all
+	MaxConns int    `env:"DB_MAX_CONNS" envDefault:"16"` // per process; on two cores throughput peaks at 32 to 64 connections in all
 	SSLMode  string `env:"DB_SSLMODE" envDefault:"disable"`
 }
 
-// Validate names what is wrong with the addresses.
+// Validate reports what is wrong with the addresses.
 func (c *Config) Validate() error {
 	if c.Hosts == "" {
 		if c.Host == "" {
@@ -56,8 +56,8 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// DSN gives the connection string. With DB_HOSTS each new connection goes to the first server that takes writes, so that
-// after a failover the pool finds the new primary by itself.
+// DSN returns the connection string. With DB_HOSTS each new connection goes to the first server that takes writes, so
+// that after a failover the pool finds the new primary by itself.
 func (c Config) DSN(password config.Secret) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(c.User, password.Reveal()),
@@ -75,9 +75,9 @@ func (c Config) DSN(password config.Secret) string {
 // startLimit bounds how long Open waits for a database that is still starting.
 const startLimit = 30 * time.Second
 
-// Open connects to dsn and migrates the database to the newest version in migrations (goose's files, at the
-// root of the file system). It waits up to half a minute for a database that is still starting, and says then why it does not
-// answer. Several replicas may open at once: the migration runs under a session lock.
+// Open connects to dsn and migrates the database to the newest version in migrations (goose's files, at the root of the
+// file system). It waits up to half a minute for a database that is still starting, and then returns the reason why it
+// does not answer. Several replicas may open at once: the migration runs under a session lock.
 func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, error) {
 	pool, err := connect(ctx, dsn, startLimit)
 	if err != nil {
@@ -101,11 +101,11 @@ func connect(ctx context.Context, dsn string, limit time.Duration) (*pgxpool.Poo
 	c.ConnConfig.RuntimeParams["statement_timeout"] = "10000"
 	c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "10000"
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	// Statements are few and prepared: each is planned once, and compiling one never pays.
+	// Statements are few and prepared: each is planned once, and JIT compilation never pays.
 	c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	c.ConnConfig.RuntimeParams["jit"] = "off"
 	c.AfterConnect = registerTypes
-	// After the database was started anew, what is left of the pool is found out here and not by somebody's request.
+	// After a restart of the database, stale connections are found here and not by a request.
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		return p.IdleDuration > time.Second || idle.Closed(p.Conn.PgConn().Conn())
 	}
@@ -120,8 +120,8 @@ func connect(ctx context.Context, dsn string, limit time.Duration) (*pgxpool.Poo
 	return pool, nil
 }
 
-// registerTypes has timestamptz columns read as UTC, whatever the machine's zone: they go on the wire as they are. And ids travel
-// as their 16 bytes: by uuid.UUID's own methods they would go through text both ways.
+// registerTypes has timestamptz columns read as UTC, whatever the machine's time zone, because they are sent to clients
+// as they are. UUIDs are sent as 16 bytes; uuid.UUID's own methods would convert them to text and back.
 func registerTypes(_ context.Context, conn *pgx.Conn) error {
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
@@ -130,7 +130,7 @@ func registerTypes(_ context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// await asks until the database answers. The error is the last answer's, not that the time is over: it says what to mend.
+// await tries until the database answers. The error is the last attempt's, not the timeout: it says what is wrong.
 func await(ctx context.Context, pool *pgxpool.Pool, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -157,7 +157,7 @@ func Migrate(ctx context.Context, dsn string, migrations fs.FS) error {
 	if err != nil {
 		return err
 	}
-	delete(c.RuntimeParams, "pool_max_conns") // the pool's, not the server's
+	delete(c.RuntimeParams, "pool_max_conns") // a setting of the pool, not of the server
 	db := stdlib.OpenDB(*c)
 	defer db.Close()
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
@@ -196,7 +196,7 @@ func Violates(err error, constraint string) bool {
 	return errors.As(err, &e) && e.ConstraintName == constraint
 }
 
-// State gives err's SQLSTATE (see jackc/pgerrcode's names), "" if it is none of PostgreSQL's.
+// State returns err's SQLSTATE, "" if err is not PostgreSQL's.
 func State(err error) string {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
@@ -211,11 +211,12 @@ const (
 	UniqueViolation  = "23505"
 )
 
-// readOnly is what a server says that was the primary and is a standby now, as to a connection made before a failover.
+// readOnly is the SQLSTATE of a server that was the primary and is now a standby, on a connection made before a
+// failover.
 const readOnly = "25006"
 
-// Unreachable reports whether err says that the database could not be asked or did not answer: the connection
-// failed, the time was over, the server is shutting down, or it takes no writes any more.
+// Unreachable reports whether the database could not be reached or did not answer: the connection failed, a timeout, a
+// shutdown, or a server that no longer takes writes.
 func Unreachable(err error) bool {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {

@@ -1,6 +1,6 @@
-// Package fault is the one error type that crosses every wire of the system. The domain says what
-// went wrong (a Kind, a code that clients tell apart, a sentence for a person); package web renders
-// it for HTTP and package rpc for gRPC, each from one table, and package call and rpc read it back.
+// Package fault is the one error type between services and towards clients. The domain says what went wrong (a Kind, a
+// code that clients tell apart, a sentence for a person). Package web renders it for HTTP and package rpc for gRPC,
+// each from one table; packages call and rpc read it back.
 package fault
 
 import (
@@ -15,13 +15,13 @@ type Kind int
 
 // The kinds. Internal is the zero value: an error that nobody classified.
 const (
-	Internal        Kind = iota // our bug or broken state: not the caller's to mend
+	Internal        Kind = iota // our bug or broken state; the caller cannot correct it
 	Invalid                     // the input is malformed
-	Unauthenticated             // who are you?
-	PaymentRequired             // too little credit
-	Forbidden                   // not yours to do
-	NotFound                    // no such thing, or none that you may see
-	Conflict                    // the state does not allow it, or someone was faster
+	Unauthenticated             // the caller is unknown
+	PaymentRequired             // insufficient credits
+	Forbidden                   // the caller may not do this
+	NotFound                    // no such thing, or none that the caller may see
+	Conflict                    // the state does not allow it, or another request was faster
 	Gone                        // it was possible once; its time is over
 	TooLarge                    // the input exceeds a limit of size
 	ProofRequired               // a one-time password must be given first
@@ -43,7 +43,7 @@ const (
 	CodeUnavailable  = "SERVICE_UNAVAILABLE"
 )
 
-// Error is a fault. Code is what clients tell apart, Message is shown to the end user as it is.
+// Error is a fault. Clients tell faults apart by Code; Message is shown to the end user as it is.
 type Error struct {
 	Kind    Kind
 	Code    string
@@ -80,14 +80,14 @@ func Unreachable(dependency string, cause error) *Error {
 	return e
 }
 
-// Because gives a copy of e with the error that led to it, for the log.
+// Because returns a copy of e with the error that led to it, for the log.
 func (e *Error) Because(cause error) *Error {
 	c := *e
 	c.cause = cause
 	return &c
 }
 
-// With gives a copy of e that carries one more detail.
+// With returns a copy of e that carries one more detail.
 func (e *Error) With(key, value string) *Error {
 	c := *e
 	c.Details = maps.Clone(e.Details)
@@ -106,7 +106,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is reports whether target is a fault of the same code, so that errors.Is(err, ErrSeatTaken) works
@@ -116,7 +116,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// From gives err's fault; an error that holds none is Internal, its text kept from clients.
+// From returns err's fault; an error that holds none is Internal, its text kept from clients.
 func From(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -125,7 +125,7 @@ func From(err error) *Error {
 	return &Error{Kind: Internal, Code: CodeInternal, Message: "Something went wrong on our side", cause: err}
 }
 
-// Code gives the code of err's fault, "" for nil.
+// Code returns the code of err's fault, "" for nil.
 func Code(err error) string {
 	if err == nil {
 		return ""
@@ -133,8 +133,8 @@ func Code(err error) string {
 	return From(err).Code
 }
 
-// Unknown reports whether err leaves open if the operation happened: it must be asked again under the
-// same id, never assumed. Every other fault is a definite refusal.
+// Unknown reports whether err leaves open that the operation happened: it must be repeated under the same id, never
+// assumed. Every other fault is a definite refusal.
 func Unknown(err error) bool {
 	if err == nil {
 		return false

@@ -1,4 +1,4 @@
-// Package idle looks whether a connection that was kept for later can still be used.
+// Package idle checks whether an idle connection can still be used.
 package idle
 
 import (
@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// Closed reports whether the other side closed conn while it was idle, or sent what nobody asked for. It neither waits nor sends, so it
-// costs no round trip; a peer that vanished without a word is not noticed. Of a connection that it cannot look into, such as one under
-// TLS, it says false.
+// Closed reports whether the other side closed conn while it was idle, or sent unexpected data. It neither waits nor
+// sends, so it costs no round trip; a peer that vanished without closing is not noticed. For a connection that it
+// cannot inspect, such as one with TLS, it returns false.
 func Closed(conn net.Conn) bool {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
@@ -19,7 +19,8 @@ func Closed(conn net.Conn) bool {
 		return false
 	}
 	silent := false
-	// Not raw.Read: that waits for whoever is reading from conn, as pgx's background reader may be, who waits for the other side.
+	// Not raw.Read: it would wait for a concurrent reader of conn, such as pgx's background reader, which waits for the
+	// other side.
 	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		silent = err == syscall.EAGAIN

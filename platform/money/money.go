@@ -1,5 +1,5 @@
-// Package money holds amounts exactly: integer cents in Go, NUMERIC(10,2) in SQL, a JSON number with
-// at most two decimals on the wire. No float touches an amount.
+// Package money holds amounts exactly: integer cents in Go, NUMERIC(10,2) in SQL, a JSON number with at most two
+// decimals on the wire. No amount is ever a float.
 package money
 
 import (

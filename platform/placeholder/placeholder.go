@@ -1,5 +1,5 @@
-// Package placeholder knows the values that sample files carry in a secret's place. Anyone can read them, so they
-// are warned of at every start and refused in production (docs/architecture.md#configuration), by services and by what fills in
+// Package placeholder recognises the sample values of secrets. Anyone can read them, so they are logged as warnings at
+// every start and refused in production (docs/architecture.md#configuration), by services and by the renderer of
 // kong.yml and definitions.json alike.
 package placeholder
 
@@ -13,9 +13,9 @@ const demo = "demo-only"
 
 var blank = regexp.MustCompile(`(?i)^(change[-_ ]?me.*|guest|password|secret|placeholder.*|your_.*|.*\.\.\.|.*_here|<.*>|todo|xxx+)$`)
 
-// Is reports whether value is a sample: one with which a demo works, or none at all.
+// Is reports whether value is a sample: one that a demo works with, or a blank.
 func Is(value string) bool { return strings.Contains(value, demo) || Blank(value) }
 
-// Blank reports whether value only says that one is to be chosen, such as change_me, your_jwt_secret_here or
-// sk_test_...: nothing works with it as it should.
+// Blank reports whether value only asks for one to be chosen, such as change_me, your_jwt_secret_here or sk_test_...:
+// it is no usable value.
 func Blank(value string) bool { return blank.MatchString(strings.TrimSpace(value)) }

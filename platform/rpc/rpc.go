@@ -1,5 +1,5 @@
-// Package rpc is what our gRPC servers and clients have in common: the callee's bearer secret, the
-// correlation id, deadlines, and faults as statuses with a google.rpc.ErrorInfo.
+// Package rpc has what our gRPC servers and clients share: the callee's bearer secret, the correlation id, deadlines,
+// and faults as statuses with a google.rpc.ErrorInfo.
 package rpc
 
 import (
@@ -26,7 +26,7 @@ import (
 )
 
 // grpcCodes is the one table from a fault's kind to a gRPC code. Gone and Conflict share codes with others, so the kind
-// itself travels in the ErrorInfo's metadata and is read back from there.
+// itself is sent in the ErrorInfo's metadata and read back from there.
 var grpcCodes = map[fault.Kind]codes.Code{
 	fault.Internal:        codes.Internal,
 	fault.Invalid:         codes.InvalidArgument,
@@ -45,9 +45,9 @@ var grpcCodes = map[fault.Kind]codes.Code{
 const (
 	domain     = "ticketremaster"
 	kindKey    = "kind"
-	messageKey = "message" // after retries the status's own message tells of those, and people read ours
+	messageKey = "message" // after retries the status's own message describes the retries; people read ours
 	maxMessage = 64 << 20  // bytes: the seats of a hall of 100,000
-	// margin is shaved off a deadline that is passed on, so that the callee can still report.
+	// margin is subtracted from a deadline that is passed on, so that the callee can still answer.
 	margin = 10 * time.Millisecond
 	// maxAge is how long a connection is used, give or take a tenth: until then a new replica may be without calls.
 	maxAge = time.Minute
@@ -71,7 +71,8 @@ func toStatus(err error) error {
 	return s.Err()
 }
 
-// fromStatus reads a fault back; what is not ours is SERVICE_UNAVAILABLE of the dependency, its outcome unknown.
+// fromStatus reads a fault back; a status that is not ours is SERVICE_UNAVAILABLE of the dependency, its outcome
+// unknown.
 func fromStatus(dependency string, err error) error {
 	s := status.Convert(err)
 	for _, d := range s.Details() {
@@ -95,7 +96,7 @@ func fromStatus(dependency string, err error) error {
 	return fault.Unreachable(dependency, err)
 }
 
-// NewServer makes a gRPC server that lets only callers with the secret in; health checks need none.
+// NewServer makes a gRPC server that accepts only callers with the secret; health checks need none.
 func NewServer(secret string, options ...grpc.ServerOption) *grpc.Server {
 	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {

@@ -1,6 +1,6 @@
-// Package run is the frame of every service's main: one context that ends on SIGINT or SIGTERM, JSON
-// logs, a clear message and exit status 1 when starting fails, and the health check that a container
-// without a shell runs by calling the binary itself.
+// Package run is the common part of every service's main: one context that ends on SIGINT or SIGTERM, JSON logs, a
+// clear message and exit status 1 when starting fails, and the health check that a container without a shell runs by
+// calling the binary itself.
 package run
 
 import (

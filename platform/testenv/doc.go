@@ -1,5 +1,5 @@
-// Package testenv gives tests real servers: an empty PostgreSQL database or a
-// vhost of RabbitMQ of their own, and servers that a test may stop and kill.
+// Package testenv gives tests real servers: an empty PostgreSQL database or RabbitMQ vhost of their own, and servers
+// that a test may stop and kill.
 //
 // The servers behind them are, in this order:
 //

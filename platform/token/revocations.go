@@ -9,16 +9,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// Revocation is one revoked session. Seq grows with every revocation; after Until no access token of
-// the session can be alive, and the entry is forgotten.
+// Revocation is one revoked session. Seq grows with every revocation; after Until no access token of the session can be
+// valid, and the entry is dropped.
 type Revocation struct {
 	Seq       int64     `json:"seq"`
 	SessionID uuid.UUID `json:"session_id"`
 	Until     time.Time `json:"until"`
 }
 
-// Revocations is the set of revoked sessions, kept fresh off the request's path. While the feed cannot be
-// read the last known set stands: tokens live 15 minutes at most.
+// Revocations is the set of revoked sessions, refreshed off the request's path. While the feed cannot be read, the last
+// known set applies; tokens are valid for 15 minutes at most.
 type Revocations struct {
 	mu       sync.RWMutex
 	sessions map[uuid.UUID]time.Time
@@ -33,7 +33,7 @@ func (r *Revocations) Revoked(session uuid.UUID) bool {
 	return yes
 }
 
-// Add takes revocations in and forgets those whose time is over.
+// Add adds revocations and drops those whose time is over.
 func (r *Revocations) Add(now time.Time, revoked ...Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,7 +58,7 @@ func (r *Revocations) last() int64 {
 	return r.seq
 }
 
-// Follow asks fetch for what came after the last sequence number, every interval, until ctx ends.
+// Follow calls fetch for what came after the last sequence number, every interval, until ctx ends.
 func (r *Revocations) Follow(ctx context.Context, every time.Duration, fetch func(ctx context.Context, after int64) ([]Revocation, error)) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -1,6 +1,6 @@
-// Package token makes and reads the access tokens (JWT, HS256) that name a caller, and knows which
-// sessions are revoked. Kong checks signature and exp at the door; every service that acts for a user
-// checks again here, so that a request that did not come through the door is no one's.
+// Package token makes and reads the access tokens (JWT, HS256) that name a caller, and knows which sessions are
+// revoked. Kong checks signature and exp; every service that acts for a user checks again here, so that a request that
+// bypassed the gateway is unauthenticated.
 package token
 
 import (
@@ -54,7 +54,7 @@ type claims struct {
 
 const accessType = "access"
 
-// Sign makes an access token for c that lives until c.ExpiresAt.
+// Sign makes an access token for c that is valid until c.ExpiresAt.
 func (k Keys) Sign(c Caller) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		Role: c.Role, Session: c.SessionID.String(), Type: accessType,
@@ -83,7 +83,7 @@ func (k Keys) Verify(tokenString string) (Caller, error) {
 
 type callerKey struct{}
 
-// Require lets only requests with a valid access token through; From gives their caller.
+// Require accepts only requests with a valid access token; From returns their caller.
 func (k Keys) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := k.Verify(web.Bearer(r))
@@ -95,13 +95,13 @@ func (k Keys) Require(next http.Handler) http.Handler {
 	})
 }
 
-// From gives the caller that Require found; without Require it is nobody.
+// From returns the caller that Require found; without Require, the zero Caller.
 func From(ctx context.Context) Caller {
 	c, _ := ctx.Value(callerKey{}).(Caller)
 	return c
 }
 
-// Allow lets only callers through for whom may is true; others get 403. It stands after Require.
+// Allow accepts only callers for whom may is true; others get 403. It must come after Require.
 func Allow(may func(Caller) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -31,8 +31,8 @@ var statuses = map[fault.Kind]int{
 	fault.Unavailable:     http.StatusServiceUnavailable,
 }
 
-// KindOf gives the kind of fault that an HTTP status stands for; an unknown status is Internal, or Unavailable
-// for the gateway statuses 502 and 504.
+// KindOf returns the kind of fault that an HTTP status stands for; an unknown status is Internal, or Unavailable for
+// the gateway statuses 502 and 504.
 func KindOf(status int) fault.Kind {
 	for k, s := range statuses {
 		if s == status {
@@ -45,7 +45,7 @@ func KindOf(status int) fault.Kind {
 	return fault.Internal
 }
 
-// Envelope is what every answer looks like.
+// Envelope is the form of every answer.
 type Envelope struct {
 	Success    bool              `json:"success"`
 	Data       any               `json:"data,omitempty"`
@@ -79,7 +79,7 @@ func List(w http.ResponseWriter, data any, page Page, total int) error {
 	}})
 }
 
-// Fail answers with err in the envelope. Faults of ours are logged with their cause, which no client sees.
+// Fail answers with err in the envelope. Internal faults are logged with their cause, which no client sees.
 func Fail(ctx context.Context, w http.ResponseWriter, err error) {
 	e := fault.From(err)
 	switch e.Kind {
@@ -90,7 +90,7 @@ func Fail(ctx context.Context, w http.ResponseWriter, err error) {
 	}
 	wait := e.RetryAfter
 	if wait == 0 && e.Kind == fault.Unavailable {
-		wait = time.Second // what is down heals by itself, and soon
+		wait = time.Second // dependencies usually recover within seconds
 	}
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
@@ -107,6 +107,6 @@ func write(w http.ResponseWriter, status int, body any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the client is gone: nobody to tell
+	_, _ = w.Write(b.Bytes()) // the client is gone
 	return nil
 }

@@ -27,8 +27,8 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// NewRouter gives a chi router with what every service wants: correlation id, access log, recovery from
-// panics, and 404 and 405 in the envelope. health is asked by GET /health: an error makes it 503.
+// NewRouter returns a chi router with what every service needs: correlation id, access log, recovery from panics, and
+// 404 and 405 in the envelope. health is asked by GET /health: an error makes it 503.
 func NewRouter(health func(context.Context) error) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(correlate, observe)
@@ -69,7 +69,7 @@ func observe(next http.Handler) http.Handler {
 				}
 				Fail(r.Context(), ww, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 			}
-			level := slog.LevelDebug // one line a request is for debugging; refusals by us are always told
+			level := slog.LevelDebug // one line per request is for debugging; server errors are always logged
 			if ww.Status() >= 500 {
 				level = slog.LevelWarn
 			}
@@ -79,7 +79,7 @@ func observe(next http.Handler) http.Handler {
 	})
 }
 
-// RequireService lets only callers through that bear the callee's own secret; a user's JWT never fits.
+// RequireService accepts only callers with the callee's own secret; a user's JWT is never accepted.
 func RequireService(secret string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -92,13 +92,13 @@ func RequireService(secret string) func(http.Handler) http.Handler {
 	}
 }
 
-// SameSecret compares in constant time, whatever the lengths; an empty secret fits nothing.
+// SameSecret compares in constant time, whatever the lengths; an empty secret never matches.
 func SameSecret(given, want string) bool {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && want != ""
 }
 
-// Bearer gives the request's bearer token, "" if it has none.
+// Bearer returns the request's bearer token, "" if it has none.
 func Bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {

@@ -85,7 +85,7 @@ func ReadPage(r *http.Request) (Page, error) {
 	return Page{Number: number, Size: size}, err
 }
 
-// QueryInt reads a whole number from least to most from the query; absent is its value when it is not given.
+// QueryInt reads a whole number between least and most from the query; absent is the value if it is not given.
 func QueryInt(r *http.Request, name string, absent, least, most int) (int, error) {
 	s := r.URL.Query().Get(name)
 	if s == "" {
@@ -110,8 +110,8 @@ func Amount(field string, raw json.RawMessage) (money.Cents, error) {
 	return c, nil
 }
 
-// Text gives a field's text without the blanks around it. Nothing, more than most characters, and control characters
-// (PostgreSQL refuses NUL) are faults that name the field.
+// Text returns a field's text without surrounding blanks. An empty text, more than most characters, and control
+// characters (PostgreSQL refuses NUL) are faults that name the field.
 func Text(field, value string, most int) (string, error) {
 	value = strings.TrimSpace(value)
 	switch {

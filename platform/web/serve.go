@@ -46,8 +46,8 @@ func ServeOn(ctx context.Context, l net.Listener, handler http.Handler) error {
 	return s.Close()
 }
 
-// ServeDebug serves pprof on addr until ctx ends; an empty addr serves nothing. It has no guard: give
-// it a loopback address.
+// ServeDebug serves pprof on addr until ctx ends; an empty addr serves nothing. It has no authentication: use a
+// loopback address.
 func ServeDebug(ctx context.Context, addr string) error {
 	if addr == "" {
 		return nil
