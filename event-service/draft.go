@@ -31,6 +31,8 @@ const (
 	MaxSeatsPerRow = 1000
 	MaxTiers       = 20
 	MaxTierName    = 32
+	MaxTimezone    = 64
+	MaxReason      = 500
 
 	MaxDurationMinutes = 31 * 24 * 60
 
@@ -42,24 +44,29 @@ const (
 type Draft struct {
 	ID     uuid.UUID
 	Name   string
-	Venue  Venue // without its id: name and address find it
+	Venue  Venue // without its id: name and address find it; an empty time zone is the venue's own, or the default
 	HallID string
-	Date   time.Time
+	By     uuid.UUID // the administrator; uuid.Nil: nobody says
 
-	DurationMinutes int // 0: DefaultDurationMinutes
+	Times           Times
+	AllowPast       bool // a date in the past is meant
+	DurationMinutes int  // 0: DefaultDurationMinutes; of no matter when Times has an end
 	TotalSeats      int
 	SeatsPerRow     int // 0: DefaultSeatsPerRow
 
 	Tiers    Tiers
+	Rules    Rules
 	Image    string // http(s) address or a path of the web app; may be empty
 	Featured bool
 }
 
-// EndsAt is when the event is over.
-func (d Draft) EndsAt() time.Time { return d.Date.Add(time.Duration(d.DurationMinutes) * time.Minute) }
+// Times are an event's times as they were written; those without a zone are wall times of the venue. All but Date may be empty.
+type Times struct {
+	Date, EndsAt, DoorsOpenAt, SalesStart, SalesEnd string
+}
 
-// Check trims the texts, fills in the defaults and returns a fault that names the first field that is not usable. A date in the past
-// is fine here: whether tickets are sold is not the catalogue's matter.
+// Check trims the texts, fills in the defaults and returns a fault that names the first field that is not usable. What depends on
+// the venue's time zone is left to Event.
 func (d *Draft) Check() error {
 	texts := []struct {
 		field string
@@ -83,17 +90,16 @@ func (d *Draft) Check() error {
 		}
 		*t.value = text
 	}
+	if d.Venue.Timezone != "" {
+		if _, err := Zone("venue.timezone", d.Venue.Timezone); err != nil {
+			return err
+		}
+	}
 	if d.SeatsPerRow == 0 {
 		d.SeatsPerRow = DefaultSeatsPerRow
 	}
 	if d.DurationMinutes == 0 {
 		d.DurationMinutes = DefaultDurationMinutes
-	}
-	if !usableImage(d.Image) {
-		return fault.Field("image", "must be an http or https address, or a path that begins with /")
-	}
-	if y := d.Date.Year(); y < firstYear || y > lastYear {
-		return fault.Field("event_date", "must lie in the years %d to %d", firstYear, lastYear)
 	}
 	numbers := []struct {
 		field       string
@@ -109,7 +115,69 @@ func (d *Draft) Check() error {
 			return fault.Field(n.field, "must be a whole number from 1 to %d", n.most)
 		}
 	}
-	return d.Tiers.check()
+	_, err := d.Event(time.UTC) // whatever the zone, it has to be an event
+	return err
+}
+
+// Event gives the event that a checked draft describes in that time zone, or a fault that names the first field that is not usable
+// in it.
+func (d Draft) Event(zone *time.Location) (e Event, err error) {
+	e = Event{
+		ID: d.ID, Name: d.Name, Venue: d.Venue, HallID: d.HallID, Tiers: d.Tiers, TotalSeats: d.TotalSeats, SeatsPerRow: d.SeatsPerRow,
+		Image: d.Image, Featured: d.Featured, Status: StatusDraft, Version: 1, Rules: d.Rules,
+	}
+	if e.Date, err = ParseTime("event_date", d.Times.Date, zone); err != nil {
+		return e, err
+	}
+	e.EndsAt = e.Date.Add(time.Duration(d.DurationMinutes) * time.Minute)
+	if d.Times.EndsAt != "" {
+		if e.EndsAt, err = ParseTime("ends_at", d.Times.EndsAt, zone); err != nil {
+			return e, err
+		}
+	}
+	for _, optional := range []struct {
+		field, value string
+		to           **time.Time
+	}{
+		{"doors_open_at", d.Times.DoorsOpenAt, &e.DoorsOpenAt},
+		{"sales_start", d.Times.SalesStart, &e.SalesStart},
+		{"sales_end", d.Times.SalesEnd, &e.SalesEnd},
+	} {
+		if optional.value == "" {
+			continue
+		}
+		t, err := ParseTime(optional.field, optional.value, zone)
+		if err != nil {
+			return e, err
+		}
+		*optional.to = &t
+	}
+	return e, e.check()
+}
+
+// check returns a fault that names the first field of the event that is not usable. A date in the past is.
+func (e *Event) check() error {
+	longest := time.Duration(MaxDurationMinutes) * time.Minute
+	switch y := e.Date.Year(); {
+	case y < firstYear || y > lastYear:
+		return fault.Field("event_date", "must lie in the years %d to %d", firstYear, lastYear)
+	case !usableImage(e.Image):
+		return fault.Field("image", "must be an http or https address, or a path that begins with /")
+	case !e.EndsAt.After(e.Date) || e.EndsAt.Sub(e.Date) > longest:
+		return fault.Field("ends_at", "must be after event_date, by %d days at most", MaxDurationMinutes/24/60)
+	case e.DoorsOpenAt != nil && (!e.DoorsOpenAt.Before(e.EndsAt) || e.Date.Sub(*e.DoorsOpenAt) > longest):
+		return fault.Field("doors_open_at", "must be before the event ends, and at most %d days before it begins", MaxDurationMinutes/24/60)
+	case e.SalesStart != nil && !e.SalesStart.Before(e.EndsAt):
+		return fault.Field("sales_start", "must be before the event ends")
+	case e.SalesEnd != nil && e.SalesEnd.After(e.EndsAt):
+		return fault.Field("sales_end", "must not be after the event ends")
+	case e.SalesStart != nil && e.SalesEnd != nil && !e.SalesStart.Before(*e.SalesEnd):
+		return fault.Field("sales_end", "must be after sales_start")
+	}
+	if err := e.Tiers.check(); err != nil {
+		return err
+	}
+	return e.Rules.check(e.Tiers)
 }
 
 func (t Tiers) check() error {
@@ -139,30 +207,4 @@ func usableImage(s string) bool {
 		return s == "" || strings.HasPrefix(s, "/") && u.Host == ""
 	}
 	return false
-}
-
-// dateForms are the ways to write a date and time: RFC 3339, and what a browser's date field gives, which has no
-// zone and often no seconds (docs/clients.md#administration).
-var dateForms = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02T15:04"}
-
-// ParseDate reads a date and time; one without a zone is UTC. The result is in UTC.
-func ParseDate(field, s string) (time.Time, error) {
-	for _, form := range dateForms {
-		if t, err := time.Parse(form, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	if s == "" {
-		return time.Time{}, fault.Field(field, "is required")
-	}
-	return time.Time{}, fault.Field(field, "must be a date and time such as 2027-12-31T20:00:00Z or 2027-12-31T20:00")
-}
-
-// ParseDay reads a day such as 2027-12-31 and gives its midnight in UTC.
-func ParseDay(field, s string) (time.Time, error) {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil || t.Year() < 1 {
-		return time.Time{}, fault.Field(field, "must be a day such as 2027-12-31")
-	}
-	return t, nil
 }

@@ -1,5 +1,6 @@
-// Package event is the catalogue: venues, and the events in their halls with dates and prices. An event is made as
-// a draft and published once its seats exist, so that nobody sees one that is half made.
+// Package event is the catalogue: venues, and the events in their halls with dates, prices and rules of sale. An event is
+// made as a draft and published once its seats exist, so that nobody sees one that is half made. Whoever changes it afterwards
+// is written down with the reason.
 package event
 
 import (
@@ -11,14 +12,26 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// Status says who sees an event.
+// Status is an event's place in its life:
+//
+//	DRAFT → PUBLISHED → POSTPONED → CANCELLED
+//
+// A postponed event may be postponed again, a published one cancelled at once. The database lets nothing else through (trigger
+// events_guard).
 type Status string
 
-// The statuses. A published event stays: it is neither unpublished nor deleted.
+// The statuses. All but a draft are public; none of them is withdrawn or deleted.
 const (
 	StatusDraft     Status = "DRAFT"
 	StatusPublished Status = "PUBLISHED"
+	StatusPostponed Status = "POSTPONED"
+	StatusCancelled Status = "CANCELLED"
 )
+
+// Valid reports whether s is one of the statuses.
+func (s Status) Valid() bool {
+	return s == StatusDraft || s == StatusPublished || s == StatusPostponed || s == StatusCancelled
+}
 
 // Venue is a house with one or more halls. Name and address together name it.
 type Venue struct {
@@ -27,18 +40,21 @@ type Venue struct {
 	Address    string    `json:"address"`
 	City       string    `json:"city"`
 	TotalHalls int       `json:"total_halls"`
+	Timezone   string    `json:"timezone"` // IANA name
 }
 
 // Tiers are the prices of an event's seats by the tier's name. Falling price is the order of the blocks of seats.
 type Tiers map[string]money.Cents
 
-// Event is one event as other services read it.
+// Event is one event as other services read it. Its times are UTC; null where a default holds.
 type Event struct {
 	ID          uuid.UUID `json:"event_id"`
 	Name        string    `json:"name"`
 	Venue       Venue     `json:"venue"`
 	HallID      string    `json:"hall_id"`
-	Date        time.Time `json:"event_date"` // UTC
+	Date        time.Time `json:"event_date"`
+	Timezone    string    `json:"timezone"`         // the venue's
+	DateLocal   string    `json:"event_date_local"` // event_date on the venue's clocks, with their offset
 	EndsAt      time.Time `json:"ends_at"`
 	Tiers       Tiers     `json:"pricing_tiers"`
 	TotalSeats  int       `json:"total_seats"`
@@ -46,17 +62,65 @@ type Event struct {
 	Image       string    `json:"image"` // an address, or empty
 	Featured    bool      `json:"featured"`
 	Status      Status    `json:"status"`
+	Version     int       `json:"version"` // grows by one with every change
+
+	DoorsOpenAt *time.Time `json:"doors_open_at"` // null: the gate's default
+	SalesStart  *time.Time `json:"sales_start"`   // null: from the moment it is published
+	SalesEnd    *time.Time `json:"sales_end"`     // null: until it begins
+	RefundUntil *time.Time `json:"refund_until"`  // until when every holder of a postponed event may have a refund
+
+	Rules
+
+	// Warnings are what is allowed and yet may be a mistake; only in the answer to a change.
+	Warnings []Warning `json:"warnings,omitempty"`
 }
 
-// Filter narrows the list of published events; the zero Filter lets all through.
-type Filter struct {
-	Date     *time.Time // the day, at midnight UTC
-	Featured *bool
+// Rules are the rules of sale that an organiser may turn on; the zero Rules are none.
+type Rules struct {
+	MaxPerCustomer    *int  `json:"max_per_customer"`    // tickets and holds of one person
+	TransfersCount    bool  `json:"transfers_count"`     // a ticket received by transfer counts too
+	RefundHoursBefore *int  `json:"refund_hours_before"` // a holder may give a ticket back until so long before it begins; null: never
+	RefundFeePercent  int   `json:"refund_fee_percent"`  // of the price, kept from such a refund
+	Includes          Parts `json:"includes"`            // what a price includes
 }
+
+// Warning is something that the administrator should look at.
+type Warning struct {
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
+	EventID uuid.UUID `json:"event_id"` // the other event
+}
+
+// Change is one field's change, as administrators read it.
+type Change struct {
+	Version int       `json:"version"` // of the event, after the change
+	Field   string    `json:"field"`
+	From    any       `json:"from"`
+	To      any       `json:"to"`
+	By      uuid.UUID `json:"changed_by"`
+	At      time.Time `json:"changed_at"`
+	Reason  string    `json:"reason"`
+}
+
+// Filter narrows the list of events; the zero Filter lets through what the public may see and is not over.
+type Filter struct {
+	Day      string // a day such as 2027-12-31, on the venue's calendar
+	Featured *bool
+	Past     bool // those that are over too
+	Status   Status
+}
+
+// Codes of warnings.
+const (
+	WarnHallOverlap = "HALL_OVERLAP"
+)
 
 // What the catalogue refuses.
 var (
 	ErrNotFound  = fault.New(fault.NotFound, "EVENT_NOT_FOUND", "This event does not exist")
 	ErrPublished = fault.New(fault.Conflict, "EVENT_PUBLISHED", "A published event cannot be deleted")
 	ErrVoided    = fault.New(fault.Conflict, "OPERATION_VOIDED", "This event was given up before it was made")
+	ErrCancelled = fault.New(fault.Conflict, "EVENT_CANCELLED", "This event is cancelled")
+	ErrState     = fault.New(fault.Conflict, "EVENT_INVALID_STATE", "This event's state does not allow that")
+	ErrVersion   = fault.New(fault.Conflict, "VERSION_CONFLICT", "Someone else changed this event since you looked at it: look again, then change it")
 )

@@ -3,7 +3,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -32,7 +31,13 @@ func New(events postgres.Store, secret string) http.Handler {
 		r.Method(http.MethodGet, "/events", edge(s.list))
 		r.Method(http.MethodGet, "/events/{id}", edge(s.get))
 		r.Method(http.MethodDelete, "/events/{id}", edge(s.remove))
+		r.Method(http.MethodPatch, "/events/{id}", edge(s.change((*event.Event).Apply)))
 		r.Method(http.MethodPost, "/events/{id}/publish", edge(s.publish))
+		r.Method(http.MethodPost, "/events/{id}/postpone", edge(s.change((*event.Event).Postpone)))
+		r.Method(http.MethodPost, "/events/{id}/cancel", edge(s.change((*event.Event).Cancel)))
+		r.Method(http.MethodPost, "/events/{id}/capacity", edge(s.grow))
+		r.Method(http.MethodPost, "/events/{id}/notes", edge(s.note))
+		r.Method(http.MethodGet, "/events/{id}/changes", edge(s.history))
 	})
 	return r
 }
@@ -61,18 +66,6 @@ func (s server) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.Answer(w, http.StatusCreated, e)
-}
-
-func (s server) publish(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	e, err := s.events.Publish(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, e)
 }
 
 func (s server) remove(w http.ResponseWriter, r *http.Request) error {
@@ -115,71 +108,36 @@ func (s server) list(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readDraft reads and checks the body of POST /events.
-func readDraft(r *http.Request) (event.Draft, error) {
-	var in struct {
-		EventID string `json:"event_id"`
-		Name    string `json:"name"`
-		Venue   struct {
-			Name       string `json:"name"`
-			Address    string `json:"address"`
-			City       string `json:"city"`
-			TotalHalls int    `json:"total_halls"`
-		} `json:"venue"`
-		HallID          string                     `json:"hall_id"`
-		EventDate       string                     `json:"event_date"`
-		DurationMinutes int                        `json:"duration_minutes"`
-		TotalSeats      int                        `json:"total_seats"`
-		SeatsPerRow     int                        `json:"seats_per_row"`
-		PricingTiers    map[string]json.RawMessage `json:"pricing_tiers"`
-		Image           string                     `json:"image"`
-		Featured        bool                       `json:"featured"`
-	}
-	if err := web.Decode(r, &in); err != nil {
-		return event.Draft{}, err
-	}
-	id, err := web.UUID("event_id", in.EventID)
-	if err != nil {
-		return event.Draft{}, err
-	}
-	date, err := event.ParseDate("event_date", in.EventDate)
-	if err != nil {
-		return event.Draft{}, err
-	}
-	tiers := make(event.Tiers, len(in.PricingTiers))
-	for name, raw := range in.PricingTiers {
-		if tiers[name], err = web.Amount("pricing_tiers."+name, raw); err != nil {
-			return event.Draft{}, err
-		}
-	}
-	d := event.Draft{
-		ID: id, Name: in.Name,
-		Venue:  event.Venue{Name: in.Venue.Name, Address: in.Venue.Address, City: in.Venue.City, TotalHalls: in.Venue.TotalHalls},
-		HallID: in.HallID, Date: date, DurationMinutes: in.DurationMinutes,
-		TotalSeats: in.TotalSeats, SeatsPerRow: in.SeatsPerRow, Tiers: tiers, Image: in.Image, Featured: in.Featured,
-	}
-	return d, d.Check()
-}
-
-// readFilter reads ?date and ?featured.
+// readFilter reads ?date, ?featured, ?past and ?status.
 func readFilter(r *http.Request) (f event.Filter, err error) {
 	q := r.URL.Query()
 	if s := q.Get("date"); s != "" {
-		day, err := event.ParseDay("date", s)
-		if err != nil {
+		if f.Day, err = event.Day("date", s); err != nil {
 			return f, err
 		}
-		f.Date = &day
 	}
-	switch q.Get("featured") {
+	if f.Featured, err = flag("featured", q.Get("featured")); err != nil {
+		return f, err
+	}
+	past, err := flag("past", q.Get("past"))
+	f.Past = past != nil && *past
+	if f.Status = event.Status(q.Get("status")); err == nil && f.Status != "" && !f.Status.Valid() {
+		err = fault.Field("status", "must be DRAFT, PUBLISHED, POSTPONED or CANCELLED")
+	}
+	return f, err
+}
+
+// flag reads true or false; nil if nothing is given.
+func flag(field, value string) (*bool, error) {
+	switch value {
 	case "":
+		return nil, nil
 	case "true", "1":
 		yes := true
-		f.Featured = &yes
+		return &yes, nil
 	case "false", "0":
 		no := false
-		f.Featured = &no
-	default:
-		return f, fault.Field("featured", "must be true or false")
+		return &no, nil
 	}
-	return f, nil
+	return nil, fault.Field(field, "must be true or false")
 }

@@ -36,12 +36,19 @@ type service struct {
 
 func start(t *testing.T) *service {
 	t.Helper()
-	schema, err := fs.ReadFile(postgres.Migrations, "0001_init.sql")
+	sum := sha256.New()
+	err := fs.WalkDir(postgres.Migrations, ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			var schema []byte
+			schema, err = fs.ReadFile(postgres.Migrations, path)
+			sum.Write(schema)
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(schema)
-	dsn := testenv.Template(t, "events_"+hex.EncodeToString(sum[:6]), func(ctx context.Context, url string) error {
+	dsn := testenv.Template(t, "events_"+hex.EncodeToString(sum.Sum(nil)[:6]), func(ctx context.Context, url string) error {
 		return database.Migrate(ctx, url, postgres.Migrations)
 	})
 	pool, err := database.Open(t.Context(), dsn, postgres.Migrations)
@@ -54,7 +61,9 @@ func start(t *testing.T) *service {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- web.ServeOn(ctx, l, httpapi.New(postgres.Store{Pool: pool}, secret)) }()
+	go func() {
+		ended <- web.ServeOn(ctx, l, httpapi.New(postgres.Store{Pool: pool, Zone: "Asia/Singapore"}, secret))
+	}()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -322,14 +331,13 @@ func TestTwentyCreatesMakeOneEventAndOneVenue(t *testing.T) {
 func TestEventDateForms(t *testing.T) {
 	s := start(t)
 	for given, want := range map[string]string{
-		"2027-12-31T20:00":              "2027-12-31T20:00:00Z",
-		"2027-12-31T20:00:30":           "2027-12-31T20:00:30Z",
-		"2027-12-31T20:00:30.5":         "2027-12-31T20:00:30.5Z",
+		"2027-12-31T20:00":              "2027-12-31T12:00:00Z", // without a zone: the venue's wall time, eight hours ahead
+		"2027-12-31T20:00:30":           "2027-12-31T12:00:30Z",
+		"2027-12-31T20:00:30.5":         "2027-12-31T12:00:30.5Z",
 		"2027-12-31T20:00Z":             "2027-12-31T20:00:00Z",
 		"2027-12-31T20:00+08:00":        "2027-12-31T12:00:00Z",
 		"2027-12-31T20:00:00+08:00":     "2027-12-31T12:00:00Z",
 		"2027-12-31T20:00:00.123456Z":   "2027-12-31T20:00:00.123456Z",
-		"2001-01-01T00:00":              "2001-01-01T00:00:00Z", // the past is the orchestrator's to refuse
 		"2100-12-31T23:59:59.999-00:00": "2100-12-31T23:59:59.999Z",
 	} {
 		e := s.make(t, concert(body{"event_date": given}))
@@ -429,6 +437,8 @@ func TestMalformedPathAndQuery(t *testing.T) {
 		{http.MethodGet, "/events?date=31.12.2027", fault.CodeValidation},
 		{http.MethodGet, "/events?date=0000-01-01", fault.CodeValidation},
 		{http.MethodGet, "/events?featured=maybe", fault.CodeValidation},
+		{http.MethodGet, "/events?past=maybe", fault.CodeValidation},
+		{http.MethodGet, "/events?status=SOLD", fault.CodeValidation},
 		{http.MethodPut, "/events", "METHOD_NOT_ALLOWED"},
 		{http.MethodGet, "/elsewhere", fault.CodeNotFound},
 	} {
@@ -438,31 +448,40 @@ func TestMalformedPathAndQuery(t *testing.T) {
 	}
 }
 
-func TestListShowsPublishedSoonestFirst(t *testing.T) {
+func TestListShowsTheNextFirst(t *testing.T) {
 	s := start(t)
 	at := func(date, name string, featured bool) body {
-		return concert(body{"event_date": date, "name": name, "featured": featured})
+		return concert(body{"event_date": date, "name": name, "featured": featured, "allow_past": true})
 	}
-	s.published(t, at("2001-05-01T20:00", "over", true))
+	s.published(t, at("2001-05-01T20:00", "long-over", true))
+	s.published(t, at("2011-05-01T20:00", "over", true))
 	s.published(t, at("2099-01-03T20:00", "third", true))
 	s.published(t, at("2099-01-01T23:59", "first", false))
 	s.published(t, at("2099-01-02T00:00", "second", true))
 	s.make(t, at("2099-01-01T00:00", "draft", true))
+	cancelled := s.published(t, at("2099-01-01T00:00", "cancelled", true))
+	s.must(t, http.MethodPost, "/events/"+cancelled.ID.String()+"/cancel", by(body{}))
 	for _, c := range []struct {
 		query string
 		want  string
 		total int
 	}{
-		{"", "first second third over", 4},
-		{"?page=1&per_page=2", "first second", 4},
-		{"?page=2&per_page=2", "third over", 4},
-		{"?page=9&per_page=2", "", 4},
-		{"?date=2099-01-01", "first", 1},
-		{"?date=2099-01-02", "second", 1},
+		{"", "first second third", 3},
+		{"?past=true", "first second third over long-over", 5},
+		{"?past=false", "first second third", 3},
+		{"?page=1&per_page=2", "first second", 3},
+		{"?page=2&per_page=2&past=true", "third over", 5},
+		{"?page=9&per_page=2", "", 3},
+		{"?date=2099-01-01", "first", 1},  // 23:59 there is 15:59 UTC
+		{"?date=2099-01-02", "second", 1}, // 00:00 there is 16:00 UTC of the day before
 		{"?date=2098-01-02", "", 0},
-		{"?featured=true", "second third over", 3},
+		{"?date=2001-05-01", "", 0},
+		{"?date=2001-05-01&past=true", "long-over", 1},
+		{"?featured=true", "second third", 2},
 		{"?featured=false", "first", 1},
 		{"?featured=true&date=2099-01-03", "third", 1},
+		{"?status=DRAFT", "draft", 1},
+		{"?status=CANCELLED", "cancelled", 1},
 	} {
 		var events []event.Event
 		page, err := s.Page(t.Context(), http.MethodGet, "/events"+c.query, nil, &events)
@@ -537,6 +556,12 @@ func TestSchemaRefuses(t *testing.T) {
 		"events_date_range":             `event_date = '1999-12-31Z'`,
 		"events_name_given":             `hall_id = ''`,
 		"events_published_at_known":     `status = 'PUBLISHED'`,
+		"events_version_positive":       `version = 0`,
+		"events_doors_before_end":       `doors_open_at = ends_at`,
+		"events_sales_window":           `sales_start = now(), sales_end = now()`,
+		"events_max_per_customer_range": `max_per_customer = 0`,
+		"events_refund_policy_range":    `refund_fee_percent = 101`,
+		"events_includes_array":         `includes = '{}'`,
 		"events_venue_fkey":             `venue_id = gen_random_uuid()`,
 		"events_pricing_tiers_valid ":   `pricing_tiers = '{}'`,
 		"events_pricing_tiers_valid  ":  `pricing_tiers = '{"CAT1": "350"}'`,

@@ -22,16 +22,33 @@ var files embed.FS
 // Migrations make events_db.
 var Migrations, _ = fs.Sub(files, "migrations")
 
-// Store keeps events. Each of its methods is one round trip and one transaction: a batch is both.
-type Store struct{ Pool *pgxpool.Pool }
+// Store keeps events. Each of its methods is one transaction; what customers wait for is one round trip.
+type Store struct {
+	Pool *pgxpool.Pool
+	Zone string // IANA name: the time zone of a venue for which nobody says one
+}
 
-const columns = `e.event_id, e.name, v.venue_id, v.name, v.address, v.city, v.total_halls, e.hall_id, e.event_date, e.ends_at,
-	e.pricing_tiers, e.total_seats, e.seats_per_row, e.image, e.featured, e.status`
+const columns = `e.event_id, e.name, v.venue_id, v.name, v.address, v.city, v.total_halls, v.timezone, e.hall_id, e.event_date, e.ends_at,
+	e.pricing_tiers, e.total_seats, e.seats_per_row, e.image, e.featured, e.status, e.version, e.doors_open_at, e.sales_start, e.sales_end,
+	e.refund_until, e.max_per_customer, e.transfers_count, e.refund_hours_before, e.refund_fee_percent, e.includes`
 
 func scan(row pgx.CollectableRow) (e event.Event, err error) {
-	err = row.Scan(&e.ID, &e.Name, &e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TotalHalls, &e.HallID, &e.Date, &e.EndsAt,
-		&e.Tiers, &e.TotalSeats, &e.SeatsPerRow, &e.Image, &e.Featured, &e.Status)
+	err = row.Scan(&e.ID, &e.Name, &e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TotalHalls, &e.Venue.Timezone,
+		&e.HallID, &e.Date, &e.EndsAt, &e.Tiers, &e.TotalSeats, &e.SeatsPerRow, &e.Image, &e.Featured, &e.Status, &e.Version,
+		&e.DoorsOpenAt, &e.SalesStart, &e.SalesEnd, &e.RefundUntil,
+		&e.MaxPerCustomer, &e.TransfersCount, &e.RefundHoursBefore, &e.RefundFeePercent, &e.Includes)
+	utc(&e.Date, &e.EndsAt, e.DoorsOpenAt, e.SalesStart, e.SalesEnd, e.RefundUntil)
+	e.Localise()
 	return e, err
+}
+
+// utc puts times into UTC, in which all answers are; the driver gives them in the machine's zone.
+func utc(times ...*time.Time) {
+	for _, t := range times {
+		if t != nil {
+			*t = t.UTC()
+		}
+	}
 }
 
 // one reads the single event of a query, or returns event.ErrNotFound.
@@ -53,60 +70,9 @@ func (s Store) Get(ctx context.Context, id uuid.UUID) (event.Event, error) {
 	return one(s.Pool.Query(ctx, getEvent, id))
 }
 
-// lockID lets one of Create and Delete of the same event run at a time: whichever comes second sees the row or the
+// lockID lets one of Create, Change and Delete of the same event run at a time: whichever comes second sees the row or the
 // mark that the first left, neither of which a row's lock could guard before it exists.
 const lockID = `SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))`
-
-// Create makes the draft, and its venue if no other event was there. Making it again returns it as it is; one that
-// was deleted is event.ErrVoided.
-func (s Store) Create(ctx context.Context, d event.Draft) (event.Event, error) {
-	venueID, err := uuid.NewV7()
-	if err != nil {
-		return event.Event{}, err
-	}
-	var b pgx.Batch
-	b.Queue(lockID, d.ID)
-	// Of a venue that is known the newest word on its halls counts.
-	b.Queue(`
-		WITH venue AS (
-			INSERT INTO venues AS v (venue_id, name, address, city, total_halls)
-			SELECT $2::uuid, $3, $4, $5, $6
-			WHERE NOT EXISTS (SELECT FROM voided_events WHERE event_id = $1) AND NOT EXISTS (SELECT FROM events WHERE event_id = $1)
-			ON CONFLICT (name, address) DO UPDATE SET city = COALESCE(NULLIF(excluded.city, ''), v.city), total_halls = excluded.total_halls
-			RETURNING venue_id
-		)
-		INSERT INTO events (event_id, name, venue_id, hall_id, event_date, ends_at, total_seats, seats_per_row, pricing_tiers, image, featured)
-		SELECT $1, $7, venue_id, $8, $9::timestamptz, $10::timestamptz, $11, $12, $13::jsonb, $14, $15 FROM venue`,
-		d.ID, venueID, d.Venue.Name, d.Venue.Address, d.Venue.City, d.Venue.TotalHalls,
-		d.Name, d.HallID, d.Date, d.EndsAt(), d.TotalSeats, d.SeatsPerRow, d.Tiers, d.Image, d.Featured)
-	b.Queue(getEvent, d.ID)
-	results := s.Pool.SendBatch(ctx, &b)
-	defer results.Close()
-	for range b.Len() - 1 {
-		if _, err := results.Exec(); err != nil {
-			return event.Event{}, err
-		}
-	}
-	e, err := one(results.Query())
-	if errors.Is(err, event.ErrNotFound) { // only the mark keeps it from being there
-		err = event.ErrVoided
-	}
-	return e, errors.Join(err, results.Close())
-}
-
-// Publish shows a draft to everyone; a repeat changes nothing. It returns event.ErrNotFound for one that is not there or was deleted.
-func (s Store) Publish(ctx context.Context, id uuid.UUID) (event.Event, error) {
-	var b pgx.Batch
-	b.Queue(`UPDATE events SET status = 'PUBLISHED', published_at = now() WHERE event_id = $1 AND status = 'DRAFT'`, id)
-	b.Queue(getEvent, id)
-	results := s.Pool.SendBatch(ctx, &b)
-	defer results.Close()
-	if _, err := results.Exec(); err != nil {
-		return event.Event{}, err
-	}
-	e, err := one(results.Query())
-	return e, errors.Join(err, results.Close())
-}
 
 // Delete takes a draft away and leaves a mark that refuses a late Create; a repeat, and the delete of what never was, is fine. It
 // returns event.ErrPublished for a published event.
@@ -137,24 +103,30 @@ func (s Store) Delete(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// matching is what List and its count have in common: published events of a day, featured or not. $1 and $2 are the day's
-// bounds, null without one.
+// matching is what List and its count have in common. $1 is a day or null, $2 featured or null, $3 whether what is over is
+// asked for too, $4 a status, or null for what the public may see. The bounds on event_date say no more than the day does, but an
+// index knows them: no zone is further from UTC than 14 hours.
 const matching = ` FROM events e JOIN venues v USING (venue_id)
-	WHERE e.status = 'PUBLISHED' AND ($1::timestamptz IS NULL OR e.event_date >= $1 AND e.event_date < $2::timestamptz)
-	AND ($3::boolean IS NULL OR e.featured = $3)`
+	WHERE CASE WHEN $4::event_status IS NULL THEN e.status IN ('PUBLISHED', 'POSTPONED') ELSE e.status = $4 END
+	AND ($1::date IS NULL OR e.event_date > $1::date - interval '15 hours' AND e.event_date < $1::date + interval '39 hours'
+		AND (e.event_date AT TIME ZONE v.timezone)::date = $1)
+	AND ($2::boolean IS NULL OR e.featured = $2)
+	AND ($3 OR e.ends_at > now())`
 
-// List returns a page of the published events, and how many there are in all. The soonest comes first; what is over comes
-// after all that is not.
+// List returns a page of events, and how many there are in all: by date, the next first. What is over comes last if it is asked
+// for, and then the latest first.
 func (s Store) List(ctx context.Context, f event.Filter, page web.Page) ([]event.Event, int, error) {
-	var from, to *time.Time
-	if f.Date != nil {
-		next := f.Date.AddDate(0, 0, 1)
-		from, to = f.Date, &next
+	var day, status *string
+	if f.Day != "" {
+		day = &f.Day
+	}
+	if f.Status != "" {
+		status = (*string)(&f.Status)
 	}
 	var b pgx.Batch
-	b.Queue(`SELECT count(*)`+matching, from, to, f.Featured)
-	b.Queue(`SELECT `+columns+matching+` ORDER BY e.ends_at < now(), e.event_date, e.event_id LIMIT $4 OFFSET $5`,
-		from, to, f.Featured, page.Size, page.Offset())
+	b.Queue(`SELECT count(*)`+matching, day, f.Featured, f.Past, status)
+	b.Queue(`SELECT `+columns+matching+` ORDER BY e.ends_at <= now(), CASE WHEN e.ends_at > now() THEN e.event_date END,
+		e.event_date DESC, e.event_id LIMIT $5 OFFSET $6`, day, f.Featured, f.Past, status, page.Size, page.Offset())
 	results := s.Pool.SendBatch(ctx, &b)
 	defer results.Close()
 	var total int

@@ -3,9 +3,11 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
+	event "ticketremaster/event-service"
 	"ticketremaster/event-service/httpapi"
 	"ticketremaster/event-service/postgres"
 	"ticketremaster/platform/config"
@@ -22,6 +24,15 @@ type settings struct {
 	HTTPAddr string        `env:"HTTP_ADDR" envDefault:":5002"`
 	Password config.Secret `env:"EVENT_DB_PASS,required,notEmpty"`
 	Token    config.Secret `env:"EVENT_TOKEN,required,notEmpty"`
+	Zone     string        `env:"VENUE_TIMEZONE" envDefault:"Asia/Singapore"` // of venues for which nobody says one
+}
+
+// Validate checks what the tags cannot say.
+func (s *settings) Validate() error {
+	if _, err := event.Zone("VENUE_TIMEZONE", s.Zone); err != nil {
+		return errors.New("VENUE_TIMEZONE must be an IANA time zone such as Asia/Singapore")
+	}
+	return nil
 }
 
 func main() { run.Main("event-service", defaultAddr, start) }
@@ -36,7 +47,7 @@ func start(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	handler := httpapi.New(postgres.Store{Pool: pool}, c.Token.Reveal())
+	handler := httpapi.New(postgres.Store{Pool: pool, Zone: c.Zone}, c.Token.Reveal())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, c.HTTPAddr, handler) })
 	group.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })
