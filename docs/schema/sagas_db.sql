@@ -17,6 +17,15 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE TABLE admin_requests (
+    admin_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    operation_id uuid NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT admin_requests_key_short CHECK ((length(key) <= 400))
+);
+
 CREATE TABLE sagas (
     saga_id uuid NOT NULL,
     kind text NOT NULL,
@@ -35,6 +44,9 @@ CREATE TABLE sagas (
     CONSTRAINT sagas_status_known CHECK ((status = ANY (ARRAY['RUNNING'::text, 'COMPENSATING'::text, 'DONE'::text, 'UNDONE'::text, 'PARKED'::text])))
 )
 WITH (fillfactor='80');
+
+ALTER TABLE ONLY admin_requests
+    ADD CONSTRAINT admin_requests_pkey PRIMARY KEY (admin_id, key);
 
 ALTER TABLE ONLY sagas
     ADD CONSTRAINT sagas_pkey PRIMARY KEY (saga_id);

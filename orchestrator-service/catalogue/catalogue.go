@@ -5,11 +5,13 @@ package catalogue
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/repeat"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
@@ -31,10 +33,13 @@ type Inventory interface {
 type Events interface {
 	Get(ctx context.Context, id uuid.UUID) (clients.Event, error)
 	Recent(ctx context.Context, id uuid.UUID) (clients.Event, error)
-	List(ctx context.Context, page web.Page, date, featured string) ([]clients.Event, int, error)
+	List(ctx context.Context, page web.Page, f clients.EventFilter) ([]clients.Event, int, error)
 	Draft(ctx context.Context, body map[string]json.RawMessage) (clients.Event, error)
-	Publish(ctx context.Context, id uuid.UUID) error
+	Publish(ctx context.Context, id uuid.UUID, by *clients.EventChange) error
 	DeleteDraft(ctx context.Context, id uuid.UUID) error
+	Change(ctx context.Context, id uuid.UUID, how string, c clients.EventChange) (clients.Event, error)
+	Note(ctx context.Context, id uuid.UUID, n clients.EventNote) error
+	Changes(ctx context.Context, id uuid.UUID, page web.Page) (json.RawMessage, int, error)
 }
 
 // Users finds the owners of tickets.
@@ -47,6 +52,7 @@ type Flows struct {
 	Inventory Inventory
 	Events    Events
 	Users     Users
+	Requests  repeat.Store
 	creations *saga.Flow[NewEvent]
 }
 
@@ -61,8 +67,15 @@ var errEventNotFound = fault.New(fault.NotFound, clients.CodeEventNotFound, "the
 type View struct {
 	EventID        uuid.UUID              `json:"event_id"`
 	Name           string                 `json:"name"`
+	Status         string                 `json:"status"`
 	EventDate      string                 `json:"event_date"`
+	EventDateLocal string                 `json:"event_date_local"`
+	Timezone       string                 `json:"timezone"`
 	EndsAt         string                 `json:"ends_at"`
+	DoorsOpenAt    *string                `json:"doors_open_at"`
+	SalesStart     *string                `json:"sales_start"`
+	SalesEnd       *string                `json:"sales_end"`
+	RefundUntil    *string                `json:"refund_until"`
 	Venue          clients.Venue          `json:"venue"`
 	HallID         string                 `json:"hall_id"`
 	PricingTiers   map[string]money.Cents `json:"pricing_tiers"`
@@ -70,22 +83,34 @@ type View struct {
 	AvailableSeats int                    `json:"available_seats"`
 	Image          string                 `json:"image"`
 	Featured       bool                   `json:"featured"`
+	clients.Rules
 }
 
 // ViewOf gives the public's view of an event of whose seats that many are free.
 func ViewOf(e clients.Event, available int) View {
-	const layout = "2006-01-02T15:04:05Z"
 	return View{
-		EventID: e.EventID, Name: e.Name, EventDate: e.EventDate.UTC().Format(layout), EndsAt: e.EndsAt.UTC().Format(layout),
+		EventID: e.EventID, Name: e.Name, Status: e.Status,
+		EventDate: moment(e.EventDate), EventDateLocal: e.DateLocal, Timezone: e.Timezone, EndsAt: moment(e.EndsAt),
+		DoorsOpenAt: optional(e.DoorsOpenAt), SalesStart: optional(e.SalesStart), SalesEnd: optional(e.SalesEnd), RefundUntil: optional(e.RefundUntil),
 		Venue: e.Venue, HallID: e.HallID, PricingTiers: e.PricingTiers, TotalSeats: e.TotalSeats, AvailableSeats: available,
-		Image: e.Image, Featured: e.Featured,
+		Image: e.Image, Featured: e.Featured, Rules: e.Rules,
 	}
 }
 
-// List gives a page of the published events with the number of their seats that are free now: two calls, however many
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+func optional(t *time.Time) *string {
+	if t == nil {
+		return nil
+	}
+	s := moment(*t)
+	return &s
+}
+
+// List gives a page of events, the next first, with the number of their seats that are free now: two calls, however many
 // events.
-func (f *Flows) List(ctx context.Context, page web.Page, date, featured string) ([]View, int, error) {
-	events, total, err := f.Events.List(ctx, page, date, featured)
+func (f *Flows) List(ctx context.Context, page web.Page, filter clients.EventFilter) ([]View, int, error) {
+	events, total, err := f.Events.List(ctx, page, filter)
 	if err != nil || len(events) == 0 {
 		return []View{}, total, err
 	}
@@ -119,7 +144,7 @@ func (f *Flows) countSeats(ctx context.Context, events ...clients.Event) (map[uu
 // PublicEvent reads an event that the public may see; it may be some seconds old.
 func (f *Flows) PublicEvent(ctx context.Context, id uuid.UUID) (clients.Event, error) {
 	event, err := f.Events.Recent(ctx, id)
-	if err == nil && !event.Published() {
+	if err == nil && !event.Public() {
 		err = errEventNotFound
 	}
 	return event, err

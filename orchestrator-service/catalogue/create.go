@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/repeat"
 	"ticketremaster/orchestrator-service/saga"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
@@ -23,7 +24,8 @@ func (f *Flows) createSteps() []saga.Step[NewEvent] {
 // NewEvent is the state of the making of an event.
 type NewEvent struct {
 	EventID uuid.UUID                  `json:"event_id"`
-	Body    map[string]json.RawMessage `json:"body"` // as the administrator wrote it: the event service checks it
+	Body    map[string]json.RawMessage `json:"body"`  // as the administrator wrote it: the event service checks it
+	Draft   bool                       `json:"draft"` // not to be published yet
 	// What the steps learn.
 	Event        clients.Event `json:"event"`
 	SeatsCreated int           `json:"seats_created"`
@@ -52,12 +54,24 @@ func (f *Flows) deleteSeats(ctx context.Context, n *NewEvent) error {
 }
 
 func (f *Flows) publishEvent(ctx context.Context, n *NewEvent) error {
-	return f.Events.Publish(ctx, n.EventID)
+	if n.Draft {
+		return nil
+	}
+	return f.Events.Publish(ctx, n.EventID, nil)
 }
 
-// CreateEvent makes an event with its seats; body is the administrator's JSON object.
-func (f *Flows) CreateEvent(ctx context.Context, body map[string]json.RawMessage) (saga.Outcome[NewEvent], error) {
-	n := NewEvent{EventID: uuid.Must(uuid.NewV7()), Body: body}
-	n.Body["event_id"], _ = json.Marshal(n.EventID)
-	return f.creations.Settle(ctx, n.EventID, n.EventID.String(), n)
+// CreateEvent makes an event with its seats; body is the administrator's JSON object. The same key, or without one the same body
+// within half a minute, is the same event.
+func (f *Flows) CreateEvent(ctx context.Context, admin uuid.UUID, key string, body map[string]json.RawMessage) (saga.Outcome[NewEvent], error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return saga.Outcome[NewEvent]{}, err
+	}
+	request := repeat.Request{Admin: admin, What: "create-event", Key: key, Body: raw}
+	return repeat.Do(ctx, f.Requests, request, func(id uuid.UUID) (saga.Outcome[NewEvent], error) {
+		n := NewEvent{EventID: id, Body: body, Draft: string(body["status"]) == `"DRAFT"`}
+		n.Body["event_id"], _ = json.Marshal(id)
+		n.Body["created_by"], _ = json.Marshal(admin)
+		return f.creations.Settle(ctx, id, id.String(), n)
+	})
 }

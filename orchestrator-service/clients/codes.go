@@ -8,6 +8,7 @@ const (
 	CodeNotSeatOwner      = "NOT_SEAT_OWNER"
 	CodeEventNotFound     = "EVENT_NOT_FOUND"
 	CodeEventEnded        = "EVENT_ENDED"
+	CodeSalesNotOpen      = "SALES_NOT_OPEN"
 	CodeOrderNotFound     = "ORDER_NOT_FOUND"
 	CodeOrderInvalidState = "ORDER_INVALID_STATE"
 	CodeTransferState     = "TRANSFER_INVALID_STATE"

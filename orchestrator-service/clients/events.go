@@ -33,15 +33,18 @@ type Venue struct {
 	Address    string    `json:"address"`
 	City       string    `json:"city"`
 	TotalHalls int       `json:"total_halls,omitempty"`
+	Timezone   string    `json:"timezone"`
 }
 
-// Event is one entry of the catalogue.
+// Event is one entry of the catalogue. Its times are UTC, nil where a default holds.
 type Event struct {
 	EventID      uuid.UUID              `json:"event_id"`
 	Name         string                 `json:"name"`
 	Venue        Venue                  `json:"venue"`
 	HallID       string                 `json:"hall_id"`
 	EventDate    time.Time              `json:"event_date"`
+	Timezone     string                 `json:"timezone"`
+	DateLocal    string                 `json:"event_date_local"` // event_date on the venue's clocks
 	EndsAt       time.Time              `json:"ends_at"`
 	PricingTiers map[string]money.Cents `json:"pricing_tiers"`
 	TotalSeats   int                    `json:"total_seats"`
@@ -49,10 +52,53 @@ type Event struct {
 	Image        string                 `json:"image"`
 	Featured     bool                   `json:"featured"`
 	Status       string                 `json:"status"`
+	Version      int                    `json:"version"`
+
+	DoorsOpenAt *time.Time `json:"doors_open_at"` // nil: the gate's default
+	SalesStart  *time.Time `json:"sales_start"`   // nil: from the moment it is published
+	SalesEnd    *time.Time `json:"sales_end"`     // nil: until it begins
+	RefundUntil *time.Time `json:"refund_until"`  // of a postponed event: until when every holder may have a refund
+	Rules
+
+	Warnings []Warning `json:"warnings,omitempty"` // in the answer to a change
 }
 
-// Published reports whether the public may see the event.
-func (e Event) Published() bool { return e.Status == "PUBLISHED" }
+// Rules are the rules of sale that an organiser turned on.
+type Rules struct {
+	MaxPerCustomer    *int   `json:"max_per_customer"`
+	TransfersCount    bool   `json:"transfers_count"`
+	RefundHoursBefore *int   `json:"refund_hours_before"`
+	RefundFeePercent  int    `json:"refund_fee_percent"`
+	Includes          []Part `json:"includes"`
+}
+
+// Part is a fee or tax that a price includes: a fixed amount, or a percentage that was added to what is net.
+type Part struct {
+	Name    string       `json:"name"`
+	Amount  *money.Cents `json:"amount,omitempty"`
+	Percent *money.Cents `json:"percent,omitempty"` // in hundredths
+}
+
+// Warning is something about a change that the administrator should look at.
+type Warning struct {
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
+	EventID uuid.UUID `json:"event_id"`
+}
+
+// Statuses of an event.
+const (
+	EventDraft     = "DRAFT"
+	EventPublished = "PUBLISHED"
+	EventPostponed = "POSTPONED"
+	EventCancelled = "CANCELLED"
+)
+
+// Public reports whether the public may see the event.
+func (e Event) Public() bool { return e.Status != "" && e.Status != EventDraft }
+
+// Stands reports whether the event is public and will take place, if perhaps on another date than it was announced for.
+func (e Event) Stands() bool { return e.Public() && e.Status != EventCancelled }
 
 // Tiers gives the names of the tiers by falling price, equal prices by name: the order of the blocks of seats.
 func (e Event) Tiers() []string {
@@ -108,7 +154,7 @@ func (e *Events) Fresh(ctx context.Context, id uuid.UUID) (Event, error) {
 	return event, late(e.Client, ctx, err)
 }
 
-// Recent reads an event that may be a few seconds old, once it is published; callers that come at once share one call.
+// Recent reads an event that may be a few seconds old, once it is public; callers that come at once share one call.
 func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 	e.mu.Lock()
 	c, ok := e.cached[id]
@@ -122,7 +168,7 @@ func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 		if err != nil {
 			return Event{}, err
 		}
-		if !event.Published() {
+		if !event.Public() {
 			return event, nil // not to be kept: it is about to change
 		}
 		e.mu.Lock()
@@ -136,10 +182,18 @@ func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 	return v.(Event), err
 }
 
-// List gives a page of the published events, soonest first.
-func (e *Events) List(ctx context.Context, page web.Page, date, featured string) (events []Event, total int, err error) {
+// EventFilter narrows a list of events; the zero EventFilter is what the public may see and is not over.
+type EventFilter struct {
+	Date     string // a day of the venue's calendar, such as 2027-12-31
+	Featured string // true or false
+	Past     string // true: what is over too
+	Status   string
+}
+
+// List gives a page of events, the next first.
+func (e *Events) List(ctx context.Context, page web.Page, f EventFilter) (events []Event, total int, err error) {
 	q := pageQuery(page)
-	for k, v := range map[string]string{"date": date, "featured": featured} {
+	for k, v := range map[string]string{"date": f.Date, "featured": f.Featured, "past": f.Past, "status": f.Status} {
 		if v != "" {
 			q.Set(k, v)
 		}
@@ -154,9 +208,68 @@ func (e *Events) Draft(ctx context.Context, body map[string]json.RawMessage) (ou
 	return out, err
 }
 
-// Publish shows a draft to the public.
-func (e *Events) Publish(ctx context.Context, id uuid.UUID) error {
-	return e.Do(ctx, http.MethodPost, "/events/"+id.String()+"/publish", nil, nil)
+// EventChange is a change of an event by an administrator.
+type EventChange struct {
+	By          uuid.UUID                  `json:"changed_by"`
+	Reason      string                     `json:"reason"`
+	OperationID uuid.UUID                  `json:"operation_id,omitzero"` // a repeat under it changes nothing
+	Version     int                        `json:"version,omitempty"`     // that the administrator looked at; 0: whatever it is
+	AllowPast   bool                       `json:"allow_past,omitempty"`
+	Fields      map[string]json.RawMessage `json:"fields,omitempty"`
+	// Of GrowEvent only.
+	Seats int          `json:"seats,omitempty"`
+	Tier  string       `json:"tier,omitempty"`
+	Price *money.Cents `json:"price,omitempty"`
+}
+
+// What Change does: see docs/internal-api.md.
+const (
+	PatchEvent    = ""
+	PostponeEvent = "/postpone"
+	PublishEvent  = "/publish"
+	CancelEvent   = "/cancel"
+	GrowEvent     = "/capacity"
+)
+
+// Change changes an event; how is one of the constants above. Those who read it from here see the change at once.
+func (e *Events) Change(ctx context.Context, id uuid.UUID, how string, c EventChange) (out Event, err error) {
+	method := http.MethodPost
+	if how == PatchEvent {
+		method = http.MethodPatch
+	}
+	err = e.Do(ctx, method, "/events/"+id.String()+how, c, &out)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.cached, id)
+	return out, err
+}
+
+// EventNote is a change of an event that was made outside the catalogue, for its history.
+type EventNote struct {
+	EventChange
+	Field string          `json:"field"`
+	From  json.RawMessage `json:"from,omitempty"`
+	To    json.RawMessage `json:"to,omitempty"`
+}
+
+// Note writes into an event's history.
+func (e *Events) Note(ctx context.Context, id uuid.UUID, n EventNote) error {
+	return e.Do(ctx, http.MethodPost, "/events/"+id.String()+"/notes", n, nil)
+}
+
+// Changes gives a page of an event's history, newest first, as the event service writes it.
+func (e *Events) Changes(ctx context.Context, id uuid.UUID, page web.Page) (changes json.RawMessage, total int, err error) {
+	p, err := e.Page(ctx, http.MethodGet, "/events/"+id.String()+"/changes?"+pageQuery(page).Encode(), nil, &changes)
+	return changes, totalOf(p), err
+}
+
+// Publish shows a draft to the public; by is nil for one that is published as it is made.
+func (e *Events) Publish(ctx context.Context, id uuid.UUID, by *EventChange) error {
+	if by == nil {
+		return e.Do(ctx, http.MethodPost, "/events/"+id.String()+"/publish", nil, nil)
+	}
+	_, err := e.Change(ctx, id, PublishEvent, *by)
+	return err
 }
 
 // DeleteDraft undoes Draft, also one that has not come yet.

@@ -1,10 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"ticketremaster/orchestrator-service/clients"
@@ -14,50 +11,6 @@ import (
 	"ticketremaster/platform/web"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
-
-// hallForm keeps a hall's name short enough for a QR code of 200 characters.
-var hallForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._/-]{0,19}$`)
-
-func (s *Server) createEvent(w http.ResponseWriter, r *http.Request) error {
-	body := map[string]json.RawMessage{}
-	if err := web.Decode(r, &body); err != nil {
-		return err
-	}
-	var hall string
-	if err := json.Unmarshal(body["hall_id"], &hall); err != nil || !hallForm.MatchString(hall) {
-		return fault.Field("hall_id", "is required: 1 to 20 letters, digits, spaces or . _ / -")
-	}
-	for field, raw := range body {
-		var err error
-		if body[field], err = storable(field, raw); err != nil {
-			return err
-		}
-	}
-	made, err := s.Catalogue.CreateEvent(r.Context(), body)
-	if err != nil {
-		return err
-	}
-	if made.Pending {
-		return web.Answer(w, http.StatusAccepted, map[string]any{"event_id": made.State.EventID, "status": "PENDING"})
-	}
-	return web.Answer(w, http.StatusCreated, map[string]any{"event_id": made.State.EventID, "seats_created": made.State.SeatsCreated})
-}
-
-// storable gives a field as its saga can be written down: in UTF-8, and without NUL, which PostgreSQL's JSON cannot hold.
-// What else is wrong with it the event service says.
-func storable(field string, raw json.RawMessage) (json.RawMessage, error) {
-	var v any
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber() // an amount stays as it was written
-	if err := d.Decode(&v); err != nil {
-		return nil, fault.Field(field, "is not usable JSON").Because(err)
-	}
-	clean, err := json.Marshal(v)
-	if err == nil && bytes.Contains(bytes.ReplaceAll(clean, []byte(`\\`), nil), []byte(`\u0000`)) {
-		err = fault.Field(field, "must not have control characters")
-	}
-	return clean, err
-}
 
 func (s *Server) dashboard(w http.ResponseWriter, r *http.Request) error {
 	id, err := web.PathUUID(r, "event_id")

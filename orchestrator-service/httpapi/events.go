@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 
+	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/web"
 )
@@ -15,14 +16,11 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
-	if d := q.Get("date"); d != "" && !dateForm.MatchString(d) {
-		return fault.Field("date", "must look like 2027-12-31")
+	filter, err := readEventFilter(r)
+	if err != nil {
+		return err
 	}
-	if f := q.Get("featured"); f != "" && f != "true" && f != "false" {
-		return fault.Field("featured", "must be true or false")
-	}
-	events, total, err := s.Catalogue.List(r.Context(), page, q.Get("date"), q.Get("featured"))
+	events, total, err := s.Catalogue.List(r.Context(), page, filter)
 	if err != nil {
 		return err
 	}
@@ -35,4 +33,19 @@ func (s *Server) getEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.SeatMaps.Serve(w, r, id)
+}
+
+// readEventFilter reads ?date, ?featured and ?past.
+func readEventFilter(r *http.Request) (f clients.EventFilter, err error) {
+	q := r.URL.Query()
+	f = clients.EventFilter{Date: q.Get("date"), Featured: q.Get("featured"), Past: q.Get("past")}
+	if f.Date != "" && !dateForm.MatchString(f.Date) {
+		return f, fault.Field("date", "must look like 2027-12-31")
+	}
+	for name, value := range map[string]string{"featured": f.Featured, "past": f.Past} {
+		if value != "" && value != "true" && value != "false" {
+			return f, fault.Field(name, "must be true or false")
+		}
+	}
+	return f, nil
 }

@@ -77,17 +77,24 @@ func (s *Server) Handler() http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(s.Keys.Require, token.Allow(token.Caller.IsAdmin))
 		post(r, "/transfer/reject", s.rejectDispute)
+		get(r, "/admin/events", s.listEventsAsAdmin)
 		post(r, "/admin/events", s.createEvent)
+		get(r, "/admin/events/{event_id}", s.getEventAsAdmin)
+		patch(r, "/admin/events/{event_id}", s.changeEvent(clients.PatchEvent))
+		post(r, "/admin/events/{event_id}/publish", s.changeEvent(clients.PublishEvent))
+		post(r, "/admin/events/{event_id}/postpone", s.changeEvent(clients.PostponeEvent))
+		get(r, "/admin/events/{event_id}/changes", s.listEventChanges)
 		get(r, "/admin/events/{event_id}/dashboard", s.dashboard)
 		get(r, "/admin/events/{event_id}/scans", s.listScans)
 		get(r, "/admin/users", s.listUsers)
-		r.Method(http.MethodPatch, "/admin/users/{user_id}", web.Handler(s.changeUser))
+		patch(r, "/admin/users/{user_id}", s.changeUser)
 	})
 	return r
 }
 
-func get(r chi.Router, path string, h web.Handler)  { r.Method(http.MethodGet, path, h) }
-func post(r chi.Router, path string, h web.Handler) { r.Method(http.MethodPost, path, h) }
+func get(r chi.Router, path string, h web.Handler)   { r.Method(http.MethodGet, path, h) }
+func post(r chi.Router, path string, h web.Handler)  { r.Method(http.MethodPost, path, h) }
+func patch(r chi.Router, path string, h web.Handler) { r.Method(http.MethodPatch, path, h) }
 
 // mustBeCaller refuses a body that names someone else; clients may leave the field out.
 func mustBeCaller(r *http.Request, field, value string) error {

@@ -95,6 +95,7 @@ var (
 	errSeatNotHeld    = fault.New(fault.Conflict, "SEAT_NOT_HELD", "this seat is not held for you")
 	errOTPRequired    = fault.New(fault.ProofRequired, "OTP_REQUIRED", "please enter the one-time password that we sent to your phone")
 	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "this event is not on sale any more")
+	errEventCancelled = fault.New(fault.Gone, clients.CodeEventEnded, "This event is cancelled")
 	errSeatNotForSale = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "this seat is not for sale")
 	errPayUnderWay    = fault.New(fault.Conflict, "PAYMENT_IN_PROGRESS", "this order is being paid for right now")
 	errNotDue         = fault.New(fault.Unavailable, fault.CodeUnavailable, "the hold's time is not over yet")

@@ -58,13 +58,15 @@ func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservatio
 // writeOrder records a hold's order at the price of the seat's tier.
 func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv1.Seat) (clients.Order, error) {
 	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
-	switch price, priced := event.PricingTiers[seat.Tier]; {
-	case fault.Code(err) == clients.CodeEventNotFound, err == nil && !event.Published():
+	if fault.Code(err) == clients.CodeEventNotFound {
 		return clients.Order{}, errSeatNotForSale
+	}
+	if err == nil {
+		err = onSale(event, time.Now())
+	}
+	switch price, priced := event.PricingTiers[seat.Tier]; {
 	case err != nil:
 		return clients.Order{}, err
-	case !event.EventDate.After(time.Now()):
-		return clients.Order{}, errEventEnded
 	case !priced:
 		return clients.Order{}, errSeatNotForSale
 	default:
@@ -73,4 +75,20 @@ func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv
 			Price: price, HeldUntil: seat.HeldUntil.AsTime(),
 		})
 	}
+}
+
+// onSale refuses an event that is not on sale at that time: from sales_start, or its publication, until sales_end, or its beginning.
+func onSale(e clients.Event, now time.Time) error {
+	switch {
+	case !e.Public():
+		return errSeatNotForSale
+	case e.Status == clients.EventCancelled:
+		return errEventCancelled
+	case e.SalesEnd != nil && !now.Before(*e.SalesEnd), e.SalesEnd == nil && !now.Before(e.EventDate):
+		return errEventEnded
+	case e.SalesStart != nil && now.Before(*e.SalesStart):
+		start := e.SalesStart.UTC().Format(time.RFC3339)
+		return fault.New(fault.Conflict, clients.CodeSalesNotOpen, "Sales begin at %s", start).With("sales_start", start)
+	}
+	return nil
 }

@@ -109,7 +109,7 @@ func (w *world) nextUser() int { return int(w.user.Add(1)-1) % len(w.users) }
 // event makes an event through the gateway and gives its id and seats.
 func (b *bench) event(ctx context.Context, seats int) (string, []string, error) {
 	a, err := b.world.admin.Post(ctx, "/admin/events", map[string]any{
-		"name": fmt.Sprintf("Bench %d", seats), "venue": map[string]any{"name": "Bench", "address": "Loopback 1", "total_halls": 1}, "hall_id": "H1",
+		"name": fmt.Sprintf("Bench %d %s", seats, uuid.NewString()), "venue": map[string]any{"name": "Bench", "address": "Loopback 1", "total_halls": 1}, "hall_id": "H1",
 		"event_date": time.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339), "total_seats": seats, "pricing_tiers": map[string]any{"CAT1": 2, "CAT2": 1},
 	})
 	if err == nil {

@@ -27,7 +27,7 @@ func TestContractOfEvents(t *testing.T) {
 		{call: "GET /events?per_page=101", want: "400 VALIDATION_ERROR", reads: "^errors.per_page"},
 		{call: "GET /events?date=tomorrow", want: "400 VALIDATION_ERROR", reads: "^errors.date"},
 		{call: "GET /events?featured=maybe", want: "400 VALIDATION_ERROR", reads: "^errors.featured"},
-		{call: "GET /events/$id", want: "200", reads: "event_date=2027-12-31T20:00:00Z venue.city pricing_tiers.CAT1=60 pricing_tiers.CAT2=25.5 total_seats=4 available_seats=4 " +
+		{call: "GET /events/$id", want: "200", reads: "event_date=2027-12-31T12:00:00Z venue.city pricing_tiers.CAT1=60 pricing_tiers.CAT2=25.5 total_seats=4 available_seats=4 " +
 			"seats.[0].seat_id seats.[0].row_number=A seats.[0].seat_number=1 seats.[0].status=AVAILABLE seats.[0].category=CAT1 seats.[0].price=60"},
 		{call: "GET /events/" + uuid.NewString(), want: "404 EVENT_NOT_FOUND"},
 		{call: "GET /events/A-1", want: "400 INVALID_UUID"},
@@ -47,7 +47,9 @@ func TestContractOfEvents(t *testing.T) {
 }
 
 func TestContractOfPurchases(t *testing.T) {
-	e, past := newEvent(t, 12), newEvent(t, 2, func(m map[string]any) { m["event_date"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339) })
+	e, past := newEvent(t, 12), newEvent(t, 2, func(m map[string]any) {
+		m["event_date"], m["allow_past"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), true
+	})
 	p, poor, next := person(t, 100_00), person(t, 1_00), person(t, 0)
 	names := map[string]string{"me": p.ID, "seat": e.Seats[0].ID, "cheap": e.Seats[11].ID, "event": e.ID, "past": past.Seats[0].ID}
 	reserved := "order_id>order ttl_seconds:number seat_id=$seat status=HELD held_until:time message otp_required=false"

@@ -155,7 +155,7 @@ type seat struct {
 func newEvent(t *testing.T, seats int, alter ...func(map[string]any)) event {
 	t.Helper()
 	body := map[string]any{
-		"name": "Concert " + run, "venue": map[string]any{"name": "Arena", "address": "1 Stadium Way", "total_halls": 3}, "hall_id": "H1",
+		"name": fmt.Sprintf("Concert %s-%d", run, made.Add(1)), "venue": map[string]any{"name": "Arena", "address": "1 Stadium Way", "total_halls": 3}, "hall_id": "H1",
 		"event_date": time.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339), "total_seats": seats,
 		"pricing_tiers": map[string]any{"CAT1": 60, "CAT2": 25.5},
 	}

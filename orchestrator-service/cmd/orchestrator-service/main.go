@@ -121,7 +121,7 @@ func start(ctx context.Context) error {
 		Settings:  transfer.Settings{TransferTTL: s.TransferTTL},
 		Inventory: inventory, Users: users, Records: orders, Tickets: owned,
 	}
-	onSale := &catalogue.Flows{Inventory: inventory, Events: events, Users: users}
+	onSale := &catalogue.Flows{Inventory: inventory, Events: events, Users: users, Requests: postgres.Requests{Pool: pool}}
 	door := &gate.Flows{
 		Settings:  gate.Settings{ClockSkew: s.ClockSkew, AcceptDecrypted: s.AcceptDecrypted},
 		Inventory: inventory, Orders: orders, Events: events, Users: users, QR: codec,
