@@ -17,8 +17,8 @@ func (s *Stack) bin() string {
 	return filepath.Join(s.dir, "bin")
 }
 
-// build builds the programs of the instances in one go, which shares what they
-// have in common. Go's cache makes it quick when nothing changed.
+// build builds the programs of the instances in one command, so that shared packages are compiled once. With Go's cache
+// it is quick when nothing changed.
 func (s *Stack) build(ctx context.Context, instances []*instance) error {
 	command := []string{"build", "-trimpath", "-o", s.bin() + string(filepath.Separator)}
 	programs := 0

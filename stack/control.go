@@ -26,7 +26,7 @@ func (s *Stack) Start(ctx context.Context, name string, env ...string) error {
 	return i.start(ctx, env)
 }
 
-// Stop ends one part in order.
+// Stop ends one part gracefully.
 func (s *Stack) Stop(ctx context.Context, name string) error {
 	i, err := s.named(name)
 	if err != nil {
@@ -83,9 +83,8 @@ func (s *Stack) Addr(name string) (string, error) {
 	return i.address(i.part.ports[len(i.part.ports)-1]), nil
 }
 
-// Replica starts one more process of a service, on ports of its own, beside the
-// one that the others call. It returns its name, by which Kill, Stop and so on know it. Only a
-// private stack can have them, since nobody would find them again.
+// Replica starts one more process of a service, on ports of its own, beside the one that the others call. It returns
+// its name, for Kill, Stop and so on. Only a private stack can have replicas, because another run would not find them.
 func (s *Stack) Replica(ctx context.Context, name string, env ...string) (string, error) {
 	first, err := s.named(name)
 	if err != nil {

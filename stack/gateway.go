@@ -10,8 +10,8 @@ import (
 	"ticketremaster/platform/render"
 )
 
-// asGateway makes p a gateway on a filled-in api-gateway/kong.yml: a real Kong 3.6
-// where one is on the PATH, else the Go stand-in.
+// asGateway makes p a gateway on a rendered api-gateway/kong.yml: a real Kong 3.6 where one is on the PATH, else the Go
+// stand-in.
 func asGateway(i *instance, p *program, dir string) {
 	s, declaration := i.stack, filepath.Join(dir, "kong.yml")
 	values := map[string]string{}

@@ -40,7 +40,7 @@ func (i *instance) port(name string) int {
 
 func (i *instance) address(port string) string { return "127.0.0.1:" + strconv.Itoa(i.port(port)) }
 
-// server is what native servers and our own programs have in common.
+// server is the common interface of native servers and our own programs.
 type server interface {
 	Start(context.Context) error
 	Stop(context.Context) error
@@ -95,7 +95,7 @@ func (i *instance) start(ctx context.Context, overrides []string) error {
 
 func (i *instance) stop(ctx context.Context) error { return i.server(nil).Stop(ctx) }
 
-// broker is the broker with the project's definitions, filled in at each start.
+// broker is the broker with the project's definitions, rendered at each start.
 type broker struct {
 	*native.RabbitMQ
 	stack *Stack
@@ -129,8 +129,8 @@ func (b *broker) Start(ctx context.Context) error {
 type program struct {
 	native.Process
 	ready string // URL
-	// givesWay has it leave the processor to the gateway, when that is contended: a crowd must be refused, and let in, promptly
-	// while all behind the gateway are at work.
+	// givesWay gives the program a lower CPU priority than the gateway, which must refuse and admit promptly under
+	// overload.
 	givesWay bool
 	// prepare, if set, writes what the program reads before it starts.
 	prepare func() error
@@ -152,8 +152,8 @@ func (i *instance) program(dir, log string, overrides []string) *program {
 	return p
 }
 
-// environment of one of our programs: what its row in the table says, where it
-// listens, what our own environment passes on, and, strongest, the overrides.
+// environment of one of our programs: its row in the table, its addresses, what our own environment passes on, and,
+// with the highest priority, the overrides.
 func (i *instance) environment(overrides []string) []string {
 	s := i.stack
 	env := merge(map[string]string{"PATH": os.Getenv("PATH"), "TZ": "UTC", "APP_ENV": "development"}, i.part.env(s))
@@ -176,7 +176,7 @@ func (i *instance) environment(overrides []string) []string {
 		}
 	}
 	if s.options.Private {
-		// One address makes all the requests of a test.
+		// All requests of a test come from one address.
 		maps.Copy(env, map[string]string{"RATE_LIMIT": "1000000", "RATE_LIMIT_LOGIN": "1000000", "RATE_LIMIT_OTP": "1000000"})
 	}
 	maps.Copy(env, s.options.Env)

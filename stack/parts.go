@@ -9,7 +9,7 @@ import (
 type part struct {
 	name   string
 	needs  []string // parts that are ready before this one starts
-	ports  []string // names of its ports; the first is where it is asked whether it is ready
+	ports  []string // names of its ports; the first one is asked for readiness
 	binary string   // Go package of its program, below the root; empty for servers that are not ours
 
 	database *database                      // for a PostgreSQL cluster
@@ -39,7 +39,7 @@ var defaultPorts = map[string]int{
 	"BROKER_MANAGEMENT_PORT": 15682,
 }
 
-// The whole stack. Every table of it is this one.
+// The whole stack. This is the only list of its parts.
 var parts = []part{
 	{name: "seats-db", ports: []string{"SEATS_DB_PORT"}, database: &database{"seats_db", "inventory_user", "INVENTORY_DB_PASS"}},
 	{name: "users-db", ports: []string{"USERS_DB_PORT"}, database: &database{"users_db", "user_svc_user", "USER_DB_PASS"}},
@@ -102,7 +102,7 @@ var passedOn = []string{
 
 func health(_ *Stack, i *instance) string { return "http://" + i.address(i.part.ports[0]) + "/health" }
 
-// reach is how a service finds its database.
+// reach has the variables by which a service finds its database.
 func (s *Stack) reach(name string) map[string]string {
 	p, db := s.find(name).part, s.find(name).part.database
 	return merge(s.secret(db.password), map[string]string{
@@ -110,7 +110,7 @@ func (s *Stack) reach(name string) map[string]string {
 	})
 }
 
-// broker is how a service finds the broker.
+// broker has the variables by which a service finds the broker.
 func (s *Stack) broker() map[string]string {
 	return merge(s.secret("RABBITMQ_USER", "RABBITMQ_PASS"), map[string]string{
 		"RABBITMQ_HOST": "127.0.0.1", "RABBITMQ_PORT": strconv.Itoa(s.ports["BROKER_PORT"]),

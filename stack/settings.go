@@ -38,7 +38,7 @@ func random(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// loadSecrets reads the stack's secrets, made once, and adds those that are new since.
+// loadSecrets reads the stack's secrets, which are generated once, and adds those that are missing.
 func (s *Stack) loadSecrets() error {
 	file := filepath.Join(s.dir, "secrets.env")
 	secrets, err := readEnv(file)
@@ -67,10 +67,9 @@ func (s *Stack) loadPorts() error {
 	return nil
 }
 
-// choosePorts settles the ports of the wanted parts that do not run; those that run
-// keep theirs. It is the port that the environment names, else the one of the last start, else the
-// default, else a free one. What the environment names, and the gateway's, is not
-// replaced when it is taken: somebody counts on it.
+// choosePorts chooses the ports of the wanted parts that do not run; those that run keep theirs. It is the port that
+// the environment names, else the one of the last start, else the default, else a free one. A port that the environment
+// names, and the gateway's, is not replaced when it is taken: that is an error.
 func (s *Stack) choosePorts(wanted []*instance) error {
 	var problems []error
 	for _, i := range s.instances {

@@ -21,15 +21,15 @@ import (
 // partLimit bounds the start of one part. A cold cluster takes a few seconds.
 const partLimit = 90 * time.Second
 
-// Options say what kind of stack to boot. The zero value is the one of `make demo`:
-// under .run/ of the repository, on the usual ports, living on after we end.
+// Options say what kind of stack to boot. The zero value is the one of `make demo`: under .run/ of the repository, on
+// the default ports, outliving this process.
 type Options struct {
 	Root string // the repository; default: found upward from the working directory
-	// Dir holds all of the stack's files; default Root/.run, or a passing folder for a private one.
+	// Dir holds all of the stack's files; default Root/.run, or a temporary folder for a private one.
 	Dir string
 	// Private stacks use free ports throughout and end with this process.
 	Private bool
-	// Unsafe gives up the databases' durability for speed: for tests.
+	// Unsafe trades the databases' durability for speed; for tests.
 	Unsafe bool
 	// Env overrides variables of all services.
 	Env map[string]string
@@ -89,9 +89,9 @@ func Open(options Options) (*Stack, error) {
 	return s, nil
 }
 
-// Boot starts what of the stack does not run: servers that run stay, services
-// are started anew, with binaries built from the present source. It returns once all
-// of it is ready. When a part fails, a private stack is closed, another one left as it is.
+// Boot starts the parts that do not run. Servers that run are kept; services are restarted with binaries built from the
+// present source. It returns once all parts are ready. When a part fails, a private stack is closed; another one is
+// left as it is.
 func Boot(ctx context.Context, options Options) (*Stack, error) {
 	s, err := Open(options)
 	if err != nil {
@@ -202,8 +202,7 @@ func (s *Stack) wanted() ([]*instance, error) {
 	return wanted, nil
 }
 
-// Close stops all parts: first what is asked from outside, the databases last.
-// The data of a stack in a passing folder is thrown away with it.
+// Close stops all parts: first the gateway, the databases last. The data of a stack in a temporary folder is deleted.
 func (s *Stack) Close() error {
 	unlock, err := s.lock()
 	if err != nil {
@@ -254,7 +253,7 @@ func (s *Stack) Remove() error {
 // URL is the gateway's address, the only one that a client needs.
 func (s *Stack) URL() string { return "http://" + s.address("PORT") }
 
-// SandboxURL is the address of what stands in for SMU and Stripe.
+// SandboxURL is the address of the sandbox, which stands in for SMU and Stripe.
 func (s *Stack) SandboxURL() string { return "http://" + s.address("SANDBOX_PORT") }
 
 // DSN is the superuser's connection string of a database: seats_db, users_db,
@@ -328,7 +327,7 @@ func (s *Stack) find(name string) *instance {
 	return nil
 }
 
-// say writes a line of progress with the time since the start.
+// say prints a line of progress with the time since the start.
 func (s *Stack) say(format string, args ...any) {
 	if s.options.Progress == nil {
 		return

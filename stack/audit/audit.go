@@ -1,6 +1,6 @@
 // Package audit reads all five databases and counts offenders against every invariant of the system. It reads a running
-// stack: what is on its way from one database to the next looks like an offence for a moment, so one counts only if it
-// still offends when read again after the grace.
+// stack: what one database has and the next has not yet looks like an offence for a moment, so an offender counts only
+// if it still offends when read again after the grace period.
 package audit
 
 import (
@@ -18,14 +18,14 @@ import (
 // Databases are the names by which Run expects the connection strings.
 var Databases = []string{"seats_db", "users_db", "orders_db", "events_db", "sagas_db"}
 
-// Grace is how long a hold, a message or a saga that is over may still be on its way to its end: sweeps come
-// SWEEP_GRACE and SWEEP_INTERVAL after the time, and an abandoned saga is taken up when its lease is over.
+// Grace is how long a hold, a message or a saga may take to end after its time: sweeps come SWEEP_GRACE and
+// SWEEP_INTERVAL after the time, and an abandoned saga is taken up when its lease is over.
 const Grace = 15 * time.Second
 
-// shown is how many offenders are named; the rest are counted.
+// shown is how many offenders are named; the rest are only counted.
 const shown = 5
 
-// offenders of one invariant: what tells one from another, and words for a person.
+// offenders of one invariant: from an id to a text for people.
 type offenders map[string]string
 
 // Run prints each invariant with its count of offenders, and gives their sum. dsns has a connection string for
@@ -112,15 +112,15 @@ func (b books) rows(ctx context.Context, database, query string) (offenders, err
 	return found, err
 }
 
-// in makes an invariant's finder of a query on one database: its rows offend.
+// in makes an invariant's finder from a query on one database, whose rows are the offenders.
 func in(database, query string) func(context.Context, books) (offenders, error) {
 	return func(ctx context.Context, b books) (offenders, error) { return b.rows(ctx, database, query) }
 }
 
-// side is a query on a database that gives an id and what is said of it.
+// side is a query on a database for ids and a text about each.
 type side struct{ database, query string }
 
-// same makes a finder of two queries that must say the same of the same ids.
+// same makes a finder from two queries that must give the same text for the same ids.
 func same(left, right side) func(context.Context, books) (offenders, error) {
 	return func(ctx context.Context, b books) (offenders, error) {
 		l, err := b.rows(ctx, left.database, left.query)
@@ -148,7 +148,7 @@ func same(left, right side) func(context.Context, books) (offenders, error) {
 	}
 }
 
-// within makes a finder of two queries: what the left one gives must be among what the right one gives.
+// within makes a finder from two queries: the ids of the left one must be among those of the right one.
 func within(left, right side) func(context.Context, books) (offenders, error) {
 	return func(ctx context.Context, b books) (offenders, error) {
 		l, err := b.rows(ctx, left.database, left.query)

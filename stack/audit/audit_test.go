@@ -64,8 +64,8 @@ func TestAFreshSystemIsClean(t *testing.T) {
 	}
 }
 
-// Every invariant goes red when it is broken: what the schemas forbid is done as a superuser whose session fires
-// no triggers, with constraints taken away for the moment.
+// Every invariant counts an offender when it is broken: what the schemas forbid is done as a superuser whose session
+// fires no triggers, with constraints dropped for the moment.
 func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 	const (
 		a = "'00000000-0000-7000-8000-00000000000a'"
@@ -136,7 +136,7 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 	}
 }
 
-// breakIt commits the damage to a copy of the database, and has the audit read that one.
+// breakIt commits the damage to a copy of the database, which the audit then reads.
 func breakIt(t *testing.T, database, sql string) (undo func()) {
 	t.Helper()
 	broken := "broken_" + database

@@ -7,12 +7,12 @@ type invariant struct {
 	find func(context.Context, books) (offenders, error)
 }
 
-// overdue is how long after its time a thing may wait for its end (see Grace, which comes on top).
+// overdue is how long after its time something may wait for its end (Grace comes on top).
 const overdue = `interval '15 seconds'`
 
 var liveSagas = side{"sagas_db", `SELECT saga_id::text, '' FROM sagas WHERE status IN ('RUNNING', 'COMPENSATING')`}
 
-// invariants is what nobody may ever see broken, one line each.
+// invariants must always hold, one line each.
 var invariants = []invariant{
 	// Seats and owners.
 	{"one live owner per seat: at most one CONFIRMED order", in("orders_db", `

@@ -27,7 +27,8 @@ type Options struct {
 type plan struct {
 	round  time.Duration // of load per measurement
 	rounds int           // of which the median counts
-	// closeRounds are those of loads that must differ by little: more, since the machine's own moods are larger.
+	// closeRounds are the rounds of loads that must differ by little: more, because the machine's own variation is
+	// larger.
 	closeRounds int
 	warm        time.Duration
 	clients     []int
@@ -48,7 +49,7 @@ func (o Options) plan() plan {
 // Run measures every row and reports whether all are met. A row that is not met is no error.
 func Run(ctx context.Context, o Options) (met bool, err error) {
 	start := time.Now()
-	// One address makes all requests: the gateway's limits per address are out of the way, nothing else is.
+	// All requests come from one address, so the gateway's limits per address are raised; nothing else is.
 	s, err := stack.Boot(ctx, stack.Options{Private: true, Progress: o.Out, Env: map[string]string{"LOG_LEVEL": "warn"}})
 	if err != nil {
 		return false, err
@@ -78,7 +79,7 @@ func Run(ctx context.Context, o Options) (met bool, err error) {
 	return b.allMet(), b.write(o.JSON)
 }
 
-// bench is one run under way.
+// bench is one run.
 type bench struct {
 	stack *stack.Stack
 	plan  plan

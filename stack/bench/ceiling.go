@@ -23,11 +23,11 @@ type ceiling struct {
 	bin string
 }
 
-// bareSeats is how many rows the hold statement chooses from. The hold it makes is over at once, so that they never end.
+// bareSeats is how many rows the hold statement chooses from. The hold expires at once, so that rows never run out.
 const bareSeats = 192_000
 
 // The statement holds a row of a table that is the service's own, with its columns, constraints, triggers and indexes.
-// Each client has rows of its own: a lock that is taken would end the client.
+// Each client has rows of its own: a lock that another holds would end the client.
 const holdScript = `\set id 1 + :client_id + 128 * random(0, 1499)
 WITH s AS (SELECT seat_id FROM seats WHERE seat_id = ('00000000-0000-7000-8000-' || lpad(:id::text, 12, '0'))::uuid FOR UPDATE NOWAIT)
 UPDATE seats SET status = 'HELD', held_by_user_id = gen_random_uuid(), hold_id = gen_random_uuid(), held_until = clock_timestamp(), updated_at = clock_timestamp() FROM s WHERE seats.seat_id = s.seat_id;
@@ -89,7 +89,7 @@ func newCeiling(ctx context.Context, b *bench) (*ceiling, error) {
 // Close removes the scripts; the database goes with the stack.
 func (c *ceiling) Close() { _ = os.RemoveAll(c.dir) }
 
-// run lets pgbench run one script.
+// run runs one script in pgbench.
 func (c *ceiling) run(ctx context.Context, id string, clients int) (figure, error) {
 	seconds := max(1, int(c.b.plan.round.Seconds()))
 	cmd := exec.CommandContext(ctx, c.bin, "-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", "2", "-T", strconv.Itoa(seconds),

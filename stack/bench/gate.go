@@ -17,7 +17,7 @@ import (
 	"ticketremaster/platform/config"
 )
 
-// tickets gives QR payloads of sold seats, each once, sealed when asked for: they live a minute.
+// tickets returns QR payloads of sold seats, each once, sealed when asked for: they are valid for a minute.
 type tickets struct {
 	event string
 	seats []string
@@ -26,8 +26,8 @@ type tickets struct {
 	keyID string
 }
 
-// soldTickets makes an event whose seats are all sold for nothing. They are written to the databases as purchases
-// would leave them, so that the audit has nothing to say; buying them would take the bench's whole time.
+// soldTickets makes an event whose seats are all sold at price 0. They are written to the databases as purchases would
+// leave them, so that the audit finds nothing; buying them would take the bench's whole time.
 func (b *bench) soldTickets(ctx context.Context, n int) (*tickets, error) {
 	event, seats, err := b.event(ctx, n)
 	if err != nil {
@@ -53,7 +53,7 @@ func (b *bench) soldTickets(ctx context.Context, n int) (*tickets, error) {
 			return nil, err
 		}
 		defer db.Close(ctx)
-		if _, err := db.Exec(ctx, "SET session_replication_role = replica"); err != nil { // the state machine wants every step
+		if _, err := db.Exec(ctx, "SET session_replication_role = replica"); err != nil { // the state machine would require every step
 			return nil, err
 		}
 		if _, err := db.Exec(ctx, sale.sql, event, sale.ids); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// generator sends the load. It runs on the processor that is measured, so it is the leanest client there is, and no more
-// of an answer is taken apart than is asked for.
+// generator sends the load. It runs on the processor that is measured, so it does as little as possible and parses no
+// more of an answer than is needed.
 var generator = fasthttp.Client{MaxConnsPerHost: 4096, ReadTimeout: requestTime, WriteTimeout: requestTime, MaxIdleConnDuration: time.Minute,
 	NoDefaultUserAgentHeader: true, DisablePathNormalizing: true, MaxIdemponentCallAttempts: 1}
 
@@ -36,7 +36,7 @@ func (b *bench) post(ctx context.Context, path, token, body string) (answer, err
 	})
 }
 
-// look reads a page as a browser does that may have it already, under tag.
+// look reads a page as a browser does that may have it cached under tag.
 func (b *bench) look(ctx context.Context, path, tag string) (answer, error) {
 	return b.send(ctx, path, func(req *fasthttp.Request) {
 		req.Header.Set("Accept-Encoding", "gzip")
@@ -66,7 +66,7 @@ func (b *bench) send(ctx context.Context, path string, fill func(*fasthttp.Reque
 	return a, nil
 }
 
-// must is post when anything but 200 is an error; it gives the body.
+// must is post where anything but 200 is an error; it returns the body.
 func (b *bench) must(ctx context.Context, path, token, body string) ([]byte, error) {
 	a, err := b.post(ctx, path, token, body)
 	if err == nil && a.status != fasthttp.StatusOK {
@@ -75,7 +75,7 @@ func (b *bench) must(ctx context.Context, path, token, body string) ([]byte, err
 	return a.body, err
 }
 
-// data decodes what stands in the envelope.
+// data decodes the envelope's data.
 func data[T any](body []byte) (out T, err error) {
 	envelope := struct{ Data *T }{&out}
 	err = json.Unmarshal(body, &envelope)

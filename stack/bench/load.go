@@ -25,7 +25,7 @@ type figure struct {
 	first     string             // error, for a person
 }
 
-// cpu prints the processes that matter, the busiest first.
+// cpu prints the busiest processes, the busiest first.
 func (f figure) cpu() string {
 	names := make([]string, 0, len(f.CPU))
 	for name, ms := range f.CPU {
@@ -41,7 +41,7 @@ func (f figure) cpu() string {
 	return strings.Join(parts, ", ")
 }
 
-// load runs action from so many clients for so long, and measures. action gets a number that no other call got.
+// load runs action from a number of clients for a time and measures it. action gets a number that is unique per call.
 func (b *bench) load(ctx context.Context, id string, clients int, duration time.Duration, action func(ctx context.Context, n int) error) figure {
 	var next, failed atomic.Int64
 	var first atomic.Pointer[string]

@@ -74,7 +74,7 @@ func seatMap(ctx context.Context, b *bench) error {
 	read := func(tag *atomic.Pointer[string]) func(context.Context, int) error {
 		return func(ctx context.Context, n int) error {
 			known := ""
-			if n%10 != 0 { // a browser that looks again; one in ten is new
+			if n%10 != 0 { // a browser with a cached map; one in ten has none
 				known = *tag.Load()
 			}
 			a, err := b.look(ctx, "/events/"+event, known)
@@ -98,7 +98,8 @@ func seatMap(ctx context.Context, b *bench) error {
 		alone = append(alone, b.load(ctx, "R", 8, b.plan.round, reserve))
 		var tag atomic.Pointer[string]
 		tag.Store(new(string))
-		// 310 readings a second, evenly: the row asks what reservations lose to that, not to as many as can be.
+		// 310 reads a second, evenly spaced: the row is about what reservations lose to that rate, not to the highest
+		// possible one.
 		var all sync.WaitGroup
 		all.Go(func() { maps = append(maps, b.offer(ctx, "M", 310, b.plan.round, read(&tag)).figure) })
 		beside = append(beside, b.load(ctx, "R", 8, b.plan.round, reserve))
@@ -117,10 +118,10 @@ func seatMap(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// freshness holds a seat and asks for the map until it shows: a second later it must.
+// freshness holds a seat and reads the map until it shows it, which must be within a second.
 func (b *bench) freshness(ctx context.Context, event string, hall *seatSource, stale *atomic.Int64) error {
 	for range 3 {
-		if _, err := b.world.app.Do(ctx, client.Call{Method: http.MethodGet, Path: "/events/" + event}); err != nil { // so that a map is at hand
+		if _, err := b.world.app.Do(ctx, client.Call{Method: http.MethodGet, Path: "/events/" + event}); err != nil { // so that a map is cached
 			return err
 		}
 		seat, err := hall.take()
@@ -162,7 +163,7 @@ func (b *bench) freshness(ctx context.Context, event string, hall *seatSource, s
 	return nil
 }
 
-// offered is what became of requests that came at a fixed rate, whether or not the earlier ones were answered.
+// offered is the outcome of requests sent at a fixed rate, whether or not earlier ones were answered.
 type offered struct {
 	figure          // of the accepted
 	refused         int
@@ -170,10 +171,10 @@ type offered struct {
 	withoutRetryHdr int
 }
 
-// pace is how often offer looks what is due: to wake up for each would cost the processor that is measured.
+// pace is how often offer sends what is due: waking up for each request would load the processor that is measured.
 const pace = 5 * time.Millisecond
 
-// offer sends so many requests a second for so long. A refusal is errRefused.
+// offer sends requests at a rate for a time. A refusal is errRefused.
 func (b *bench) offer(ctx context.Context, id string, perSecond float64, duration time.Duration, action func(context.Context, int) error) offered {
 	var mu sync.Mutex
 	var accepted, refused []time.Duration
@@ -193,7 +194,7 @@ func (b *bench) offer(ctx context.Context, id string, perSecond float64, duratio
 		case inFlight <- struct{}{}:
 		default:
 			mu.Lock()
-			o.Errors++ // nobody answers any more
+			o.Errors++ // no answer in time
 			mu.Unlock()
 			continue
 		}
@@ -235,12 +236,12 @@ type refusal struct{ retryAfter bool }
 
 func (refusal) Error() string { return "refused" }
 
-// overload offers three times what the system can do: it must go on doing what it can, and refuse the rest fast.
+// overload offers three times the capacity: goodput must stay near capacity, and the rest be refused fast.
 func overload(ctx context.Context, b *bench) error {
 	if err := b.moreSeats(ctx, 60_000); err != nil {
 		return err
 	}
-	// What it can do is measured here, before and after: a machine that has become slower since R was measured can do less.
+	// The capacity is measured before and after, because the machine may have become slower since R was measured.
 	capacity := func(id string) figure {
 		var of32, of128 []figure
 		for range b.plan.rounds {
@@ -285,7 +286,7 @@ func overload(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// audit must have nothing to say after all that.
+// audit must find nothing after all that.
 func (b *bench) audit(ctx context.Context) error {
 	dsns := map[string]string{}
 	for _, name := range audit.Databases {

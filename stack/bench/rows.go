@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// measurement is how a row, or some that belong together, are measured.
+// measurement measures a row, or several that belong together.
 type measurement struct {
 	ids  string
 	what string
@@ -20,8 +20,8 @@ type measurement struct {
 
 func (m measurement) wanted(only string) bool { return strings.ContainsAny(only, m.ids) }
 
-// measurements in the order of the table. The ceilings come with what is compared with them, in turns, so that a machine
-// that slows down slows both.
+// measurements in the order of the table. The ceilings are measured alternately with what is compared with them, so
+// that a slower machine slows both.
 var measurements = []measurement{
 	{"HRPC", "ceilings, holds, reservations and purchases", holdsAndPurchases},
 	{"V", "verifications", verifications},

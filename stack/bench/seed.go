@@ -16,8 +16,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// world is what a run is played in. Users are written to the database, their credits through the ledger: registering
-// thousands by OTP and bcrypt would measure that.
+// world is the data of a run. Users are written to the database, their credits through the ledger: registering
+// thousands by OTP and bcrypt would take too long.
 type world struct {
 	app     *client.App
 	admin   *client.Person
@@ -103,7 +103,8 @@ func (b *bench) sign(user, role string) (string, error) {
 	return keys.Sign(token.Caller{UserID: uuid.MustParse(user), Role: role, SessionID: uuid.New(), ExpiresAt: time.Now().Add(time.Hour)})
 }
 
-// nextUser gives users in turn: a user may have ten holds, and they last longer than a run, so it has ten turns of all of them.
+// nextUser returns users in turn. A user may have ten holds, which last longer than a run, so each user can be used ten
+// times.
 func (w *world) nextUser() int { return int(w.user.Add(1)-1) % len(w.users) }
 
 // event makes an event through the gateway and gives its id and seats.
@@ -138,7 +139,7 @@ func (b *bench) event(ctx context.Context, seats int) (string, []string, error) 
 	return id, ids, nil
 }
 
-// settle has the databases do now what a bulk load leaves them to do, so that it does not fall into a measurement.
+// settle has the databases do the work that a bulk load left behind (vacuum, checkpoint), so that it is not measured.
 func (b *bench) settle(ctx context.Context) error {
 	for _, name := range audit.Databases {
 		db, err := pgx.Connect(ctx, b.stack.DSN(name))
@@ -146,7 +147,7 @@ func (b *bench) settle(ctx context.Context) error {
 			return err
 		}
 		defer db.Close(ctx)
-		// As autovacuum would, it leaves tables alone that hold nothing yet.
+		// Like autovacuum, it skips empty tables.
 		rows, err := db.Query(ctx, `SELECT relname::text FROM pg_stat_user_tables WHERE pg_relation_size(relid) > 0`)
 		if err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Package client is a client app of TicketRemaster: it knows the gateway's address and what a person with
-// a phone and a card would do. The demo, the end-to-end tests and the bench are its users.
+// Package client is a client of TicketRemaster: it does what a person with a phone and a card would do. The demo, the
+// end-to-end tests and the bench are its users.
 package client
 
 import (
@@ -33,7 +33,7 @@ type Call struct {
 	Body         any // sent as JSON; []byte as it is
 }
 
-// Answer is what came back, the envelope taken apart.
+// Answer is an answer with its envelope decoded.
 type Answer struct {
 	Status     int
 	Header     http.Header
@@ -52,7 +52,7 @@ type Answer struct {
 // Into decodes the answer's data.
 func (a Answer) Into(v any) error { return json.Unmarshal(a.Data, v) }
 
-// Text gives a field of data that is a string, "" if it is none.
+// Text returns a string field of data, "" if it is none.
 func (a Answer) Text(field string) string {
 	var m map[string]any
 	_ = json.Unmarshal(a.Data, &m)
@@ -60,7 +60,7 @@ func (a Answer) Text(field string) string {
 	return s
 }
 
-// Err gives nil if the answer has that status, else what it has instead.
+// Err returns nil if the answer has that status, else an error with the answer.
 func (a Answer) Err(want int) error {
 	if a.Status == want {
 		return nil
@@ -126,8 +126,8 @@ func (c *App) client() *http.Client {
 	return http.DefaultClient
 }
 
-// OTP reads the newest code that a phone got. It waits for one that was sent after since, up to ten seconds: a
-// code may be on its way while the answer is here.
+// OTP reads the newest code that a phone received. It waits up to ten seconds for one that was sent after since,
+// because a code may arrive after the answer.
 func (c *App) OTP(ctx context.Context, phone string, since time.Time) (string, error) {
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		var inbox []struct {
@@ -199,7 +199,7 @@ type Person struct {
 	Access, Refresh string
 }
 
-// Register makes an account, with the code that the phone gets.
+// Register makes an account and verifies it with the code sent to the phone.
 func (c *App) Register(ctx context.Context, email, phone, password string) (*Person, error) {
 	since := time.Now()
 	a, err := c.Do(ctx, Call{Method: http.MethodPost, Path: "/auth/register", Body: map[string]string{"email": email, "phone": phone, "password": password}})
@@ -272,8 +272,8 @@ func (p *Person) Balance(ctx context.Context) (money.Cents, error) {
 	return b.Credits, err
 }
 
-// TopUp buys credits: a payment is begun, paid in the sandbox as with a card, and credited by Stripe's signed
-// webhook. It gives the PaymentIntent's id.
+// TopUp buys credits: a payment is created, paid in the sandbox as with a card, and credited by Stripe's signed
+// webhook. It returns the PaymentIntent's id.
 func (p *Person) TopUp(ctx context.Context, amount money.Cents) (string, error) {
 	before, err := p.Balance(ctx)
 	if err != nil {

@@ -10,24 +10,24 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Backstage is what only the operator of a system can do. Native and Compose are the two.
+// Backstage is what only the operator of a system can do. Native and Compose implement it.
 type Backstage interface {
-	// Restart starts services anew, side by side, and returns once they are ready. Each env, NAME=value, overrides a variable
-	// until the next restart. A service that was started with any stays dead when it dies.
+	// Restart restarts services in parallel and returns once they are ready. Each env, NAME=value, overrides a variable
+	// until the next restart. A service that was started with overrides is not restarted when it dies.
 	Restart(ctx context.Context, services []string, env ...string) error
 	// Running reports whether a service's process is there.
 	Running(ctx context.Context, service string) (bool, error)
-	// Database connects to a database: seats_db, users_db, orders_db, events_db or sagas_db. The play only reads.
+	// Database connects to a database: seats_db, users_db, orders_db, events_db or sagas_db. The demo only reads.
 	Database(ctx context.Context, name string) (*pgx.Conn, error)
 	// Broker connects to RabbitMQ.
 	Broker(ctx context.Context) (*amqp.Connection, error)
 	// Audit prints each invariant with its count of offenders; any is an error.
 	Audit(ctx context.Context, out io.Writer) error
-	// Commands are those by which a person goes on when the play is over.
+	// Commands are what a person can run after the demo.
 	Commands() string
 }
 
-// peek looks behind the stage, over connections that it keeps until close.
+// peek reads databases and broker directly, over connections that it keeps until close.
 type peek struct {
 	at     Backstage
 	conns  map[string]*pgx.Conn
@@ -76,7 +76,7 @@ func (k *peek) waiting(ctx context.Context, queue string) (int, error) {
 	return q.Messages, err
 }
 
-// seatIs insists on a seat's status and shows its row; elsewhere, what the public seat map says of it.
+// seatIs requires a seat's status and shows its row; without database access, its entry in the public seat map.
 func (p *production) seatIs(s seat, want string) {
 	if p.Backstage == nil {
 		p.until(3*time.Second, fmt.Sprintf("%s is %s", s, want), func() bool { return p.publicStatus(s) == want })
@@ -119,7 +119,7 @@ func (p *production) publicStatus(s seat) string {
 	return ""
 }
 
-// queued shows how many hold messages wait in a queue; at least the one just sent must.
+// queued shows how many hold messages wait in a queue, which must be at least the one just sent.
 func (p *production) queued(queue string) {
 	if p.Backstage == nil {
 		return

@@ -18,8 +18,8 @@ const (
 	boardWidth  = 2 + numberWidth + wayWidth + actionWidth + 9
 )
 
-// board is what the audience sees. Its lines are a step of docs/architecture.md each, with the state that
-// it left below it. Its methods may be called at the same time.
+// board prints the demo. Each line is a step of docs/architecture.md, with the state that it left below it. Its methods
+// may be called concurrently.
 type board struct {
 	mu    sync.Mutex
 	out   io.Writer
@@ -28,7 +28,7 @@ type board struct {
 
 func newBoard(out io.Writer) *board { return &board{out: out, color: onTerminal(out)} }
 
-// onTerminal reports whether colours will be seen as such. NO_COLOR, if set, says no.
+// onTerminal reports whether the output is a terminal that shows colours; not if NO_COLOR is set.
 func onTerminal(out io.Writer) bool {
 	file, ok := out.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
@@ -60,7 +60,7 @@ func (b *board) print(line string) {
 	fmt.Fprintln(b.out, strings.TrimRight(line, " "))
 }
 
-// scene begins a part of the storyboard: one of the flows of docs/architecture.md.
+// scene begins a part of the demo: one of the flows of docs/architecture.md.
 func (b *board) scene(title, about string) {
 	b.print("\n" + b.paint(cyan, title+" "+strings.Repeat("━", max(3, boardWidth-1-utf8.RuneCountInString(title)))))
 	if about != "" {
@@ -68,7 +68,7 @@ func (b *board) scene(title, about string) {
 	}
 }
 
-// path begins one of the scene's tables.
+// path begins one of the part's tables.
 func (b *board) path(title, about string) {
 	b.print("\n  " + b.paint(bold, title) + b.paint(dim, "   "+about))
 }
@@ -78,12 +78,12 @@ func (b *board) step(number, way, action string, took time.Duration) {
 	b.print("  " + b.paint(bold, pad(number, numberWidth)) + pad(way, wayWidth) + pad(action, actionWidth) + b.paint(dim, timing(took)))
 }
 
-// left is the state that the step before left, as its owner's database or the API tells it.
+// left shows the state that the step left, from its owner's database or the API.
 func (b *board) left(where, format string, args ...any) {
 	b.print(strings.Repeat(" ", 2+numberWidth+wayWidth) + b.paint(green, "↳ "+where+": ") + b.paint(dim, fmt.Sprintf(format, args...)))
 }
 
-// note tells what is needed to understand the rows.
+// note prints what is needed to understand the rows.
 func (b *board) note(format string, args ...any) {
 	b.print("  " + strings.Repeat(" ", numberWidth) + b.paint(yellow, fmt.Sprintf(format, args...)))
 }

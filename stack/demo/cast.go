@@ -15,14 +15,14 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// person is one who plays, by name.
+// person is a user of the demo, by name.
 type person struct {
 	*client.Person
 	name, role string
 }
 
-// cast is who plays. The standing accounts are there in every run; the guests are registered anew in each, since
-// the limits on one-time passwords and wrong codes count over hours and days.
+// cast is the users of the demo. The permanent accounts exist in every run; the guests are registered again in each,
+// because the limits on one-time passwords and wrong codes count over hours and days.
 type cast struct {
 	admin, staff, alice, bob, frank *person
 	carol, dave                     *person // guests
@@ -30,7 +30,7 @@ type cast struct {
 
 func (c *cast) standing() []*person { return []*person{c.admin, c.staff, c.alice, c.bob, c.frank} }
 
-// nameOf is how the board calls a user.
+// nameOf is a user's name on the board.
 func (c *cast) nameOf(userID string) string {
 	for _, who := range append(c.standing(), c.carol, c.dave) {
 		if who != nil && who.ID == userID {
@@ -60,7 +60,7 @@ type event struct {
 	Total     int       `json:"total_seats"`
 }
 
-// prepare has all accounts and the event there, on a system of any age.
+// prepare makes sure that all accounts and the event exist, on a new system or an old one.
 func (p *production) prepare() {
 	b := p.board
 	b.scene("Prologue", "Each row: step, from → to and action as in docs/architecture.md, what came of it, how long it took; ↳ what state it left.")
@@ -95,7 +95,7 @@ func (p *production) prepare() {
 			return err
 		},
 	)
-	p.all( // money for who must not run out of it; Carol starts with none
+	p.all( // money for those who must not run out of it; Carol starts with none
 		func() error { return p.fund(p.alice, 1000_00) },
 		func() error { return p.fund(p.bob, 100_00) },
 		func() error { return p.fund(p.frank, 500_00) },
@@ -108,7 +108,7 @@ func (p *production) prepare() {
 	b.left("users_db", "Carol is %s, %s", p.carol.Email, p.carol.Phone)
 }
 
-// all runs what does not depend on each other side by side.
+// all runs independent actions in parallel.
 func (p *production) all(actions ...func() error) {
 	errs := make([]error, len(actions))
 	var group sync.WaitGroup
@@ -119,7 +119,7 @@ func (p *production) all(actions ...func() error) {
 	p.must(errors.Join(errs...))
 }
 
-// make gives a standing account, registered if need be, with that role and flag.
+// make returns a permanent account, registered if necessary, with that role and flag.
 func (p *production) make(who **person, name, title, mailbox, phone, role string, flagged bool) error {
 	email := mailbox + "@ticketremaster.example"
 	account, err := p.App.LogIn(p.ctx, email, p.Password)
@@ -151,7 +151,7 @@ func (p *production) make(who **person, name, title, mailbox, phone, role string
 	if err = errors.Join(err, changed.Err(http.StatusOK)); err != nil {
 		return err
 	}
-	(*who).Person, err = p.App.LogIn(p.ctx, email, p.Password) // a new standing ends what sessions there were
+	(*who).Person, err = p.App.LogIn(p.ctx, email, p.Password) // a new role or flag ends the sessions
 	return err
 }
 
@@ -164,7 +164,7 @@ func (p *production) fund(who *person, atLeast money.Cents) error {
 	return err
 }
 
-// findEvent takes the demo's event of an earlier run while it has room and time, or makes it.
+// findEvent uses the event of an earlier run if it is in the future and has seats, or makes one.
 func (p *production) findEvent() error {
 	for page := 1; ; page++ {
 		a, err := p.App.Do(p.ctx, client.Call{Method: http.MethodGet, Path: fmt.Sprintf("/events?per_page=100&page=%d", page)})
@@ -216,10 +216,10 @@ type seat struct {
 
 func (s seat) String() string { return fmt.Sprintf("%s%d", s.Row, s.Number) }
 
-// enough is how many free seats of each category a play needs, with some to spare.
+// enough is how many free seats of each category a run needs, with some to spare.
 const enough = 10
 
-// readSeats takes an event with its free seats; roomy if they are enough.
+// readSeats reads an event with its free seats; roomy if they are enough.
 func (p *production) readSeats(eventID string) (roomy bool, err error) {
 	a, err := p.App.Do(p.ctx, client.Call{Method: http.MethodGet, Path: "/events/" + eventID})
 	var whole struct {
@@ -245,7 +245,7 @@ func (p *production) readSeats(eventID string) (roomy bool, err error) {
 	return true, err
 }
 
-// take gives a free seat of a category that nobody was given yet.
+// take returns a free seat of a category, each one once.
 func (p *production) take(category string) seat {
 	for i, s := range p.seats {
 		if s.Category == category {
@@ -256,7 +256,7 @@ func (p *production) take(category string) seat {
 	panic(unexpected{fmt.Errorf("no seat of %s is free in %s", category, p.event.Name)})
 }
 
-// code is the one-time password that someone's phone got after since.
+// code is the one-time password that a user's phone received after since.
 func (p *production) code(who *person, since time.Time) string {
 	code, err := p.App.OTP(p.ctx, who.Phone, since)
 	p.must(err)

@@ -21,15 +21,15 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Compose is the backstage of the containers of docker-compose.yml, by the docker command. Which project that is, and which
-// files, is for COMPOSE_PROJECT_NAME and COMPOSE_FILE to say, as always.
+// Compose is the Backstage of the containers of docker-compose.yml, by the docker command. COMPOSE_PROJECT_NAME and
+// COMPOSE_FILE choose project and files, as usual.
 type Compose struct{}
 
-// databases tells which container has a database.
+// databases maps a database to its container.
 var databases = map[string]string{"seats_db": "seats-db", "users_db": "users-db", "orders_db": "orders-db", "events_db": "events-db", "sagas_db": "sagas-db"}
 
-// Restart replaces the containers by those of other settings. These are handed over as one more Compose file, so that
-// neither .env nor docker-compose.yml knows of them, and the next `docker compose up` puts the containers back.
+// Restart replaces the containers by ones with other settings. They are passed as one more Compose file, so that
+// neither .env nor docker-compose.yml changes, and the next `docker compose up` restores the containers.
 func (c Compose) Restart(ctx context.Context, services []string, env ...string) error {
 	args, override := []string{"compose"}, []byte(nil)
 	if len(env) > 0 {
@@ -40,7 +40,7 @@ func (c Compose) Restart(ctx context.Context, services []string, env ...string) 
 		}
 		changed := map[string]any{}
 		for _, service := range services {
-			// Not process 1, for the kernel spares that one its own kill -9.
+			// Not process 1: the kernel does not let it kill itself with kill -9.
 			changed[service] = map[string]any{"restart": "no", "init": true, "environment": environment}
 		}
 		var err error
@@ -63,8 +63,9 @@ func (c Compose) Restart(ctx context.Context, services []string, env ...string) 
 	return c.found(ctx)
 }
 
-// found waits until the gateway finds the orchestrator. Kong's workers, each for itself, remember an address for some seconds
-// (KONG_DNS_VALID_TTL), and the container may have a new one; so it is asked again and again, over a new connection each time.
+// found waits until the gateway finds the orchestrator. Kong's workers, each for itself, remember an address for some
+// seconds (KONG_DNS_VALID_TTL), and the container may have a new one; so the request is repeated, over a new connection
+// each time.
 func (c Compose) found(ctx context.Context) error {
 	const enough, limit = 20, 30 * time.Second
 	gateway, err := c.Address(ctx, "api-gateway", 8000)
@@ -139,7 +140,7 @@ func (Compose) Commands() string {
 	return "docker compose ps · docker compose logs · make audit-docker · make down"
 }
 
-// Address is where a service's port is published, host:port.
+// Address is the host:port at which a service's port is published.
 func (Compose) Address(ctx context.Context, service string, port int) (string, error) {
 	published, err := docker(ctx, nil, "compose", "port", service, strconv.Itoa(port))
 	if err != nil {
@@ -149,7 +150,7 @@ func (Compose) Address(ctx context.Context, service string, port int) (string, e
 	return "127.0.0.1:" + at, err
 }
 
-// Environment is what variables a service's container has, its secrets too.
+// Environment returns the variables of a service's container, its secrets too.
 func (Compose) Environment(ctx context.Context, service string) (map[string]string, error) {
 	id, err := docker(ctx, nil, "compose", "ps", "-q", service)
 	if err == nil && id == "" {
@@ -174,7 +175,7 @@ func (Compose) Environment(ctx context.Context, service string) (map[string]stri
 	return env, nil
 }
 
-// Exec runs a command in a service's container; env is name and value of variables that it gets.
+// Exec runs a command in a service's container; env has names and values of variables for it.
 func (Compose) Exec(ctx context.Context, service string, env []string, command ...string) error {
 	args := []string{"compose", "exec", "-T"}
 	for _, one := range env {
@@ -184,7 +185,7 @@ func (Compose) Exec(ctx context.Context, service string, env []string, command .
 	return err
 }
 
-// docker runs the docker command and gives what it printed, less the last line's end.
+// docker runs the docker command and returns its output without the final newline.
 func docker(ctx context.Context, in []byte, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := dockerCommand(ctx, args...)
@@ -193,7 +194,8 @@ func docker(ctx context.Context, in []byte, args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), err
 }
 
-// dockerCommand is in a process group of its own: who interrupts the play at the keyboard still has the system put back.
+// dockerCommand runs in a process group of its own, so that the system is restored even if the demo is interrupted at
+// the keyboard.
 func dockerCommand(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "docker", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -209,15 +211,15 @@ func run(cmd *exec.Cmd, out io.Writer) error {
 	return nil
 }
 
-// wire is a connection to a port inside a container. Databases and broker are published nowhere; but bash is in their images,
-// and what it copies between the port and its standard streams, `docker compose exec` carries to us.
+// wire is a connection to a port inside a container. Databases and broker are not published; but their images have
+// bash, which copies between the port and its standard streams, and `docker compose exec` connects these to us.
 type wire struct {
 	net.Conn
 	carrier *exec.Cmd
 }
 
 func dialInside(service string, port int) (net.Conn, error) {
-	syscall.ForkLock.RLock() // no child started meanwhile gets the ends
+	syscall.ForkLock.RLock() // no child started in the meantime inherits the ends
 	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {
 		syscall.CloseOnExec(ends[0])
@@ -235,7 +237,7 @@ func dialInside(service string, port int) (net.Conn, error) {
 		return nil, err
 	}
 	copying := fmt.Sprintf("exec 3<>/dev/tcp/127.0.0.1/%d && { cat <&3 & cat >&3; kill $!; }", port)
-	// Of no context: it lives until it is closed.
+	// Without a context: it runs until it is closed.
 	carrier := dockerCommand(context.Background(), "compose", "exec", "-T", service, "bash", "-c", copying)
 	carrier.Stdin, carrier.Stdout = theirs, theirs
 	if err := carrier.Start(); err != nil {

@@ -10,15 +10,15 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// shortHold is the life of the hold that is abandoned. While it is tried the sweeps wait so long that only the
-// dead letter can have released it.
+// shortHold is the TTL of the hold that is abandoned. Meanwhile the sweeps' grace is so long that only the dead letter
+// can release it.
 const (
 	shortHold  = "4s"
 	sweepsWait = "60s"
-	shortQueue = "seat.hold.queue.4000" // a queue per life of a hold: a queue expires from its head only
+	shortQueue = "seat.hold.queue.4000" // one queue per TTL: a queue expires from its head only
 )
 
-// crash is a payment that was cut short.
+// crash is a payment that was interrupted.
 type crash struct {
 	ticket
 	before money.Cents
@@ -27,14 +27,14 @@ type crash struct {
 
 const orchestrator = "orchestrator-service"
 
-// putBack gives the system its five-minute holds again, also when the play was ended in between.
+// putBack restores five-minute holds, also when the demo was interrupted.
 func (p *production) putBack() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), 90*time.Second)
 	defer cancel()
 	p.must(p.Backstage.Restart(ctx, []string{"inventory-service", orchestrator}))
 }
 
-// crashInMidPayment kills the orchestrator between taking the money and confirming the order, and leaves it dead.
+// crashInMidPayment kills the orchestrator between deducting the credits and confirming the order, and leaves it down.
 func (p *production) crashInMidPayment() {
 	s, b, who := p.take("CAT4"), p.board, p.alice
 	b.path("A crash in mid-payment", fmt.Sprintf("Alice pays for seat %s, %s; after step 6 the orchestrator dies by kill -9", s, s.Price))
@@ -65,7 +65,7 @@ func (p *production) crashInMidPayment() {
 	b.note("The play goes on meanwhile. What became of it is the last scene.")
 }
 
-// abandonment is the reserved seat that nobody pays.
+// abandonment plays a reserved seat that nobody pays.
 func (p *production) abandonment() {
 	s, b, who := p.take("CAT4"), p.board, p.bob
 	b.path("Abandonment, TTL expiry", fmt.Sprintf("Bob reserves seat %s and leaves; HOLD_TTL=%s, and no sweep for %s", s, shortHold, sweepsWait))
@@ -98,7 +98,7 @@ func (p *production) abandonment() {
 	b.left("users_db", "Bob's credit_balance %s, untouched", before)
 }
 
-// recovery shows what became of the payment that the crash cut short.
+// recovery shows the outcome of the payment that the crash interrupted.
 func (p *production) recovery() {
 	if p.Backstage == nil {
 		return

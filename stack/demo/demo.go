@@ -1,5 +1,5 @@
-// Package demo plays the system's storyboard: the scenarios of docs/architecture.md, step by step, as clients of the gateway do,
-// with the state that each step left behind. It is make demo; every answer is checked, and an unexpected one ends it.
+// Package demo plays the scenarios of docs/architecture.md step by step, as a client of the gateway, and shows the
+// state that each step left. It is make demo; every answer is checked, and an unexpected one ends it.
 package demo
 
 import (
@@ -16,19 +16,19 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Stage is where the storyboard plays.
+// Stage is the system that the demo runs against.
 type Stage struct {
 	App *client.App
-	// Backstage is the system's. nil means a system that runs elsewhere: then parts that need its databases, or
-	// another life of a hold, or a kill, are not shown, and the board says which.
+	// Backstage is the system's operator access. nil means a system that runs elsewhere: parts that need its databases,
+	// another HOLD_TTL or a kill are then not shown, and the board says which.
 	Backstage Backstage
-	// AdminEmail is of an administrator; the demo's own accounts share the password.
+	// AdminEmail is an administrator's; the demo's own accounts share the password.
 	AdminEmail, Password string
 	// QRKey is QR_ENCRYPTION_KEY, for the codes that no client can get, such as that of an unpaid seat. nil leaves them out.
 	QRKey *config.Key32
 }
 
-// production is the storyboard under way: the stage, who plays, and what one scene leaves for the next.
+// production is one run of the demo: the system, the users, and what one part leaves for the next.
 type production struct {
 	Stage
 	ctx   context.Context
@@ -36,16 +36,17 @@ type production struct {
 	peek  *peek // nil without Stage.Backstage
 	cast
 	event   event
-	seats   []seat // free ones, for the taking
+	seats   []seat // free ones
 	started time.Time
 
 	aliceTicket, carolTicket ticket
-	formerQR                 string // of an owner who handed the ticket on
+	formerQR                 string // of an owner who transferred the ticket
 	crash                    crash
-	scans                    int // that the gate decided, by the clients' count
+	scans                    int // that the gate decided, as counted by the clients
 }
 
-// Play plays the storyboard on out. An unexpected answer, told on out, ends it with an error, as do offenders in the audit.
+// Play runs the demo and prints it on out. An unexpected answer, printed on out, ends it with an error, as do offenders
+// in the audit.
 func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	began := time.Now()
 	app := *stage.App
@@ -97,7 +98,7 @@ func (p *production) docs() {
 	p.board.step("", "Browser → Gateway", "GET "+p.App.Gateway+"/docs   200, "+a.Header.Get("Content-Type"), a.Took)
 }
 
-// curtain says what is left running.
+// curtain prints what is left running.
 func (p *production) curtain(took time.Duration) {
 	b := p.board
 	b.scene("Done", "")
@@ -118,8 +119,8 @@ func (p *production) curtain(took time.Duration) {
 	}
 }
 
-// unexpected is an answer or a state that the storyboard does not have. It is thrown, since a story cannot go on without its last
-// step, and caught by Play.
+// unexpected is an answer or a state that the demo does not expect. It is a panic value, because no step can follow it,
+// and is recovered by Play.
 type unexpected struct{ error }
 
 func (p *production) must(err error) {
@@ -128,14 +129,14 @@ func (p *production) must(err error) {
 	}
 }
 
-// expect ends the play unless is.
+// expect ends the demo unless is holds.
 func (p *production) expect(is bool, format string, args ...any) {
 	if !is {
 		p.must(fmt.Errorf(format, args...))
 	}
 }
 
-// ask sends a request as who, nil being nobody, and insists on the answer's status and error code.
+// ask sends a request as who, or without a token if nil, and requires the answer's status and error code.
 func (p *production) ask(who *person, method, path string, body any, status int, code string) client.Answer {
 	call := client.Call{Method: method, Path: path, Body: body}
 	name := "nobody"
@@ -162,10 +163,10 @@ func (p *production) get(who *person, path string, into any) client.Answer {
 	return a
 }
 
-// refusal is how the board shows one.
+// refusal is the text of a refusal on the board.
 func refusal(a client.Answer) string { return fmt.Sprintf("%d %s", a.Status, a.Code) }
 
-// until looks again and again until is gives true, for at most limit.
+// until polls until is returns true, for at most limit.
 func (p *production) until(limit time.Duration, what string, is func() bool) time.Duration {
 	began := time.Now()
 	for !is() {

@@ -16,7 +16,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// The storyboard plays twice in a row on a stack of its own, the second time as to a system that runs elsewhere. Then the
+// The demo runs twice in a row on a stack of its own, the second time as against a system that runs elsewhere. Then the
 // commands of docs/tour.md work on it.
 func TestPlay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -58,7 +58,7 @@ func TestPlay(t *testing.T) {
 	runTour(ctx, t, s)
 }
 
-// An answer that the storyboard does not have ends it, and is told.
+// An unexpected answer ends the demo and is printed.
 func TestUnexpectedAnswer(t *testing.T) {
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
@@ -71,7 +71,8 @@ func TestUnexpectedAnswer(t *testing.T) {
 	}
 }
 
-// What the gateway's rate limit refuses is sent again, whole, when the limit allows; a service's own 429 is an answer.
+// A request refused by the gateway's rate limit is sent again as a whole when the limit allows; a service's own 429 is
+// an answer.
 func TestPatience(t *testing.T) {
 	var calls atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

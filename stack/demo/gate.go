@@ -59,7 +59,7 @@ func (p *production) rule(name string, a client.Answer) {
 	p.board.step("", name, pad(a.Text("result"), 12)+"“"+a.Text("message")+"”", a.Took)
 }
 
-// scan reads a code at a hall's door and insists on the result.
+// scan scans a code at a hall's entrance and requires the result.
 func (p *production) scan(qr, hall, want string) client.Answer {
 	a := p.post(p.staff, "/verify", map[string]any{"qr_payload": qr, "hall_id": hall, "staff_id": p.staff.ID})
 	p.expect(a.Text("result") == want, "the gate says %s, want %s: %s", a.Text("result"), want, a.Data)
@@ -75,7 +75,7 @@ func (p *production) ticketQR(who *person, t ticket) string {
 	return code.Payload
 }
 
-// unpaid scans a seat that is held only, and gives the hold back.
+// unpaid scans a seat that is only held, and gives the hold back.
 func (p *production) unpaid() client.Answer {
 	s := p.take("CAT4")
 	held := p.post(p.alice, "/reserve", map[string]any{"seat_id": s.ID})
@@ -84,14 +84,14 @@ func (p *production) unpaid() client.Answer {
 	return a
 }
 
-// forge makes a code that no client can get, with the server's own key.
+// forge makes a code that no client can get, with the server's key.
 func (p *production) forge(seatID string, at time.Time, version int64) string {
 	code, err := sealQR(*p.QRKey, seatID, p.event.ID, hall, at, version)
 	p.must(err)
 	return code
 }
 
-// scanLog shows entry_logs of this play as an administrator reads them.
+// scanLog shows this run's entry_logs as an administrator reads them.
 func (p *production) scanLog(since time.Time) {
 	b := p.board
 	b.path("The log", "GET /admin/events/{id}/scans, oldest first")

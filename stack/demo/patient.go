@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// patient sends a request again when this address has used up the gateway's rate limit, as after two demos in one minute.
-// The gateway forwards nothing that it refuses so.
+// patient sends a request again when this address has used up the gateway's rate limit, as after two demos in one
+// minute. A request refused so was not forwarded.
 type patient struct {
-	wait func(format string, args ...any) // is told how long it will be
+	wait func(format string, args ...any) // called with the time to wait
 }
 
 func (t *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		res, err := http.DefaultTransport.RoundTrip(req)
-		// RateLimit-Reset is the gateway's own; a service's 429 has none, and is an answer.
+		// RateLimit-Reset is the gateway's own; a service's 429 has none and is an answer.
 		if err != nil || res.StatusCode != http.StatusTooManyRequests || res.Header.Get("RateLimit-Reset") == "" {
 			return res, err
 		}

@@ -44,7 +44,7 @@ type order struct {
 	} `json:"steps"`
 }
 
-// orderIs insists on an order's status and shows it.
+// orderIs requires an order's status and shows it.
 func (p *production) orderIs(who *person, id, want string) {
 	var o order
 	p.get(who, "/orders/"+id, &o)
@@ -56,7 +56,7 @@ func (p *production) orderIs(who *person, id, want string) {
 	p.board.left("orders_db", "%s", text)
 }
 
-// reserve plays steps 1 to 4: the seat is held, and the broker knows until when.
+// reserve plays steps 1 to 4: the seat is held, and the hold message is published.
 func (p *production) reserve(who *person, s seat, queue string) (orderID string) {
 	b := p.board
 	b.step("1", "Client → Orchestrator", fmt.Sprintf("POST /reserve {seat_id: %s, user_id: %s}", s, who.name), 0)
@@ -99,7 +99,7 @@ func (p *production) pay(who *person, s seat, orderID string) {
 	b.step("9", "Orchestrator → Client", fmt.Sprintf("200 %s, a QR code of %d characters", a.Text("status"), len(a.Text("qr_hash"))), a.Took)
 }
 
-// steps shows what an order's payment did, from the saga's own trail, and what state each step left.
+// steps shows the steps of an order's payment, from the saga's trail, and the state that each left.
 func (p *production) steps(who *person, orderID string, left func(step string)) {
 	var o order
 	p.until(5*time.Second, "the payment's trail is written down", func() bool {

@@ -20,7 +20,7 @@ func (p *production) transfers() {
 	p.dispute(transferID)
 }
 
-// transferIs insists on a transfer's status and shows it.
+// transferIs requires a transfer's status and shows it.
 func (p *production) transferIs(who *person, id, want string) {
 	var t struct {
 		Status string `json:"status"`
@@ -40,7 +40,7 @@ func (p *production) transferIs(who *person, id, want string) {
 	p.board.left("orders_db", "%s", text)
 }
 
-// initiate asks for a transfer as buyer, and insists on the answer.
+// initiate asks for a transfer as buyer and requires the answer.
 func (p *production) initiate(seller, buyer *person, s seat, amount money.Cents, status int, code string) client.Answer {
 	return p.ask(buyer, http.MethodPost, "/transfer/initiate",
 		map[string]any{"seat_id": s.ID, "seller_id": seller.ID, "buyer_id": buyer.ID, "credits_amount": amount}, status, code)

@@ -11,15 +11,14 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// A scene is a saga about to be run, the call that runs it, and what must be true however often the
-// orchestrator died in it.
+// A scene is a saga about to run, the call that runs it, and what must hold however often the orchestrator dies in it.
 type scene struct {
 	saga  string
 	steps []string // at which it dies: before and after each
 	set   func(t *testing.T) (call func(through *client.App) (client.Answer, error), right func(t *testing.T))
 }
 
-// scenes name the steps in the words of the flows' tables. "undo " is a step's undoing.
+// scenes name the steps as the flows' tables do; "undo " before a name is its compensation.
 var scenes = map[string]scene{
 	"a purchase":                               {"purchase", []string{"pin hold", "deduct credits", "confirm order", "confirm seat"}, purchase},
 	"a purchase too dear":                      {"purchase", []string{"undo deduct credits", "undo pin hold"}, tooDear},
@@ -37,8 +36,8 @@ var scenes = map[string]scene{
 	"the making of an event that is wrong":     {"create-event", []string{"undo draft event"}, createWrongEvent},
 }
 
-// The orchestrator dies at every instant of every saga that makes a difference, with kill -9, and another one, of which
-// several look for what was abandoned, ends it right.
+// The orchestrator is killed (kill -9) before and after every step of every saga, and one of several others takes the
+// saga over and ends it correctly.
 func TestTheOrchestratorDiesAtEveryStep(t *testing.T) {
 	clean(t)
 	for name, s := range scenes {
@@ -87,8 +86,8 @@ func tooDear(t *testing.T) (func(*client.App) (client.Answer, error), func(*test
 	}
 }
 
-// orderEnded has an order that takes no payment any more when its saga gets there: an impossible state, made
-// by hand, and mended all the same.
+// orderEnded has an order that accepts no payment when its saga gets there: an impossible state, made by hand, from
+// which the saga must still recover.
 func orderEnded(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
 	p, seat := person(t, 50_00), freeSeat(t)
 	order := reserve(t, p, seat)
@@ -145,7 +144,7 @@ func used(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing
 	return confirming(t, buyer, confirmation), func(t *testing.T) { undone(t, id, seller, buyer, "", 12_00) }
 }
 
-// undone holds a transfer to having left nothing behind. seat is "" for one that was used.
+// undone checks that a transfer left nothing behind. seat is "" for a used one.
 func undone(t *testing.T, id string, seller, buyer *client.Person, seat string, buyerHas money.Cents) {
 	t.Helper()
 	becomes(t, buyer, id, "FAILED")

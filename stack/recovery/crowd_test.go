@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// When the processor is contended, the gateway goes first: a crowd is refused, and let in, promptly while all behind it are at work.
+// Under CPU contention the gateway has priority: it refuses and admits promptly while the services are busy.
 func TestTheServicesGiveWayToTheGateway(t *testing.T) {
 	nice := func(part string) int {
 		pid, ok := own.Running(part)

@@ -18,7 +18,7 @@ const (
 	parkedQueue     = "parked.queue"
 )
 
-// An expired hold is 410, the credits are untouched, and the seat is another's to have.
+// An expired hold is 410, the credits are untouched, and another user can have the seat.
 func TestAnExpiredHold(t *testing.T) {
 	t.Parallel()
 	p, next, seat := person(t, 50_00), person(t, 50_00), freeSeat(t)
@@ -71,7 +71,7 @@ func TestAPaymentBegunInTheLastMoment(t *testing.T) {
 		eventually(t, "its time is long over", func() bool {
 			return ask[bool](t, "seats_db", `SELECT held_until < now() - interval '1500 milliseconds' FROM seats WHERE seat_id = $1`, seat)
 		})
-		deadLetters(t, seat, order, 2) // and it comes once more, from the broker's own clock
+		deadLetters(t, seat, order, 2) // and once more, when its time is over at the broker
 		if got := orderStatus(t, p, order); got != "PENDING" || seatStatus(t, seat) != "HELD" {
 			t.Errorf("while it is being paid the order is %s and the seat %s", got, seatStatus(t, seat))
 		}
@@ -124,7 +124,7 @@ func TestATransferExpires(t *testing.T) {
 	has(t, buyer, 0)
 }
 
-// Confirmed in the instant in which it expires, a transfer is either done or not, as a whole.
+// A transfer confirmed in the instant in which it expires is done or not done, as a whole.
 func TestConfirmRacesTheExpiry(t *testing.T) {
 	t.Parallel()
 	quick := hasty(t)
@@ -157,7 +157,7 @@ func TestConfirmRacesTheExpiry(t *testing.T) {
 	}
 }
 
-// Late and repeated release messages free nothing but their own hold.
+// Late and repeated release messages free only their own hold.
 func TestLateAndRepeatedReleaseMessages(t *testing.T) {
 	t.Parallel()
 	p, next := person(t, 50_00), person(t, 50_00)
@@ -241,7 +241,7 @@ func deadLetters(t *testing.T, seat, hold string, times int) {
 	}
 }
 
-// heldNow reports whether a hold stands, by its database's clock.
+// heldNow reports whether a hold is live, by its database's clock.
 func heldNow(t *testing.T, seat string) bool {
 	t.Helper()
 	return ask[bool](t, "seats_db", `SELECT status = 'HELD' AND held_until > now() FROM seats WHERE seat_id = $1`, seat)

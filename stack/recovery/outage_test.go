@@ -13,10 +13,11 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// outages are the two ways to be down: gone, and there without a word.
+// outages are the two ways to be down: the process is gone, or it is stopped and does not answer.
 var outages = map[string]func(t *testing.T, part string, what func()){"dead": whileDead, "stopped": whileStopped}
 
-// A dependency that is down gives 503 within the deadline, never a hang, and what was answered 503 left nothing behind.
+// A dependency that is down gives 503 within the deadline, never a hang, and a request answered 503 left nothing
+// behind.
 func TestADependencyIsDown(t *testing.T) {
 	clean(t)
 	for _, part := range []string{"order-service", "user-service", "inventory-service"} {
@@ -147,7 +148,7 @@ func TestAnEventThatHasBegunAndOneThatIsOver(t *testing.T) {
 	if err != nil || a.Status != http.StatusConflict {
 		t.Errorf("a dispute after the beginning: %d %s %v", a.Status, a.Raw, err)
 	}
-	handOver(t, p, next, seats[1], 1_00) // at the door, while it runs
+	handOver(t, p, next, seats[1], 1_00) // at the entrance, while the event runs
 	shift(t, event, "-7 hours", "-1 minute")
 	a, err = gate.Post(t.Context(), "/verify", map[string]any{"qr_payload": owns(t, next, seats[0]), "hall_id": "H1"})
 	if must(t, a, err, http.StatusOK).Text("result") != "EXPIRED" {
@@ -160,7 +161,7 @@ func TestAnEventThatHasBegunAndOneThatIsOver(t *testing.T) {
 	refused(t, a, err, http.StatusGone, "EVENT_ENDED")
 }
 
-// shift moves an event in time, as waiting would.
+// shift moves an event in time, instead of waiting.
 func shift(t *testing.T, event, begins, ends string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -211,7 +212,7 @@ func TestAnOrchestratorThatWakesUpLate(t *testing.T) {
 	owns(t, p, seat)
 }
 
-// quick holds an answer to having come within the deadline.
+// quick checks that an answer came within the deadline.
 func quick(t *testing.T, a client.Answer) {
 	t.Helper()
 	if a.Took > soon {

@@ -16,8 +16,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Whatever a few people do with credits and tickets, in whatever order, nothing is a server's error, everybody has the tickets that
-// follow from what they were answered, and every invariant of the audit holds.
+// Whatever a few users do with credits and tickets, in any order, no answer is a server error, everybody has the
+// tickets that follow from the answers, and every invariant of the audit holds.
 func TestAnySequenceKeepsEveryInvariant(t *testing.T) {
 	for name, value := range map[string]string{"rapid.checks": "25", "rapid.steps": "40", "rapid.shrinktime": "20s", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
@@ -53,7 +53,7 @@ func TestAnySequenceKeepsEveryInvariant(t *testing.T) {
 	}
 }
 
-// crowd is who takes part in one sequence, and what they were answered.
+// crowd is the users of one sequence, and the answers they got.
 type crowd struct {
 	t      *testing.T
 	rt     *rapid.T
@@ -83,7 +83,8 @@ type handed struct {
 	confirmation  map[string]any
 }
 
-// does sends a request as one of the crowd, and gives its answer if it was done. No order of things is a server's error.
+// does sends a request as one of the users and returns its answer if it was done. No order of actions may be a server
+// error.
 func (c *crowd) does(rt *rapid.T, what string, p *client.Person, path string, body any) (a client.Answer, done bool) {
 	a, err := p.Post(c.t.Context(), path, body)
 	// A code that is wrong is one for another order, sent a moment later.
@@ -104,7 +105,7 @@ func cents(rt *rapid.T, from, to money.Cents) money.Cents {
 	return money.Cents(rapid.Int64Range(int64(from), int64(to)).Draw(rt, "cents"))
 }
 
-// pick draws one of a list and takes it out.
+// pick draws one element of a list and removes it.
 func pick[T any](rt *rapid.T, list *[]T) (x T, ok bool) {
 	if len(*list) == 0 {
 		return x, false
@@ -131,7 +132,8 @@ func (c *crowd) topUp(rt *rapid.T) {
 	c.intents = append(c.intents, boughtBy{id: intent, who: who})
 }
 
-// refund has Stripe give a payment back, or its owner's bank take it: what was spent already becomes a debt, and the user is flagged.
+// refund has Stripe refund a payment or report a chargeback: what was spent already becomes a debt, and the user is
+// flagged.
 func (c *crowd) refund(rt *rapid.T) {
 	what := rapid.SampledFrom([]string{"refund", "chargeback"}).Draw(rt, "how")
 	x, ok := pick(rt, &c.intents)

@@ -11,8 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// whileLocked runs what under the lock that a query takes in a database: who needs the same rows waits, who only reads
-// them does not.
+// whileLocked runs what under the lock that a query takes in a database: writers of the same rows wait, readers do not.
 func whileLocked(t *testing.T, database, query, id string, what func()) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -34,7 +33,7 @@ func whileLocked(t *testing.T, database, query, id string, what func()) {
 	}
 }
 
-// whileStopped runs what while a part is stopped in its tracks: its connections stand, and nobody answers.
+// whileStopped runs what while a part is stopped (SIGSTOP): its connections stay open, and it does not answer.
 func whileStopped(t *testing.T, part string, what func()) {
 	t.Helper()
 	pid, runs := own.Running(part)
@@ -89,5 +88,6 @@ func waiting(t *testing.T, ch *amqp.Channel, queue string) int {
 	return q.Messages
 }
 
-// soon is what a client is told within when something is down: the longest deadline of a call, and some.
+// soon is the time within which a client is answered when something is down: the longest deadline of a call and a
+// margin.
 const soon = 6 * time.Second

@@ -12,8 +12,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Each part is killed with kill -9 and started again while people buy: the system heals by itself, nobody has a ticket without
-// having paid or the other way round, and the audit of all five databases finds nothing.
+// Each part is killed with kill -9 and started again while users buy: the system recovers by itself, nobody has a
+// ticket without having paid or paid without a ticket, and the audit of all five databases finds nothing.
 func TestEveryPartIsKilledDuringAPurchaseStorm(t *testing.T) {
 	clean(t)
 	const buyers = 3
@@ -43,7 +43,7 @@ func TestEveryPartIsKilledDuringAPurchaseStorm(t *testing.T) {
 			s.progress(t, 2*buyers)
 		})
 		if !healed {
-			break // the others would wait in vain
+			break // the others would only wait
 		}
 	}
 	stop()
@@ -100,7 +100,7 @@ func (s *storm) try(ctx context.Context, t *testing.T, p *client.Person, seat st
 	return true
 }
 
-// fails counts what may fail while a part is down, and reports what may not.
+// fails counts failures that are allowed while a part is down, and reports others.
 func (s *storm) fails(t *testing.T, call string, a client.Answer, err error) {
 	s.failed.Add(1)
 	switch {

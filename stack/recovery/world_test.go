@@ -1,5 +1,5 @@
-// Package recovery kills, stops and starves the parts of a stack of its own, and holds what is left to the truth: balances,
-// owners and statuses as a client sees them, and the audit of all five databases.
+// Package recovery kills, stops and starves the parts of a stack of its own and checks the result: balances, owners and
+// statuses as a client sees them, and the audit of all five databases.
 package recovery
 
 import (
@@ -34,13 +34,13 @@ const (
 	adminMail = "admin@example.com"
 	// shortLife is the life of holds and transfers that are to expire.
 	shortLife = 2 * time.Second
-	// lease is how long an orchestrator that died keeps its sagas from the others; the saga engine has it.
+	// lease is how long a dead orchestrator's sagas are not taken up by others; it is the saga engine's.
 	lease = 10 * time.Second
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// Most of a crash's time is waiting for the dead one's lease to end: many wait together.
+	// Most of the time is waiting for the dead one's lease to end, so many cases wait in parallel.
 	_ = flag.Set("test.parallel", "24")
 	code, err := testMain(m)
 	if err != nil {
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 func testMain(m *testing.M) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	// Durable, as in earnest: what was answered must outlive a database that is killed.
+	// Durable: what was answered must survive a kill of the database.
 	own, err = stack.Boot(ctx, stack.Options{Private: true, Progress: os.Stderr, Env: map[string]string{
 		"BCRYPT_COST": "4", "SWEEP_GRACE": "1s", "SWEEP_INTERVAL": "300ms", "MAX_HOLDS": "100",
 		"OTP_SENDS_PER_HOUR": "10000", "OTP_PAIR_SENDS_PER_HOUR": "10000", "OTP_WRONG_PER_DAY": "10000",
@@ -91,7 +91,7 @@ func clean(t *testing.T) {
 	})
 }
 
-// audited gives what the audit finds, having waited for what is on its way.
+// audited returns what the audit finds, after its grace period.
 func audited(ctx context.Context) error {
 	dsns := map[string]string{}
 	for _, name := range audit.Databases {
@@ -124,7 +124,7 @@ func replica(t *testing.T, env ...string) (name string, direct *client.App) {
 	return name, &client.App{Gateway: "http://" + addr, Sandbox: own.SandboxURL(), HTTP: &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{}}}
 }
 
-// hasty is an orchestrator whose holds and transfers live shortly.
+// hasty is an orchestrator with a short HOLD_TTL and TRANSFER_TTL.
 func hasty(t *testing.T) *client.App {
 	t.Helper()
 	_, direct := replica(t, "HOLD_TTL="+shortLife.String(), "TRANSFER_TTL="+shortLife.String())

@@ -32,7 +32,7 @@ type Config struct {
 
 var sixDigits = regexp.MustCompile(`^[0-9]{6}$`)
 
-// Validate refuses what could be taken for the real thing.
+// Validate refuses production and live keys.
 func (c Config) Validate() error {
 	var problems []error
 	if c.AppEnv == "production" {
@@ -55,7 +55,7 @@ func (c Config) Listen() string {
 	return fmt.Sprintf("127.0.0.1:%d", c.Port)
 }
 
-// Server is the sandbox. Its methods may be called at the same time.
+// Server is the sandbox. Its methods may be called concurrently.
 type Server struct {
 	config Config
 	now    func() time.Time
@@ -101,7 +101,7 @@ func reply(w http.ResponseWriter, status int, body any) {
 	json.NewEncoder(w).Encode(body) // the caller is gone if this fails
 }
 
-// outage is how the outside world fails, on request. Each POST /control sets all of it.
+// outage is a simulated failure of SMU or Stripe. Each POST /control sets all of it.
 type outage struct {
 	mu    sync.Mutex
 	state outageState
@@ -110,8 +110,8 @@ type outage struct {
 type outageState struct {
 	Target   string `json:"target"`    // "smu", "stripe" or, empty, both
 	Down     bool   `json:"down"`      // connections are cut without an answer
-	FailNext int    `json:"fail_next"` // so many requests are answered 500
-	DelayMS  int    `json:"delay_ms"`  // every answer waits this long
+	FailNext int    `json:"fail_next"` // that many requests are answered 500
+	DelayMS  int    `json:"delay_ms"`  // delay of every answer
 }
 
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
@@ -129,7 +129,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, object{"success": true})
 }
 
-// guard puts the outage in front of an endpoint of the outside world.
+// guard applies the outage to an endpoint of SMU or Stripe.
 func (o *outage) guard(target string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()

@@ -17,7 +17,7 @@ const (
 	inboxSize = 1000 // messages kept, over all phones
 )
 
-// smu is the Notification API's memory: one live code per phone, and what was sent.
+// smu is the Notification API's state: one live code per phone, and the messages sent.
 type smu struct {
 	mu    sync.Mutex
 	codes map[string]code
@@ -37,7 +37,7 @@ type message struct {
 	SentAt      time.Time `json:"sent_at"`
 }
 
-// smuOnly lets in who knows the key.
+// smuOnly accepts callers with the key.
 func (s *Server) smuOnly(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header.Get("X-API-Key")
@@ -82,7 +82,7 @@ func (s *Server) sendOTP(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, object{"success": true})
 }
 
-// verifyOTP takes a right code once.
+// verifyOTP accepts a correct code once.
 func (s *Server) verifyOTP(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		PhoneNumber string `json:"phone_number"`

@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// payments is Stripe's memory.
+// payments is Stripe's state.
 type payments struct {
 	ctx     context.Context // webhooks are sent until it ends
 	mu      sync.Mutex
@@ -30,10 +30,10 @@ type intent struct {
 	events                             map[string]event // sent, by type: a repeat sends the same one
 }
 
-// answer is what a request with an idempotency key got, with the request's own words.
+// answer is the answer to a request with an idempotency key, with the request's parameters.
 type answer struct{ form, intent string }
 
-// stripeOnly lets in who knows the key, as a basic user name or a bearer.
+// stripeOnly accepts callers with the key, as basic user name or bearer.
 func (s *Server) stripeOnly(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		given, _, basic := r.BasicAuth()
@@ -55,7 +55,8 @@ func refuse(w http.ResponseWriter, status int, kind, param, message string) {
 
 var metadataField = regexp.MustCompile(`^metadata\[([^\]]{1,40})\]$`)
 
-// createIntent is POST /v1/payment_intents. The same idempotency key gets the same intent; with other words it is an error.
+// createIntent is POST /v1/payment_intents. The same idempotency key gets the same intent; with other parameters it is
+// an error.
 func (s *Server) createIntent(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "the form cannot be read")
@@ -136,9 +137,9 @@ func (p *payments) byIDOrSecret(name string) *intent {
 	return found
 }
 
-// pay is what the customer's card does: the intent succeeds, and its webhook goes
-// out. Paying again sends the same event again, as Stripe does at times. The answer tells whether
-// the first try to deliver it succeeded; if not, it is tried again.
+// pay does what the customer's card does: the intent succeeds, and its webhook is sent. Paying again sends the same
+// event again, as Stripe does at times. The answer tells whether the first try to deliver it succeeded; if not, it is
+// tried again.
 func (s *Server) pay(w http.ResponseWriter, r *http.Request) {
 	s.happen(w, r, func(i *intent) (event, string) {
 		if sent, ok := i.events["payment_intent.succeeded"]; ok {
@@ -149,7 +150,7 @@ func (s *Server) pay(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// refund gives the money back, all or the form's or query's amount in cents.
+// refund refunds the payment, all of it or the form's or query's amount in cents.
 func (s *Server) refund(w http.ResponseWriter, r *http.Request) {
 	s.happen(w, r, func(i *intent) (event, string) {
 		amount := i.amount - i.refunded
@@ -167,7 +168,7 @@ func (s *Server) refund(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// chargeback is the customer's bank taking the money back.
+// chargeback is the customer's bank reclaiming the payment.
 func (s *Server) chargeback(w http.ResponseWriter, r *http.Request) {
 	s.happen(w, r, func(i *intent) (event, string) {
 		if sent, ok := i.events["charge.dispute.created"]; ok {
@@ -182,7 +183,7 @@ func (s *Server) chargeback(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// happen changes an intent, sends the event of it, and answers.
+// happen changes an intent, sends its event, and answers.
 func (s *Server) happen(w http.ResponseWriter, r *http.Request, change func(*intent) (sent event, refusal string)) {
 	s.stripe.mu.Lock()
 	found := s.stripe.byIDOrSecret(r.PathValue("id"))
@@ -206,7 +207,7 @@ func (s *Server) happen(w http.ResponseWriter, r *http.Request, change func(*int
 	reply(w, http.StatusOK, object{"success": true, "event_id": sent.id, "delivered": delivered, "payment_intent": body})
 }
 
-// newID is a random name as Stripe's are.
+// newID is a random id in Stripe's form.
 func newID(prefix string) string {
 	b := make([]byte, 12)
 	rand.Read(b) // never fails

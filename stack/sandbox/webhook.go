@@ -62,7 +62,7 @@ func (s *Server) send(ctx context.Context, e event) bool {
 	return false
 }
 
-// deliver posts the event, signed anew: a signature is good for five minutes only.
+// deliver posts the event with a new signature: one is valid for five minutes only.
 func (s *Server) deliver(ctx context.Context, e event) error {
 	ctx, cancel := context.WithTimeout(ctx, webhookLimit)
 	defer cancel()

@@ -1,6 +1,6 @@
-// Package watchman starts again what an operator killed. The engine restarts a container whose process died, but takes the
-// SIGKILL of `docker kill` and `docker compose kill` for a wish and leaves the container down, whatever its restart policy.
-// docs/docker.md says what else comes of that, and what power this takes.
+// Package watchman restarts containers that an operator killed. The engine restarts a container whose process died, but
+// treats the SIGKILL of `docker kill` and `docker compose kill` as a request and leaves the container down, whatever
+// its restart policy. docs/docker.md#the-watchman has the consequences and the privileges.
 package watchman
 
 import (
@@ -18,16 +18,17 @@ import (
 )
 
 const (
-	// pause is how long a death is left alone: an orderly stop says so only after it, and who kills all, us too, is obeyed.
+	// pause before a dead container is started: a stop sends its event only after the death, and a kill of everything,
+	// the watchman included, is respected.
 	pause = 2 * time.Second
-	// attempts to start one container, a pause apart; then it is left to a person.
+	// attempts to start one container, a pause apart; after that a person must.
 	attempts = 5
-	// limit of one question to the engine.
+	// limit of one request to the engine.
 	limit = 30 * time.Second
 )
 
-// Watch looks after the service containers of a Compose project until ctx ends, and first after those that were killed
-// while nobody watched, as far as the engine remembers. It fails when the engine no longer answers.
+// Watch watches the service containers of a Compose project until ctx ends; it starts with those that were killed
+// before it ran, as far as the engine remembers. It fails when the engine no longer answers.
 func Watch(ctx context.Context, engine *client.Client, project string) error {
 	ours := func() client.Filters {
 		return make(client.Filters).Add("label", "com.docker.compose.project="+project, "com.docker.compose.oneoff=False")
@@ -54,7 +55,7 @@ func Watch(ctx context.Context, engine *client.Client, project string) error {
 	}
 }
 
-// heal starts a container that died, if it was killed and still is down a pause later.
+// heal starts a container that died, if it was killed and is still down a pause later.
 func heal(ctx context.Context, engine *client.Client, id string) {
 	for attempt := 1; attempt <= attempts; attempt++ {
 		select {
@@ -94,8 +95,8 @@ func startIfKilled(ctx context.Context, engine *client.Client, id string) (strin
 	return c.Name, err
 }
 
-// history is what befell a container since then. The engine remembers 256 events of all its containers, and health checks
-// are such events too: some half a minute.
+// history is a container's events since then. The engine remembers 256 events of all its containers, and health checks
+// are such events too: about half a minute.
 func history(ctx context.Context, engine *client.Client, id, since string) ([]events.Message, error) {
 	past := engine.Events(ctx, client.EventsListOptions{
 		Since: since, Until: time.Now().UTC().Format(time.RFC3339Nano),
@@ -115,8 +116,8 @@ func history(ctx context.Context, engine *client.Client, id, since string) ([]ev
 	}
 }
 
-// killed tells SIGKILL by the engine's API, which is `kill` with signal 9 and nothing after it, from all else that ends a
-// container. As engine 20.10 tells it, the container's death between:
+// killed tells a SIGKILL by the engine's API, which is `kill` with signal 9 and nothing after it, from everything else
+// that ends a container. The events of engine 20.10 around a container's death:
 //
 //	docker kill, docker compose kill      kill 9
 //	stop, down, recreate, compose rm -s   kill 15 (or the image's), stop
@@ -124,7 +125,7 @@ func history(ctx context.Context, engine *client.Client, id, since string) ([]ev
 //	docker rm -f                          kill 9, destroy: nothing is there to be started
 //	a crash, kill -9 of the process, OOM  none; the engine restarts it
 //
-// A stop of what is down already is no event: it is lost if it comes within the pause after the kill.
+// A stop of a container that is down causes no event: it is lost if it comes within the pause after the kill.
 func killed(life []events.Message) bool {
 	is := false
 	for _, event := range life {

@@ -7,8 +7,7 @@ import (
 	"github.com/moby/moby/api/types/events"
 )
 
-// The histories are what engine 20.10 told of a container when these commands ran. What they do to containers, `.ci/docker`
-// shows on an engine.
+// The histories are the events of engine 20.10 when these commands ran. `.ci/docker` shows their effect on containers.
 func TestKilled(t *testing.T) {
 	for _, c := range []struct {
 		what, history string

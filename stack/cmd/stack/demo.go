@@ -22,8 +22,8 @@ const (
 	demoPassword = "demo-password"
 )
 
-// play is make demo: it boots the stack, or takes the running system at GATEWAY_URL, and plays the storyboard. With the
-// argument docker it is make demo-docker, against the containers that run.
+// play is make demo: it boots the stack, or uses the running system at GATEWAY_URL, and plays the scenarios. With the
+// argument docker it is make demo-docker, against the running containers.
 func play(ctx context.Context, args []string, out io.Writer) error {
 	stage := demo.Stage{
 		App:        &client.App{Gateway: strings.TrimSuffix(os.Getenv("GATEWAY_URL"), "/"), Sandbox: setting("SANDBOX_URL", "http://127.0.0.1:8025"), APIKey: os.Getenv("GATEWAY_API_KEY")},
@@ -50,7 +50,7 @@ func play(ctx context.Context, args []string, out io.Writer) error {
 	return demo.Play(ctx, stage, out)
 }
 
-// natively boots the stack and gives its key of QR codes.
+// natively boots the stack and returns its QR key.
 func natively(ctx context.Context, stage *demo.Stage, out io.Writer) (key string, err error) {
 	if err := native.Install(ctx, out); err != nil {
 		return "", err
@@ -62,14 +62,14 @@ func natively(ctx context.Context, stage *demo.Stage, out io.Writer) (key string
 	if _, err := s.Command(ctx, "user-service", []string{"ADMIN_PASSWORD=" + stage.Password}, "create-admin", stage.AdminEmail, adminPhone); err != nil {
 		return "", err
 	}
-	if s, err = stack.Open(stack.Options{}); err != nil { // the same one, without its lines of progress
+	if s, err = stack.Open(stack.Options{}); err != nil { // the same one, without progress output
 		return "", err
 	}
 	stage.Backstage, stage.App.Gateway, stage.App.Sandbox = demo.Native{Stack: s}, s.URL(), s.SandboxURL()
 	return s.Secret("QR_ENCRYPTION_KEY"), nil
 }
 
-// inContainers finds the containers' addresses and gives their key of QR codes.
+// inContainers finds the containers' addresses and returns their QR key.
 func inContainers(ctx context.Context, stage *demo.Stage) (key string, err error) {
 	c := demo.Compose{}
 	gateway, err := c.Address(ctx, "api-gateway", 8000)
