@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/web"
 )
@@ -37,7 +38,8 @@ type admission struct {
 }
 
 // admit lets that many requests work at once, and more wait for that long: 200, or steady when the queue does not get
-// shorter. 429, not 503: the web app takes 503 for an outage.
+// shorter. A request that only waits for a saga gives its slot back before it has ended. 429, not 503: the web app takes
+// 503 for an outage.
 func admit(slots, steady int, patience time.Duration) func(http.Handler) http.Handler {
 	a := &admission{steady: steady, patience: patience, free: slots}
 	return func(next http.Handler) http.Handler {
@@ -46,8 +48,9 @@ func admit(slots, steady int, patience time.Duration) func(http.Handler) http.Ha
 				web.Fail(r.Context(), w, errCrowded)
 				return
 			}
-			defer a.leave()
-			next.ServeHTTP(w, r)
+			leave := sync.OnceFunc(a.leave)
+			defer leave()
+			next.ServeHTTP(w, r.WithContext(saga.OnWait(r.Context(), leave)))
 		})
 	}
 }

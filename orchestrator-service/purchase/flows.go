@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"ticketremaster/orchestrator-service/clients"
@@ -80,11 +81,15 @@ type Flows struct {
 	Tickets   Tickets
 	Holds     Holds
 	payments  *saga.Flow[Purchase]
+	paying    paying
+	lost      lostHolds
+	sending   errgroup.Group
 }
 
 // Register tells the engine the table of steps; it comes before the first Pay.
 func (f *Flows) Register(e *saga.Engine) {
 	f.payments = saga.Register(e, "purchase", f.steps())
+	f.sending.SetLimit(sendingAtOnce)
 }
 
 // Refusals of a purchase. Others come from the services as they are.

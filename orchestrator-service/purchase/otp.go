@@ -13,12 +13,22 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// sendOTP is askOTP off the request's path: /pay sends the password again if this fails.
+// sendingAtOnce is how many one-time passwords are sent at once behind the answers of reservations.
+const sendingAtOnce = 32
+
+// sendOTP is askOTP behind the answer. If too many are being sent, or this one fails, /pay sends it again.
 func (f *Flows) sendOTP(ctx context.Context, o clients.Order) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := f.askOTP(ctx, o); err != nil {
-		slog.WarnContext(ctx, "the one-time password could not be sent", "order", o.OrderID, "error", err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	sending := f.sending.TryGo(func() error {
+		defer cancel()
+		if err := f.askOTP(ctx, o); err != nil {
+			slog.WarnContext(ctx, "the one-time password could not be sent", "order", o.OrderID, "error", err)
+		}
+		return nil
+	})
+	if !sending {
+		cancel()
+		slog.WarnContext(ctx, "too many one-time passwords are being sent; this one is sent when it is asked for", "order", o.OrderID)
 	}
 }
 

@@ -99,8 +99,21 @@ type Payment struct {
 	QR      string
 }
 
-// Pay pays an order of the user's. Repeated or doubled, it charges once.
+// Pay pays an order of the user's. Repeated or doubled, it charges once: a request that finds the user's payment of the
+// order under way in this process does no work, but waits up to 1 s for the other's outcome.
 func (f *Flows) Pay(ctx context.Context, user, orderID uuid.UUID) (Payment, error) {
+	mine, other := f.paying.enter(user, orderID)
+	if other != nil {
+		return f.payToo(ctx, user, orderID, other)
+	}
+	defer f.paying.leave(user, orderID, mine)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), payWithin) // others may wait for the outcome
+	defer cancel()
+	mine.payment, mine.err = f.pay(ctx, user, orderID)
+	return mine.payment, mine.err
+}
+
+func (f *Flows) pay(ctx context.Context, user, orderID uuid.UUID) (Payment, error) {
 	var order clients.Order
 	var risk clients.Risk
 	both, bothCtx := errgroup.WithContext(ctx)

@@ -23,29 +23,6 @@ func (f *Flows) giveBack(ctx context.Context, seat, holdID uuid.UUID) {
 	}
 }
 
-// giveBackUnknown frees a hold whose making was not answered: we said 503, so nothing may stay, yet the call may still come
-// about when its service catches up. So it asks until it was answered twice, a second apart: the first answer may be faster
-// than the late call. It lets go of a hold that has an order: the user has asked again and was given it.
-func (f *Flows) giveBackUnknown(ctx context.Context, seat, holdID uuid.UUID) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for answered := 0; answered < 2; {
-		if _, err := f.Orders.Get(ctx, holdID); err == nil {
-			return
-		}
-		_, err := f.endHold(ctx, seat, holdID, false, reasonNotOffered)
-		if !fault.Unknown(err) {
-			answered++
-		}
-		select {
-		case <-ctx.Done():
-			slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", seat, "hold", holdID, "error", err)
-			return
-		case <-time.After(time.Second):
-		}
-	}
-}
-
 // Cancel gives an unpaid hold back. Cancelling again answers the same.
 func (f *Flows) Cancel(ctx context.Context, user, orderID uuid.UUID) (clients.Order, error) {
 	order, err := f.OwnOrder(ctx, user, orderID)
@@ -95,16 +72,14 @@ func (f *Flows) endHold(ctx context.Context, seat, holdID uuid.UUID, onlyIfExpir
 	}
 }
 
-// Sweep ends the holds whose time is over and whose message was lost. It comes after the broker: SweepGrace later.
-func (f *Flows) Sweep(ctx context.Context) error {
-	orders, err := f.Orders.Overdue(ctx, f.SweepGrace, sweep.AtOnce)
-	if err != nil {
-		return err
+// Sweep gives the rounds that end the holds whose time is over and whose message was lost. They come after the broker:
+// SweepGrace later.
+func (f *Flows) Sweep() sweep.Round {
+	overdue := func(ctx context.Context, limit int) ([]clients.Order, error) {
+		return f.Orders.Overdue(ctx, f.SweepGrace, limit)
 	}
-	for _, o := range orders {
-		if err := f.ExpireHold(ctx, o.SeatID, o.OrderID); err != nil {
-			return err
-		}
-	}
-	return nil
+	id := func(o clients.Order) uuid.UUID { return o.OrderID }
+	return sweep.Of(overdue, id, func(ctx context.Context, o clients.Order) error {
+		return f.ExpireHold(ctx, o.SeatID, o.OrderID)
+	})
 }

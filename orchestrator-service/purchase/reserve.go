@@ -31,7 +31,7 @@ func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservatio
 	})
 	if err != nil {
 		if fault.Unknown(err) {
-			go f.giveBackUnknown(context.WithoutCancel(ctx), seatID, proposed)
+			f.lost.add(ctx, seatID, proposed)
 		}
 		return Reservation{}, err
 	}
@@ -50,7 +50,7 @@ func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservatio
 	}
 	r := Reservation{Order: order, TTL: time.Duration(held.RemainingMs) * time.Millisecond, OTPRequired: risk.IsFlagged && !risk.OTPVerified}
 	if r.OTPRequired {
-		go f.sendOTP(context.WithoutCancel(ctx), order)
+		f.sendOTP(ctx, order)
 	}
 	return r, nil
 }

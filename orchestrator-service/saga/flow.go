@@ -11,8 +11,28 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// answerWithin is how long Settle waits for a saga's end before it answers that the saga is pending.
-const answerWithin = 5 * time.Second
+// How long a request waits for a saga's end before it answers that the saga is pending.
+const (
+	settleWithin = 5 * time.Second        // for the saga that it started
+	working      = 500 * time.Millisecond // of that, before the request counts as one that only waits
+	// JoinWithin is how long it waits for a saga that someone else started.
+	JoinWithin = time.Second
+)
+
+type waitingKey struct{}
+
+// OnWait gives a context whose holder learns, by a call of f, that its request has nothing left to do but wait, so that
+// what the request occupies can be given to another. f may be called more than once.
+func OnWait(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, waitingKey{}, f)
+}
+
+// Waiting tells the holder of ctx that the request only waits from here on.
+func Waiting(ctx context.Context) {
+	if f, ok := ctx.Value(waitingKey{}).(func()); ok {
+		f()
+	}
+}
 
 // Flow is one kind of saga, as Register gives it; T is the state that its steps share.
 type Flow[T any] struct {
@@ -56,20 +76,22 @@ func (f *Flow[T]) Join(ctx context.Context, inTheWay error) (end *Record, ended 
 	return end, ended, nil
 }
 
-// Settle starts a saga, or joins the one that its subject has, and waits up to 5 s for the end. A saga that was undone
-// answers the refusal that turned it back, a parked one INTERNAL_ERROR; one that has not ended by then is pending.
+// Settle starts a saga, or joins the one that its subject has, and waits for the end: up to 5 s for its own, 1 s for
+// another's. A saga that was undone answers the refusal that turned it back, a parked one INTERNAL_ERROR; one that has not
+// ended by then is pending.
 func (f *Flow[T]) Settle(ctx context.Context, id uuid.UUID, subject string, state T) (Outcome[T], error) {
 	out := Outcome[T]{State: state}
-	wait, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
 	var end *Record
 	var ended bool
 	run, err := f.Start(ctx, id, subject, state)
 	switch {
 	case err == nil:
-		end, ended = run.Wait(wait)
+		end, ended = settle(ctx, run)
 	case errors.Is(err, ErrLive), errors.Is(err, ErrDone):
 		out.Joined = true
+		Waiting(ctx)
+		wait, cancel := context.WithTimeout(ctx, JoinWithin)
+		defer cancel()
 		end, ended, err = f.Join(wait, err)
 	}
 	if err != nil {
@@ -88,8 +110,21 @@ func (f *Flow[T]) Settle(ctx context.Context, id uuid.UUID, subject string, stat
 	return out, err
 }
 
-// Await waits for the end of the subject's newest saga: false when ctx ends, or 5 s are over, first. A subject without
-// a saga is NOT_FOUND.
+// settle waits for a saga that this request started.
+func settle(ctx context.Context, run *Run) (*Record, bool) {
+	wait, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	soon, cancelSoon := context.WithTimeout(wait, working)
+	defer cancelSoon()
+	if end, ended := run.Wait(soon); ended {
+		return end, true
+	}
+	Waiting(ctx)
+	return run.Wait(wait)
+}
+
+// Await waits up to 1 s for the end of the subject's newest saga: false when that time or ctx ends first. A subject
+// without a saga is NOT_FOUND.
 func (f *Flow[T]) Await(ctx context.Context, subject string) (ended bool, err error) {
 	latest, err := f.engine.log.Latest(ctx, f.kind, subject)
 	if err != nil {
@@ -98,7 +133,8 @@ func (f *Flow[T]) Await(ctx context.Context, subject string) (ended bool, err er
 	if latest == nil {
 		return false, fault.New(fault.NotFound, fault.CodeNotFound, "There is no %s of %s", f.kind, subject)
 	}
-	wait, cancel := context.WithTimeout(ctx, answerWithin)
+	Waiting(ctx)
+	wait, cancel := context.WithTimeout(ctx, JoinWithin)
 	defer cancel()
 	_, ended = f.engine.Await(wait, latest.ID)
 	return ended, nil

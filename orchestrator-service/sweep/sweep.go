@@ -1,22 +1,41 @@
-// Package sweep ends what is overdue and whose message was lost.
+// Package sweep ends what is overdue and whose message was lost. It comes after the broker, which ends nearly all.
 package sweep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
 	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 )
 
-// AtOnce is how many overdue things of one kind a round takes up.
-const AtOnce = 100
+// Limits of a round.
+const (
+	perRound  = 100             // things that a round takes up
+	mostAsked = 1_000           // the longest list that is asked for
+	atOnce    = 4               // things that are ended at the same time
+	endWithin = 5 * time.Second // of ending one
+	firstRest = 2 * time.Second // of one that could not be ended
+	longRest  = 30 * time.Second
+)
 
-// Run calls each round after every interval until ctx ends; it comes after the broker.
-func Run(ctx context.Context, interval time.Duration, rounds ...func(context.Context) error) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+// Round takes up once what is overdue of one kind of things.
+type Round func(ctx context.Context) error
+
+// Run calls the rounds about every interval until ctx ends. The pauses vary, and each round takes things up in an order of
+// its own, so that replicas seldom do the same work; that they do is harmless.
+func Run(ctx context.Context, interval time.Duration, rounds ...Round) {
 	failing := false
 	for {
-		err := once(ctx, rounds)
+		var failed []error
+		for _, round := range rounds {
+			failed = append(failed, round(ctx))
+		}
+		err := errors.Join(failed...)
 		if err != nil && !failing && ctx.Err() == nil { // told once, not every two seconds
 			slog.WarnContext(ctx, "a sweep failed; the next one tries again", "error", err)
 		}
@@ -24,16 +43,88 @@ func Run(ctx context.Context, interval time.Duration, rounds ...func(context.Con
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(interval/2 + rand.N(interval)):
 		}
 	}
 }
 
-func once(ctx context.Context, rounds []func(context.Context) error) error {
-	for _, round := range rounds {
-		if err := round(ctx); err != nil {
+// Of makes the rounds of one kind of things. list gives at most limit of those that are overdue, the oldest first; end
+// ends one. A thing that cannot be ended keeps no other waiting: it rests, ever longer up to 30 s, and the list is asked
+// for so many more. A round fails if the list cannot be read.
+func Of[T any](list func(ctx context.Context, limit int) ([]T, error), id func(T) uuid.UUID, end func(context.Context, T) error) Round {
+	s := &resting{of: map[uuid.UUID]rest{}}
+	return func(ctx context.Context) error {
+		overdue, err := list(ctx, min(perRound+s.count(), mostAsked))
+		if err != nil {
 			return err
 		}
+		rand.Shuffle(len(overdue), func(i, j int) { overdue[i], overdue[j] = overdue[j], overdue[i] })
+		var g errgroup.Group
+		g.SetLimit(atOnce)
+		for _, x := range overdue {
+			if s.rests(id(x)) {
+				continue
+			}
+			g.Go(func() error {
+				ctx, cancel := context.WithTimeout(ctx, endWithin)
+				defer cancel()
+				err := end(ctx, x)
+				if s.note(id(x), err) {
+					slog.WarnContext(ctx, "an overdue thing cannot be ended; the sweep goes on trying", "id", id(x), "error", err)
+				}
+				return nil
+			})
+		}
+		_ = g.Wait()
+		s.forget()
+		return nil
 	}
-	return nil
+}
+
+// resting has the things that could not be ended.
+type resting struct {
+	mu sync.Mutex
+	of map[uuid.UUID]rest
+}
+
+type rest struct {
+	until time.Time
+	pause time.Duration
+}
+
+func (r *resting) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.of)
+}
+
+func (r *resting) rests(id uuid.UUID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Before(r.of[id].until)
+}
+
+// note reports whether a thing could not be ended for the first time.
+func (r *resting) note(id uuid.UUID, err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, again := r.of[id]
+	if err == nil {
+		delete(r.of, id)
+		return false
+	}
+	pause := min(max(firstRest, 2*before.pause), longRest)
+	r.of[id] = rest{time.Now().Add(pause), pause}
+	return !again
+}
+
+// forget drops what has rested and was not overdue any more: another replica, or the broker, has ended it.
+func (r *resting) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, x := range r.of {
+		if time.Since(x.until) > longRest {
+			delete(r.of, id)
+		}
+	}
 }

@@ -24,18 +24,10 @@ func (f *Flows) ExpireTransfer(ctx context.Context, t clients.Transfer) error {
 	return err
 }
 
-// Sweep ends the live transfers that nobody confirmed in time.
-func (f *Flows) Sweep(ctx context.Context) error {
-	transfers, err := f.Records.OverdueTransfers(ctx, sweep.AtOnce)
-	if err != nil {
-		return err
-	}
-	for _, t := range transfers {
-		if err := f.ExpireTransfer(ctx, t); err != nil {
-			return err
-		}
-	}
-	return nil
+// Sweep gives the rounds that end the live transfers that nobody confirmed in time.
+func (f *Flows) Sweep() sweep.Round {
+	id := func(t clients.Transfer) uuid.UUID { return t.TransferID }
+	return sweep.Of(f.Records.OverdueTransfers, id, f.ExpireTransfer)
 }
 
 // endTransfer fails a transfer and voids what is pending of its one-time passwords.

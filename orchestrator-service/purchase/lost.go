@@ -1,0 +1,123 @@
+package purchase
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
+)
+
+// Limits of giving lost holds back.
+const (
+	mostLost    = 1_000           // remembered at once
+	lostFor     = time.Minute     // then a hold is left to its expiry
+	lostRound   = time.Second     // between two rounds, once all of a round was answered
+	lostBackOff = 8 * time.Second // the longest pause after a round that was not
+)
+
+// lostHold is a hold whose making was not answered: the client was told 503, so nothing may stay, yet the call may still
+// come about when its service catches up.
+type lostHold struct {
+	seat, hold uuid.UUID
+	until      time.Time
+	freed      bool // once; a late call may still make the hold
+}
+
+// lostHolds are given back one after the other, however many they are: with the inventory away, more at once would only
+// keep the other services from their work. What is too much for this expires by itself, as every hold does.
+type lostHolds struct {
+	mu  sync.Mutex
+	all []lostHold
+}
+
+func (l *lostHolds) add(ctx context.Context, seat, hold uuid.UUID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.all) >= mostLost {
+		slog.WarnContext(ctx, "too many holds are to be given back; this one will expire", "seat", seat, "hold", hold)
+		return
+	}
+	l.all = append(l.all, lostHold{seat: seat, hold: hold, until: time.Now().Add(lostFor)})
+}
+
+// first gives the hold that has waited longest.
+func (l *lostHolds) first() (lostHold, int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.all) == 0 {
+		return lostHold{}, 0
+	}
+	return l.all[0], len(l.all)
+}
+
+// settle takes the first hold off the queue, and puts it last as h if again is true.
+func (l *lostHolds) settle(h lostHold, again bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = l.all[1:]
+	if again {
+		l.all = append(l.all, h)
+	}
+}
+
+// GiveBackLost frees holds whose making was not answered, until ctx ends.
+func (f *Flows) GiveBackLost(ctx context.Context) {
+	pause := lostRound
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if err := f.giveBackRound(ctx); err != nil {
+			pause = min(2*pause, lostBackOff)
+			slog.WarnContext(ctx, "holds could not be given back; trying again", "in", pause, "error", err)
+		} else {
+			pause = lostRound
+		}
+	}
+}
+
+// giveBackRound asks for each hold once; it ends with the first that is not answered.
+func (f *Flows) giveBackRound(ctx context.Context) error {
+	_, round := f.lost.first()
+	for range round {
+		h, _ := f.lost.first()
+		if time.Now().After(h.until) {
+			slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", h.seat, "hold", h.hold)
+			f.lost.settle(h, false)
+			continue
+		}
+		freed, err := f.freeLost(ctx, h)
+		if err != nil {
+			f.lost.settle(h, true)
+			return err
+		}
+		again := freed && !h.freed
+		h.freed = true
+		f.lost.settle(h, again)
+	}
+	return nil
+}
+
+// freeLost frees one hold. It lets go of one that has an order, and answers false: the user has asked again and was
+// given it. An error means that the outcome is unknown.
+func (f *Flows) freeLost(ctx context.Context, h lostHold) (freed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	_, err = f.Orders.Get(ctx, h.hold)
+	switch {
+	case err == nil:
+		return false, nil
+	case fault.Unknown(err):
+		return false, err
+	}
+	if _, err = f.endHold(ctx, h.seat, h.hold, false, reasonNotOffered); fault.Unknown(err) {
+		return false, err
+	}
+	return true, nil
+}
