@@ -13,6 +13,7 @@ import (
 	"ticketremaster/event-service/postgres"
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/web"
 )
 
@@ -21,12 +22,12 @@ const requestLimit = 5 * time.Second
 
 type server struct{ events postgres.Store }
 
-// New gives the service's handler. Every address but /health wants the bearer secret.
-func New(events postgres.Store, secret string) http.Handler {
+// New gives the service's handler. Every address but /health wants the bearer secret, one of secrets.
+func New(events postgres.Store, secrets ...string) http.Handler {
 	s := server{events}
 	r := web.NewRouter(events.Pool.Ping)
 	r.Group(func(r chi.Router) {
-		r.Use(web.RequireService(secret))
+		r.Use(web.RequireService(secrets...))
 		r.Method(http.MethodPost, "/events", edge(s.create))
 		r.Method(http.MethodGet, "/events", edge(s.list))
 		r.Method(http.MethodGet, "/events/{id}", edge(s.get))
@@ -49,7 +50,12 @@ func edge(h web.Handler) web.Handler {
 		defer cancel()
 		err := h(w, r.WithContext(ctx))
 		var known *fault.Error
-		if err != nil && !errors.As(err, &known) && database.Unreachable(err) {
+		switch {
+		case err == nil || errors.As(err, &known):
+			return err
+		case database.Stale(err):
+			return fence.ErrStale
+		case database.Unreachable(err):
 			return fault.Unreachable("the catalogue", err)
 		}
 		return err

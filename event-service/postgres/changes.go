@@ -9,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	event "ticketremaster/event-service"
+	"ticketremaster/platform/database"
 	"ticketremaster/platform/web"
 )
 
 // Change lets change decide over the present state of an event, and writes down what it changed. A change that changes nothing is
 // fine, whatever version its author has seen: it is a repeat. event.ErrVersion if the author has seen another version.
 func (s Store) Change(ctx context.Context, id uuid.UUID, author event.Author, change func(*event.Event) error) (e event.Event, err error) {
-	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM events WHERE event_id = $1 FOR UPDATE`, id); err != nil {
 			return err
 		}
@@ -100,7 +101,7 @@ func (s Store) Publish(ctx context.Context, id uuid.UUID, author event.Author) (
 
 // Note writes a change into an event's history that was made outside the catalogue, such as seats that were blocked.
 func (s Store) Note(ctx context.Context, id uuid.UUID, author event.Author, changes []event.FieldChange) error {
-	return pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+	return database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM events WHERE event_id = $1 FOR NO KEY UPDATE`, id); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 // Create makes a checked draft, and its venue if no other event was there; its answer may have warnings. Making it again returns it
 // as it is; one that was deleted is event.ErrVoided.
 func (s Store) Create(ctx context.Context, d event.Draft) (e event.Event, err error) {
-	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockID, d.ID); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	event "ticketremaster/event-service"
+	"ticketremaster/platform/database"
 	"ticketremaster/platform/web"
 )
 
@@ -20,7 +21,9 @@ import (
 var files embed.FS
 
 // Migrations make events_db.
-var Migrations, _ = fs.Sub(files, "migrations")
+var Migrations = database.Fenced(migrations)
+
+var migrations, _ = fs.Sub(files, "migrations")
 
 // Store keeps events. Each of its methods is one transaction; what customers wait for is one round trip.
 type Store struct {
@@ -77,13 +80,16 @@ const lockID = `SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0)
 // Delete takes a draft away and leaves a mark that refuses a late Create; a repeat, and the delete of what never was, is fine. It
 // returns event.ErrPublished for a published event.
 func (s Store) Delete(ctx context.Context, id uuid.UUID) error {
-	var b pgx.Batch
+	b, err := database.FencedBatch(ctx, s.Pool)
+	if err != nil {
+		return err
+	}
 	b.Queue(lockID, id)
 	// First the row, whose lock a Publish may hold, then the mark: it must not be set on an event that was published meanwhile.
 	b.Queue(`DELETE FROM events WHERE event_id = $1 AND status = 'DRAFT'`, id)
 	b.Queue(`INSERT INTO voided_events (event_id) SELECT $1::uuid WHERE NOT EXISTS (SELECT FROM events WHERE event_id = $1) ON CONFLICT (event_id) DO NOTHING`, id)
 	b.Queue(`SELECT EXISTS (SELECT FROM events WHERE event_id = $1)`, id)
-	results := s.Pool.SendBatch(ctx, &b)
+	results := s.Pool.SendBatch(ctx, b)
 	defer results.Close()
 	for range b.Len() - 1 {
 		if _, err := results.Exec(); err != nil {

@@ -33,9 +33,9 @@ type Server struct {
 	store *postgres.Store
 }
 
-// New makes the gRPC server: Inventory for callers with the secret, health for all.
-func New(store *postgres.Store, secret string) *grpc.Server {
-	s := rpc.NewServer(secret, grpc.MaxConcurrentStreams(maxStreams), grpc.ChainUnaryInterceptor(
+// New makes the gRPC server: Inventory for callers with one of the secrets, health for all.
+func New(store *postgres.Store, secrets ...string) *grpc.Server {
+	s := rpc.NewServer(secrets, grpc.MaxConcurrentStreams(maxStreams), grpc.ChainUnaryInterceptor(
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 			ctx, cancel := context.WithTimeout(ctx, callLimit)
 			defer cancel()

@@ -2,6 +2,7 @@ package grpcapi_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"reflect"
 	"strings"
@@ -181,7 +182,7 @@ func TestOnlyServicesMayCall(t *testing.T) {
 		defer conn.Close()
 		client := inventoryv1.NewInventoryClient(conn)
 		for method, request := range requests(t) {
-			if err := call(t.Context(), client, method, request); fault.Code(err) != fault.CodeUnauthorized {
+			if err := call(t.Context(), client, method, request); !errors.Is(err, &fault.Error{Code: fault.CodeUnauthorized}) {
 				t.Errorf("%s with the token %q: %v", method, secret, err)
 			}
 		}

@@ -19,23 +19,28 @@ import (
 // would only begin again: the repeat waits for it and gets its answer.
 const bulkTime = 30 * time.Second
 
-// beginBulk makes all that creates or deletes an event's seats take turns, and gives it time.
-func beginBulk(ctx context.Context, tx pgx.Tx, event uuid.UUID) error {
-	var b pgx.Batch
+// bulk runs work as one transaction, takes turns with all else that creates or deletes the event's seats, and gives it time.
+func (s *Store) bulk(ctx context.Context, event uuid.UUID, work func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
+	defer cancel()
+	b, err := database.FencedBatch(ctx, s.pool)
+	if err != nil {
+		return err
+	}
 	b.Queue(`SELECT pg_advisory_xact_lock(2, hashtext($1::uuid::text))`, event)
 	b.Queue(`SELECT set_config('statement_timeout', $1, true)`, strconv.FormatInt(bulkTime.Milliseconds(), 10))
-	return tx.SendBatch(ctx, &b).Close()
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		return work(ctx, tx)
+	})
 }
 
 // CreateSeats makes a checked plan's seats and returns their number. A repeat returns it again; another plan is SEATS_EXIST,
 // and one whose seats were deleted OPERATION_VOIDED.
 func (s *Store) CreateSeats(ctx context.Context, p inventory.Plan) (int, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
-	defer cancel()
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := beginBulk(ctx, tx, p.EventID); err != nil {
-			return err
-		}
+	err := s.bulk(ctx, p.EventID, func(ctx context.Context, tx pgx.Tx) error {
 		var total, perRow *int
 		var tiers []string
 		var voided bool
@@ -81,13 +86,8 @@ func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
 // repeat answers the same number.
 // SEATS_IN_USE once one of them was held, sold or scanned.
 func (s *Store) DeleteSeats(ctx context.Context, event uuid.UUID) (int, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
-	defer cancel()
 	var planned int
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := beginBulk(ctx, tx, event); err != nil {
-			return err
-		}
+	err := s.bulk(ctx, event, func(ctx context.Context, tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `INSERT INTO seat_plans (event_id, deleted_at) VALUES ($1, now())
 			ON CONFLICT (event_id) DO UPDATE SET deleted_at = coalesce(seat_plans.deleted_at, now())
 			RETURNING coalesce(total_seats, 0)`, event).Scan(&planned)

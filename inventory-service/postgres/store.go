@@ -19,6 +19,7 @@ import (
 
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 
@@ -34,7 +35,7 @@ func Migrations() fs.FS {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return root
+	return database.Fenced(root)
 }
 
 // settings of each connection beside the platform's. A lock is waited for briefly: the caller tries again. Every
@@ -91,6 +92,9 @@ func translate(err error) error {
 	case errors.Is(err, pgx.ErrNoRows):
 		return inventory.ErrSeatNotFound
 	}
+	if database.Stale(err) {
+		return fence.ErrStale
+	}
 	switch database.State(err) {
 	case database.LockNotAvailable, deadlockDetected:
 		return inventory.ErrBusy.Because(err)
@@ -108,9 +112,13 @@ const deadlockDetected = "40P01"
 const lockSeat = `SELECT FROM seats WHERE seat_id = $1 FOR NO KEY UPDATE`
 
 // decide takes the lock on a seat and runs one statement that decides, as one transaction. read reads the statement's only
-// row; without a row the error is SEAT_NOT_FOUND.
-func decide[T any](ctx context.Context, s *Store, lock string, seat uuid.UUID, sql string, read pgx.RowToFunc[T], args ...any) (T, error) {
-	decided, err := database.Commit(ctx, s.decisions, read, database.Statement{SQL: lock, Args: []any{seat}}, database.Statement{SQL: sql, Args: args})
+// row; without a row the error is SEAT_NOT_FOUND. A step of a saga whose driver was replaced is STALE_DRIVER.
+func decide[T any](ctx context.Context, s *Store, lock string, seat uuid.UUID, sql string, read pgx.RowToFunc[T], args ...any) (decided T, err error) {
+	statements, err := database.Fence(ctx, s.pool)
+	if err == nil {
+		statements = append(statements, database.Statement{SQL: lock, Args: []any{seat}}, database.Statement{SQL: sql, Args: args})
+		decided, err = database.Commit(ctx, s.decisions, read, statements...)
+	}
 	return decided, translate(err)
 }
 

@@ -13,6 +13,7 @@ import (
 	"ticketremaster/order-service/postgres"
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 )
@@ -32,12 +33,12 @@ const (
 
 type server struct{ ledger postgres.Store }
 
-// New gives the service's handler. Every address but /health wants the bearer secret.
-func New(ledger postgres.Store, secret string) http.Handler {
+// New gives the service's handler. Every address but /health wants the bearer secret, one of secrets.
+func New(ledger postgres.Store, secrets ...string) http.Handler {
 	s := server{ledger}
 	r := web.NewRouter(ledger.Pool.Ping)
 	r.Group(func(r chi.Router) {
-		r.Use(web.RequireService(secret))
+		r.Use(web.RequireService(secrets...))
 		r.Method(http.MethodPost, "/orders", edge(s.placeOrConfirm))
 		r.Method(http.MethodPost, "/orders/batch", edge(s.placeAll))
 		r.Method(http.MethodPost, "/orders/confirmed", edge(s.confirmed))
@@ -79,7 +80,12 @@ func edge(h web.Handler) web.Handler {
 		defer cancel()
 		err := h(w, r.WithContext(ctx))
 		var known *fault.Error
-		if err != nil && !errors.As(err, &known) && database.Unreachable(err) {
+		switch {
+		case err == nil || errors.As(err, &known):
+			return err
+		case database.Stale(err):
+			return fence.ErrStale
+		case database.Unreachable(err):
 			return fault.Unreachable("the order ledger", err)
 		}
 		return err

@@ -23,7 +23,9 @@ import (
 var files embed.FS
 
 // Migrations make orders_db.
-var Migrations, _ = fs.Sub(files, "migrations")
+var Migrations = database.Fenced(migrations)
+
+var migrations, _ = fs.Sub(files, "migrations")
 
 // Store keeps orders and transfers. A refusal is a fault of package order; any other error is the database's.
 type Store struct {
@@ -121,7 +123,11 @@ func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, e
 // The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not wait for
 // each other, because UndoConfirm touches only an order that this attempt has confirmed already.
 func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (order.Order, error) {
-	o, err := database.Commit(ctx, s.payments, pgx.RowToStructByName[order.Order], database.Statement{SQL: `
+	statements, err := database.Fence(ctx, s.Pool)
+	if err != nil {
+		return order.Order{}, err
+	}
+	o, err := database.Commit(ctx, s.payments, pgx.RowToStructByName[order.Order], append(statements, database.Statement{SQL: `
 		WITH confirmed AS (
 			INSERT INTO orders AS o (order_id, user_id, seat_id, event_id, status, price, held_until, attempt_id, credits_charged, confirmed_at)
 			VALUES ($1, $2, $3, $4, 'CONFIRMED', $5, $6, $7, $8, now())
@@ -133,7 +139,7 @@ func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (o
 			INSERT INTO order_attempts (attempt_id, order_id, outcome) SELECT attempt_id, order_id, 'CONFIRMED' FROM confirmed
 		)
 		SELECT ` + orderColumns + ` FROM confirmed`,
-		Args: []any{r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, p.AttemptID, p.CreditsCharged}})
+		Args: []any{r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, p.AttemptID, p.CreditsCharged}})...)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows), // the order is not pending any more
 		database.Violates(err, "order_attempts_pkey"), // the attempt was undone
@@ -171,14 +177,23 @@ func (s Store) whyNotConfirmed(ctx context.Context, id, attempt uuid.UUID) (orde
 // UndoConfirm refunds the order if this attempt confirmed it, and marks the attempt, so that it confirms nothing any more.
 // It returns the order as it is then, nil if there is none. An attempt of another order is a fault.
 func (s Store) UndoConfirm(ctx context.Context, id, attempt uuid.UUID, reason string) (*order.Order, error) {
-	var b pgx.Batch
+	b, err := database.FencedBatch(ctx, s.Pool)
+	if err != nil {
+		return nil, err
+	}
+	fenced := b.Len()
 	b.Queue(`
 		INSERT INTO order_attempts AS a (attempt_id, order_id, outcome) VALUES ($1, $2, 'VOIDED')
 		ON CONFLICT (attempt_id) DO UPDATE SET outcome = 'VOIDED' WHERE a.order_id = excluded.order_id`, attempt, id)
 	b.Queue(`UPDATE orders SET status = 'REFUNDED', failure_reason = $3 WHERE order_id = $1 AND attempt_id = $2 AND status = 'CONFIRMED'`, id, attempt, reason)
 	b.Queue(getOrder, id)
-	results := s.Pool.SendBatch(ctx, &b)
+	results := s.Pool.SendBatch(ctx, b)
 	defer results.Close()
+	for range fenced {
+		if _, err := results.Exec(); err != nil {
+			return nil, err
+		}
+	}
 	mark, err := results.Exec()
 	if err != nil {
 		return nil, err

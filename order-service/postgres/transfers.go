@@ -65,7 +65,11 @@ func (s Store) Initiate(ctx context.Context, r order.TransferRequest) (order.Tra
 // Move does one action, in one round trip, and returns the transfer as it is then. It returns order.ErrTransferNotFound,
 // order.ErrTransferInvalidState with the present state, or order.ErrVoided for an operation that was undone. A dispute is Dispute's to do.
 func (s Store) Move(ctx context.Context, id uuid.UUID, m order.Move) (order.Transfer, error) {
-	return move(ctx, s.Pool, id, m)
+	b, err := database.FencedBatch(ctx, s.Pool)
+	if err != nil {
+		return order.Transfer{}, err
+	}
+	return move(ctx, s.Pool, b, id, m)
 }
 
 // batcher is a pool or a transaction.
@@ -74,11 +78,10 @@ type batcher interface {
 }
 
 // move locks the row, tries the action's arrow, and reads back what is: with the row locked each statement sees what
-// the one before it saw, and the row's newest state.
-func move(ctx context.Context, db batcher, id uuid.UUID, m order.Move) (order.Transfer, error) {
+// the one before it saw, and the row's newest state. b is a batch that has what must come first.
+func move(ctx context.Context, db batcher, b *pgx.Batch, id uuid.UUID, m order.Move) (order.Transfer, error) {
 	arrow := transitions[m.Action]
 	args := pgx.NamedArgs{"id": id, "operation": m.Operation, "by": m.By, "reason": m.Reason, "ending": m.Ending}
-	var b pgx.Batch
 	b.Queue(`SELECT FROM transfers WHERE transfer_id = @id FOR UPDATE`, args)
 	update := `UPDATE transfers SET ` + arrow.set + ` WHERE transfer_id = @id AND NOT ` + voided + ` AND (` + arrow.from + `)`
 	if arrow.void { // the mark is left only if the action is allowed
@@ -86,7 +89,7 @@ func move(ctx context.Context, db batcher, id uuid.UUID, m order.Move) (order.Tr
 	}
 	b.Queue(update, args)
 	b.Queue(`SELECT COALESCE(`+arrow.done+`, false) AS done, `+voided+` AS voided, `+transferColumns+` FROM transfers WHERE transfer_id = @id`, args)
-	results := db.SendBatch(ctx, &b)
+	results := db.SendBatch(ctx, b)
 	defer results.Close()
 	for range b.Len() - 1 {
 		if _, err := results.Exec(); err != nil {
@@ -119,7 +122,7 @@ func move(ctx context.Context, db batcher, id uuid.UUID, m order.Move) (order.Tr
 // returns too; a repeat answers the same. Beside what Move refuses, order.ErrTransferInvalidState says that the ticket was handed on, or is in this moment.
 func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order.Transfer, cancelled *order.Transfer, err error) {
 	// All or nothing: a dispute that is refused must not end the other transfer.
-	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if t, err = oneTransfer(tx.Query(ctx, getTransfer, id)); err != nil {
 			return err
 		}
@@ -147,7 +150,7 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 			AND later.status IN ('INITIATED', 'PENDING_OTP') AND NOT later.swapping`, args); err != nil {
 			return err
 		}
-		if t, err = move(ctx, tx, id, m); err != nil {
+		if t, err = move(ctx, tx, &pgx.Batch{}, id, m); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `

@@ -1,5 +1,5 @@
-// Package call calls another of our REST services in JSON, with its bearer secret, the correlation id and a deadline on
-// every call, and reads faults back from the envelope.
+// Package call calls another of our REST services in JSON, with its bearer secret, the correlation id, the fencing token and
+// a deadline on every call, and reads faults back from the envelope.
 package call
 
 import (
@@ -15,9 +15,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/web"
 )
 
@@ -43,8 +45,9 @@ var shared = &http.Client{Transport: &http.Transport{
 	ReadBufferSize:      8 << 10,
 }}
 
-// Do sends in (nil: no body) and decodes the envelope's data into out (nil: dropped). An error is a fault: the
-// callee's own, or SERVICE_UNAVAILABLE when the outcome is unknown.
+// Do sends in (nil: no body) and decodes the envelope's data into out (nil: dropped). An error is a fault: what the callee's own
+// rules decided, SERVICE_UNAVAILABLE when the outcome is unknown, or INTERNAL_ERROR when the call could not be made, which no
+// repeat mends.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
 	_, err := c.Page(ctx, method, path, in, out)
 	return err
@@ -90,6 +93,14 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 	if id := correlation.ID(ctx); id != "" {
 		req.Header.Set(correlation.Header, id)
 	}
+	if t, fenced := fence.From(ctx); fenced {
+		req.Header.Set(fence.Header, t.String())
+	}
+	for name, values := range req.Header {
+		if strings.ContainsFunc(values[0], unicode.IsControl) {
+			return nil, fmt.Errorf("%s %s: the header %s cannot be sent", method, path, name)
+		}
+	}
 	client := c.HTTP
 	if client == nil {
 		client = shared
@@ -121,10 +132,14 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 		return nil, fault.Unreachable(c.Name, fmt.Errorf("status %d, not our envelope: %w", res.StatusCode, err))
 	}
 	if !answer.Success {
-		return nil, &fault.Error{
+		said := &fault.Error{
 			Kind: web.KindOf(res.StatusCode), Code: answer.ErrorCode, Message: answer.Message,
 			Fields: answer.Errors, Details: answer.Details,
 		}
+		if !fault.Answered(said.Code) {
+			return nil, fault.Unreachable(c.Name, fmt.Errorf("%s %s was answered %d: %w", method, path, res.StatusCode, said))
+		}
+		return nil, said
 	}
 	return answer.Pagination, nil
 }

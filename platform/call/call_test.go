@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"context"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
 	"ticketremaster/platform/call"
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/web"
 )
 
@@ -22,21 +25,24 @@ import (
 func TestAFaultSurvivesTheWire(t *testing.T) {
 	var sent error
 	var id, secret string
+	var token fence.Token
 	s := httptest.NewServer(web.Handler(func(w http.ResponseWriter, r *http.Request) error {
 		id, secret = r.Header.Get(correlation.Header), web.Bearer(r)
+		token, _ = fence.Parse(r.Header.Get(fence.Header))
 		return sent
 	}))
 	defer s.Close()
 	c := call.Client{Name: "the service", BaseURL: s.URL, Token: "its secret"}
+	mine := fence.Token{Saga: uuid.New(), Epoch: 3}
 	for kind := fault.Internal; kind <= fault.Unavailable; kind++ {
 		sent = fault.New(kind, "SOME_CODE", "words for a person").With("status", "SOLD")
-		got := fault.From(c.Do(correlation.With(t.Context(), "an id"), http.MethodPost, "/", map[string]int{"a": 1}, nil))
+		got := fault.From(c.Do(fence.With(correlation.With(t.Context(), "an-id"), mine), http.MethodPost, "/", map[string]int{"a": 1}, nil))
 		if got.Kind != kind || got.Code != "SOME_CODE" || got.Message != "words for a person" || got.Details["status"] != "SOLD" {
 			t.Errorf("kind %d came as %+v", kind, got)
 		}
 	}
-	if id != "an id" || secret != "its secret" {
-		t.Errorf("correlation id %q, secret %q", id, secret)
+	if id != "an-id" || secret != "its secret" || token != mine {
+		t.Errorf("correlation id %q, secret %q, fencing token %s", id, secret, token)
 	}
 }
 
@@ -62,6 +68,61 @@ func TestNoAnswerIsUnknownNeverARefusal(t *testing.T) {
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("a service that %s: %s", name, took)
 		}
+	}
+}
+
+// Only what the callee's own rules decided is an answer. What its router, its look at the secret, or something on the way says
+// in its place is not.
+func TestWhatTheRulesDidNotDecideIsNoRefusal(t *testing.T) {
+	router := web.NewRouter(func(context.Context) error { return nil })
+	router.Group(func(r chi.Router) {
+		r.Use(web.RequireService("its secret", "its previous secret", ""))
+		r.Method(http.MethodPost, "/known", web.Handler(func(w http.ResponseWriter, r *http.Request) error {
+			return fault.New(fault.Conflict, "SEAT_SOLD", "the seat is sold")
+		}))
+	})
+	for name, answer := range map[string]string{
+		"/gateway": `{"message":"no Route matched with those values"}`, "/empty": `{}`, "/not-ours": `{"success":false,"message":"?"}`,
+	} {
+		router.Post(name, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(answer))
+		})
+	}
+	s := httptest.NewServer(router)
+	defer s.Close()
+	for _, c := range []struct{ method, path, secret, code string }{
+		{http.MethodPost, "/known", "its secret", "SEAT_SOLD"},
+		{http.MethodPost, "/known", "its previous secret", "SEAT_SOLD"},
+		{http.MethodPost, "/known", "another secret", fault.CodeUnavailable},
+		{http.MethodPost, "/known", "", fault.CodeUnavailable},
+		{http.MethodPost, "/unknown", "its secret", fault.CodeUnavailable},
+		{http.MethodPut, "/known", "its secret", fault.CodeUnavailable},
+		{http.MethodPost, "/gateway", "its secret", fault.CodeUnavailable},
+		{http.MethodPost, "/empty", "its secret", fault.CodeUnavailable},
+		{http.MethodPost, "/not-ours", "its secret", fault.CodeUnavailable},
+	} {
+		client := call.Client{Name: "the service", BaseURL: s.URL, Token: c.secret}
+		if err := client.Do(t.Context(), c.method, c.path, nil, nil); fault.Code(err) != c.code {
+			t.Errorf("%s %s with %q: %v, want %s", c.method, c.path, c.secret, err, c.code)
+		}
+	}
+}
+
+// What no call was made of is our own mistake: asking again does not mend it.
+func TestACallThatCannotBeSentIsInternal(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	for name, c := range map[string]call.Client{
+		"a secret with a line break": {BaseURL: s.URL, Token: "a\nb"}, "no address": {BaseURL: "http://a b"},
+	} {
+		if err := c.Do(t.Context(), http.MethodPost, "/", nil, nil); fault.From(err).Kind != fault.Internal {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c := call.Client{BaseURL: s.URL}
+	if err := c.Do(t.Context(), http.MethodPost, "/", map[string]any{"n": math.NaN()}, nil); fault.From(err).Kind != fault.Internal {
+		t.Errorf("a body that is no JSON: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -14,15 +15,33 @@ const Header = "X-Correlation-ID"
 
 type key struct{}
 
-// longest id that is taken over, in bytes: two dozen that were joined.
-const longest = 1024
+// Limits of an id, in bytes.
+const (
+	longest       = 128  // of one request's
+	longestJoined = 1024 // of several requests' (Join)
+)
 
-// With returns a context that carries id; an empty or oversized one (over 1,024 bytes) is replaced by a new one.
+// With returns a context that carries id if it is 1 to 128 visible ASCII characters, and a new one otherwise. Whatever comes
+// from outside the system, or was kept by it, passes here: an id that gRPC, AMQP or a log cannot carry would make every call
+// fail before it is sent.
 func With(ctx context.Context, id string) context.Context {
-	if id == "" || len(id) > longest {
+	if !visible(id, longest) {
 		id = New()
 	}
 	return context.WithValue(ctx, key{}, id)
+}
+
+// WithJoined is With for calls between our services, which may be made for several requests at once: the id may have
+// 1,024 characters.
+func WithJoined(ctx context.Context, id string) context.Context {
+	if !visible(id, longestJoined) {
+		id = New()
+	}
+	return context.WithValue(ctx, key{}, id)
+}
+
+func visible(id string, most int) bool {
+	return id != "" && len(id) <= most && !strings.ContainsFunc(id, func(c rune) bool { return c < '!' || c > '~' })
 }
 
 // Join returns a context for work that is done for several requests at once: it carries their ids, separated by commas,
@@ -30,14 +49,14 @@ func With(ctx context.Context, id string) context.Context {
 func Join(requests []context.Context) context.Context {
 	var joined []byte
 	for _, r := range requests {
-		if id := ID(r); id != "" && len(joined)+1+len(id) <= longest {
+		if id := ID(r); id != "" && len(joined)+1+len(id) <= longestJoined {
 			if len(joined) > 0 {
 				joined = append(joined, ',')
 			}
 			joined = append(joined, id...)
 		}
 	}
-	return With(context.Background(), string(joined))
+	return WithJoined(context.Background(), string(joined))
 }
 
 // New makes a correlation id.

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,27 +166,35 @@ func Migrate(ctx context.Context, dsn string, migrations fs.FS) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithSessionLocker(locker))
-	if err != nil {
-		return err
+	for versions, set := range migrationSets(migrations) {
+		p, err := goose.NewProvider(goose.DialectPostgres, db, set, goose.WithSessionLocker(locker), goose.WithTableName(versions))
+		if err != nil {
+			return err
+		}
+		if _, err := p.Up(ctx); err != nil {
+			return err
+		}
 	}
-	_, err = p.Up(ctx)
-	return err
+	return nil
 }
 
 // Fingerprint names the schema that migrations make: it changes when they do. Tests name their template by it.
 func Fingerprint(migrations fs.FS) string {
 	sum := sha256.New()
-	err := fs.WalkDir(migrations, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	sets := migrationSets(migrations)
+	for _, versions := range slices.Sorted(maps.Keys(sets)) {
+		files := sets[versions]
+		err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := fs.ReadFile(files, path)
+			sum.Write(text)
 			return err
+		})
+		if err != nil {
+			panic(err) // embedded files can be read
 		}
-		text, err := fs.ReadFile(migrations, path)
-		sum.Write(text)
-		return err
-	})
-	if err != nil {
-		panic(err) // embedded files can be read
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 }

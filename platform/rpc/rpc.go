@@ -22,6 +22,7 @@ import (
 
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/web"
 )
 
@@ -71,8 +72,8 @@ func toStatus(err error) error {
 	return s.Err()
 }
 
-// fromStatus reads a fault back; a status that is not ours is SERVICE_UNAVAILABLE of the dependency, its outcome
-// unknown.
+// fromStatus reads a fault back. What the callee's own rules did not decide is SERVICE_UNAVAILABLE of the dependency, its
+// outcome unknown; what gRPC itself could not do on this side is Internal.
 func fromStatus(dependency string, err error) error {
 	s := status.Convert(err)
 	for _, d := range s.Details() {
@@ -91,16 +92,23 @@ func fromStatus(dependency string, err error) error {
 				e = e.With(k, v)
 			}
 		}
+		if !fault.Answered(e.Code) {
+			return fault.Unreachable(dependency, e)
+		}
 		return e
+	}
+	if s.Code() == codes.Internal && len(s.Details()) == 0 {
+		return fmt.Errorf("calling %s: %w", dependency, err)
 	}
 	return fault.Unreachable(dependency, err)
 }
 
-// NewServer makes a gRPC server that accepts only callers with the secret; health checks need none.
-func NewServer(secret string, options ...grpc.ServerOption) *grpc.Server {
+// NewServer makes a gRPC server that accepts only callers with one of the secrets (the current one and, while it is being
+// changed, the previous one); health checks need none.
+func NewServer(secrets []string, options ...grpc.ServerOption) *grpc.Server {
 	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-			return serve(ctx, secret, req, info, handle)
+			return serve(ctx, secrets, req, info, handle)
 		}),
 		grpc.MaxRecvMsgSize(1 << 20),
 		grpc.MaxSendMsgSize(maxMessage),
@@ -112,9 +120,9 @@ func NewServer(secret string, options ...grpc.ServerOption) *grpc.Server {
 	}, options...)...)
 }
 
-func serve(ctx context.Context, secret string, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (res any, err error) {
+func serve(ctx context.Context, secrets []string, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (res any, err error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	ctx = correlation.With(ctx, first(md, strings.ToLower(correlation.Header)))
+	ctx = correlation.WithJoined(ctx, first(md, strings.ToLower(correlation.Header)))
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -127,8 +135,11 @@ func serve(ctx context.Context, secret string, req any, info *grpc.UnaryServerIn
 		}
 	}()
 	given, _ := strings.CutPrefix(first(md, "authorization"), "Bearer ")
-	if !web.SameSecret(given, secret) && !strings.HasPrefix(info.FullMethod, "/grpc.health.v1.") {
+	if !web.OneOf(given, secrets) && !strings.HasPrefix(info.FullMethod, "/grpc.health.v1.") {
 		return nil, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "this service is for services")
+	}
+	if ctx, err = fence.Receive(ctx, first(md, strings.ToLower(fence.Header))); err != nil {
+		return nil, err
 	}
 	return handle(ctx, req)
 }
@@ -141,8 +152,8 @@ func first(md metadata.MD, key string) string {
 }
 
 // Dial connects to a service by its plain name. addr is host:port, or several with commas between; calls take turns over
-// all addresses that these names have, and over the remaining ones when one goes. Calls carry the service's secret and the correlation id
-// and have a deadline of two seconds unless the context has a sooner one; one that never left this machine is tried again
+// all addresses that these names have, and over the remaining ones when one goes. Calls carry the service's secret, the correlation id and
+// the fencing token, and have a deadline of two seconds unless the context has a sooner one; one that never left this machine is tried again
 // (gRPC's own transparent retry). Errors are faults.
 func Dial(name, addr, secret string) (*grpc.ClientConn, error) {
 	target := grpc.WithResolvers() // gRPC's own: DNS
@@ -169,6 +180,9 @@ func Dial(name, addr, secret string) (*grpc.ClientConn, error) {
 			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+secret, strings.ToLower(correlation.Header), correlation.ID(ctx))
+			if t, fenced := fence.From(ctx); fenced {
+				ctx = metadata.AppendToOutgoingContext(ctx, strings.ToLower(fence.Header), t.String())
+			}
 			if err := invoke(ctx, method, req, reply, cc, opts...); err != nil {
 				return fromStatus(name, err)
 			}

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/rpc"
 )
 
@@ -22,7 +24,10 @@ type service struct {
 	err   error
 	id    string
 	calls atomic.Int64
+	token fence.Token
 }
+
+var token = fence.Token{Saga: uuid.New(), Epoch: 7}
 
 const method = "/test.Service/Check"
 
@@ -37,6 +42,7 @@ var description = grpc.ServiceDesc{ServiceName: "test.Service", HandlerType: (*a
 			s := srv.(*service)
 			s.id = correlation.ID(ctx)
 			s.calls.Add(1)
+			s.token, _ = fence.From(ctx)
 			return &grpc_health_v1.HealthCheckResponse{}, s.err
 		})
 	},
@@ -54,7 +60,7 @@ func serve(t *testing.T, s *service) string {
 
 func serveOn(t *testing.T, s *service, l net.Listener) (stop func()) {
 	t.Helper()
-	server := rpc.NewServer("its secret")
+	server := rpc.NewServer([]string{"its secret", "its previous secret", ""})
 	server.RegisterService(&description, s)
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(server.Stop)
@@ -68,7 +74,7 @@ func call(t *testing.T, addr, secret string) error {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(correlation.With(t.Context(), "an id"), time.Second)
+	ctx, cancel := context.WithTimeout(fence.With(correlation.With(t.Context(), "an-id"), token), time.Second)
 	defer cancel()
 	return conn.Invoke(ctx, method, &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{}, grpc.WaitForReady(false))
 }
@@ -76,8 +82,8 @@ func call(t *testing.T, addr, secret string) error {
 func TestAFaultSurvivesTheWire(t *testing.T) {
 	s := &service{}
 	addr := serve(t, s)
-	if err := call(t, addr, "its secret"); err != nil || s.id != "an id" {
-		t.Fatalf("%v, correlation id %q", err, s.id)
+	if err := call(t, addr, "its secret"); err != nil || s.id != "an-id" || s.token != token {
+		t.Fatalf("%v, correlation id %q, fencing token %s", err, s.id, s.token)
 	}
 	for kind := fault.Internal; kind <= fault.Unavailable; kind++ {
 		s.err = fault.New(kind, "SOME_CODE", "words for a person").With("status", "SOLD")
@@ -95,7 +101,17 @@ func TestAFaultSurvivesTheWire(t *testing.T) {
 func TestOnlyWhoKnowsTheSecretIsServed(t *testing.T) {
 	addr := serve(t, &service{})
 	for _, secret := range []string{"", "another", "its secre", "its secret "} {
-		if err := call(t, addr, secret); fault.Code(err) != fault.CodeUnauthorized {
+		err := call(t, addr, secret)
+		if !errors.Is(err, &fault.Error{Code: fault.CodeUnauthorized}) {
+			t.Errorf("%q: %v", secret, err)
+		}
+		// Its caller learns nothing of the call's outcome from it.
+		if !fault.Unknown(err) || fault.Code(err) != fault.CodeUnavailable {
+			t.Errorf("a secret that does not fit is taken as an answer: %v", err)
+		}
+	}
+	for _, secret := range []string{"its secret", "its previous secret"} {
+		if err := call(t, addr, secret); err != nil {
 			t.Errorf("%q: %v", secret, err)
 		}
 	}
@@ -164,5 +180,26 @@ func TestCallsSpreadOverReplicas(t *testing.T) {
 	serveOn(t, &replicas[1], l)
 	if !shared() {
 		t.Error("the one that came back gets no share")
+	}
+}
+
+// What no call was made of is our own mistake: asking again does not mend it.
+func TestACallThatCannotBeSentIsInternal(t *testing.T) {
+	err := call(t, serve(t, &service{}), "a secret with a line\nbreak")
+	if got := fault.From(err); got.Kind != fault.Internal {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A method that the server does not have says nothing about the call: the server is older or newer than its caller.
+func TestAnUnknownMethodIsNoRefusal(t *testing.T) {
+	conn, err := rpc.Dial("the service", serve(t, &service{}), "its secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	err = conn.Invoke(t.Context(), "/test.Service/Other", &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{})
+	if fault.Code(err) != fault.CodeUnavailable {
+		t.Errorf("got %v", err)
 	}
 }

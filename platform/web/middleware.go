@@ -16,6 +16,7 @@ import (
 
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 )
 
 // Handler answers a request or says what is wrong with it.
@@ -36,7 +37,7 @@ func NewRouter(health func(context.Context) error) *chi.Mux {
 		return fault.New(fault.NotFound, fault.CodeNotFound, "there is nothing at this address")
 	}).ServeHTTP)
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		_ = write(w, http.StatusMethodNotAllowed, Envelope{ErrorCode: "METHOD_NOT_ALLOWED", Message: r.Method + " is not possible here"})
+		_ = write(w, http.StatusMethodNotAllowed, Envelope{ErrorCode: fault.CodeMethodNotAllowed, Message: r.Method + " is not possible here"})
 	})
 	r.Method(http.MethodGet, "/health", Handler(func(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
@@ -79,17 +80,38 @@ func observe(next http.Handler) http.Handler {
 	})
 }
 
-// RequireService accepts only callers with the callee's own secret; a user's JWT is never accepted.
-func RequireService(secret string) func(http.Handler) http.Handler {
+// RequireService accepts only callers with one of the callee's own secrets: the current one or, while it is being
+// changed, the previous one. A user's JWT is never accepted. What only services may say is read here: the correlation ids of several
+// requests, and the fencing token.
+func RequireService(secrets ...string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !SameSecret(Bearer(r), secret) {
+			if !OneOf(Bearer(r), secrets) {
 				Fail(r.Context(), w, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "this address is for services"))
 				return
 			}
-			next.ServeHTTP(w, r)
+			ctx := r.Context()
+			if id := r.Header.Get(correlation.Header); id != "" {
+				ctx = correlation.WithJoined(ctx, id)
+				w.Header().Set(correlation.Header, correlation.ID(ctx))
+			}
+			ctx, err := fence.Receive(ctx, r.Header.Get(fence.Header))
+			if err != nil {
+				Fail(ctx, w, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
+}
+
+// OneOf reports whether given is one of the secrets, in a time that does not tell how far it fits; an empty secret fits nothing.
+func OneOf(given string, secrets []string) bool {
+	fits := false
+	for _, s := range secrets {
+		fits = SameSecret(given, s) || fits
+	}
+	return fits
 }
 
 // SameSecret compares in constant time, whatever the lengths; an empty secret never matches.

@@ -23,7 +23,7 @@ func dump(ctx context.Context, url string) (string, error) {
 	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
 		return "", err
 	}
-	options := []string{"--schema-only", "--no-owner", "--no-privileges", "--exclude-table=goose_db_version", url}
+	options := []string{"--schema-only", "--no-owner", "--no-privileges", "--exclude-table=*_version", url}
 	cmd := exec.CommandContext(ctx, "docker", append([]string{"run", "--rm", "--network=host", postgresImage, "pg_dump"}, options...)...)
 	if bin, err := native.PostgresBin(); err == nil {
 		program := filepath.Join(bin, "pg_dump")

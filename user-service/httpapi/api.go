@@ -27,7 +27,7 @@ type API struct {
 	OTP      *otp.Service
 	Payments *payments.Service
 	Keys     token.Keys
-	Token    string // the secret that services bear
+	Tokens   []string // the secrets that services bear: the current one, and the previous one while it is being changed
 }
 
 // Handler gives every address of the service.
@@ -59,7 +59,7 @@ func (a *API) Handler() http.Handler {
 	})
 
 	r.Group(func(r chi.Router) { // services
-		r.Use(web.RequireService(a.Token))
+		r.Use(web.RequireService(a.Tokens...))
 		handle(r, "GET", "/users/{id}/risk", a.risk)
 		handle(r, "POST", "/users/risks", a.risks)
 		handle(r, "POST", "/users/lookup", a.lookup)

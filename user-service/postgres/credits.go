@@ -14,8 +14,12 @@ import (
 // The credits_ functions stand in migrations/0003_credits.sql: each is one round trip and one commit, which bookings made at
 // once share.
 
-func book[T any](ctx context.Context, s *Store, read pgx.RowToFunc[T], sql string, args ...any) (T, error) {
-	booked, err := database.Commit(ctx, s.bookings, read, database.Statement{SQL: sql, Args: args})
+// book runs one of them. A step of a saga whose driver was replaced is STALE_DRIVER.
+func book[T any](ctx context.Context, s *Store, read pgx.RowToFunc[T], sql string, args ...any) (booked T, err error) {
+	statements, err := database.Fence(ctx, s.pool)
+	if err == nil {
+		booked, err = database.Commit(ctx, s.bookings, read, append(statements, database.Statement{SQL: sql, Args: args})...)
+	}
 	return booked, faulty(err)
 }
 

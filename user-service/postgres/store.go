@@ -13,6 +13,7 @@ import (
 
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 	"ticketremaster/platform/money"
 	user "ticketremaster/user-service"
 )
@@ -26,7 +27,7 @@ func Migrations() fs.FS {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return sub
+	return database.Fenced(sub)
 }
 
 // Store is users_db.
@@ -56,6 +57,7 @@ var refusals = map[string]*fault.Error{
 	"escrow_released":                   user.ErrEscrowReleased,
 	"freeze_not_found":                  user.ErrNoFreeze,
 	"frozen_taken":                      user.ErrFrozenTaken,
+	"saga_fence":                        fence.ErrStale,
 }
 
 // faulty gives an error of the database as a fault.

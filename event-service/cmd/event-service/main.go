@@ -24,7 +24,9 @@ type settings struct {
 	HTTPAddr string        `env:"HTTP_ADDR" envDefault:":5002"`
 	Password config.Secret `env:"EVENT_DB_PASS,required,notEmpty"`
 	Token    config.Secret `env:"EVENT_TOKEN,required,notEmpty"`
-	Zone     string        `env:"VENUE_TIMEZONE" envDefault:"Asia/Singapore"` // of venues for which nobody says one
+	// TokenBefore is accepted too, while the secret is being changed.
+	TokenBefore config.Secret `env:"EVENT_TOKEN_PREVIOUS"`
+	Zone        string        `env:"VENUE_TIMEZONE" envDefault:"Asia/Singapore"` // of venues for which nobody says one
 }
 
 // Validate checks what the tags cannot say.
@@ -47,7 +49,7 @@ func start(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	handler := httpapi.New(postgres.Store{Pool: pool, Zone: c.Zone}, c.Token.Reveal())
+	handler := httpapi.New(postgres.Store{Pool: pool, Zone: c.Zone}, c.Token.Reveal(), c.TokenBefore.Reveal())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, c.HTTPAddr, handler) })
 	group.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })

@@ -28,6 +28,7 @@ type settings struct {
 	Database      database.Config
 	DBPass        config.Secret `env:"INVENTORY_DB_PASS,required,notEmpty"`
 	Token         config.Secret `env:"INVENTORY_TOKEN,required,notEmpty"`
+	TokenBefore   config.Secret `env:"INVENTORY_TOKEN_PREVIOUS"` // accepted too, while the secret is being changed
 	Broker        broker.Config
 	SweepInterval time.Duration `env:"SWEEP_INTERVAL" envDefault:"2s"`
 	SweepGrace    time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
@@ -62,7 +63,9 @@ func start(ctx context.Context) error {
 		return err
 	}
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return grpcapi.Serve(ctx, listener, grpcapi.New(store, c.Token.Reveal())) })
+	all.Go(func() error {
+		return grpcapi.Serve(ctx, listener, grpcapi.New(store, c.Token.Reveal(), c.TokenBefore.Reveal()))
+	})
 	all.Go(func() error { return web.Serve(ctx, c.HTTPAddr, web.NewRouter(store.Ping)) })
 	all.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })
 	all.Go(func() error { release.Consumer(c.Broker.URL(), store).Run(ctx); return nil })

@@ -22,6 +22,8 @@ type settings struct {
 	HTTPAddr string        `env:"HTTP_ADDR" envDefault:":5001"`
 	Password config.Secret `env:"ORDER_DB_PASS,required,notEmpty"`
 	Token    config.Secret `env:"ORDER_TOKEN,required,notEmpty"`
+	// TokenBefore is accepted too, while the secret is being changed.
+	TokenBefore config.Secret `env:"ORDER_TOKEN_PREVIOUS"`
 }
 
 func main() { run.Main("order-service", defaultAddr, start) }
@@ -36,7 +38,7 @@ func start(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	handler := httpapi.New(postgres.New(pool), c.Token.Reveal())
+	handler := httpapi.New(postgres.New(pool), c.Token.Reveal(), c.TokenBefore.Reveal())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, c.HTTPAddr, handler) })
 	group.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })

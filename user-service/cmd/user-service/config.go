@@ -19,6 +19,8 @@ type settings struct {
 	HTTPAddr   string        `env:"HTTP_ADDR" envDefault:":5000"`
 	DBPassword config.Secret `env:"USER_DB_PASS,required,notEmpty"`
 	Token      config.Secret `env:"USER_TOKEN,required,notEmpty"`
+	// TokenBefore is accepted too, while the secret is being changed.
+	TokenBefore config.Secret `env:"USER_TOKEN_PREVIOUS"`
 
 	JWTSecret  config.Secret `env:"JWT_SECRET,required,notEmpty"`
 	JWTIssuer  string        `env:"JWT_ISSUER" envDefault:"ticketremaster"`

@@ -45,7 +45,7 @@ func assemble(s settings, store *postgres.Store) (*service, error) {
 		AccessTTL: s.AccessTTL, RefreshTTL: s.RefreshTTL, Background: bg.run,
 	}
 	api := &httpapi.API{
-		Store: store, Accounts: accounts, OTP: codes, Keys: keys, Token: s.Token.Reveal(),
+		Store: store, Accounts: accounts, OTP: codes, Keys: keys, Tokens: []string{s.Token.Reveal(), s.TokenBefore.Reveal()},
 		Payments: payments.New(store, payments.Config{
 			Key: s.StripeKey.Reveal(), WebhookSecret: s.WebhookSecret.Reveal(), APIURL: s.StripeURL,
 			Min: money.Cents(s.TopUpMin), Max: money.Cents(s.TopUpMax),
