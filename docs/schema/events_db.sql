@@ -31,6 +31,25 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION saga_fence_check(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7001, hashtext(p_saga::text));
+    IF EXISTS (SELECT FROM saga_fences WHERE saga_id = p_saga AND epoch > p_epoch) THEN
+        RAISE EXCEPTION 'saga % has a later driver', p_saga USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'saga_fence';
+    END IF;
+END $$;
+
+CREATE FUNCTION saga_fence_raise(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7001, hashtext(p_saga::text));
+    INSERT INTO saga_fences AS f (saga_id, epoch) VALUES (p_saga, p_epoch)
+        ON CONFLICT (saga_id) DO UPDATE SET epoch = excluded.epoch, raised_at = now() WHERE f.epoch < excluded.epoch;
+END $$;
+
 CREATE TABLE event_changes (
     change_id bigint NOT NULL,
     event_id uuid NOT NULL,
@@ -94,6 +113,12 @@ CREATE TABLE events (
     CONSTRAINT events_version_positive CHECK ((version > 0))
 );
 
+CREATE TABLE saga_fences (
+    saga_id uuid NOT NULL,
+    epoch bigint NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE venues (
     venue_id uuid NOT NULL,
     name character varying(255) NOT NULL,
@@ -117,6 +142,9 @@ ALTER TABLE ONLY event_changes
 
 ALTER TABLE ONLY events
     ADD CONSTRAINT events_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY saga_fences
+    ADD CONSTRAINT saga_fences_pkey PRIMARY KEY (saga_id);
 
 ALTER TABLE ONLY venues
     ADD CONSTRAINT venues_name_address_key UNIQUE (name, address);

@@ -11,6 +11,13 @@ CREATE TYPE dispute_ending AS ENUM (
     'UNDONE'
 );
 
+CREATE TYPE listing_status AS ENUM (
+    'ACTIVE',
+    'PENDING_TRANSFER',
+    'COMPLETED',
+    'CANCELLED'
+);
+
 CREATE TYPE offer_outcome AS ENUM (
     'MADE',
     'REFUSED'
@@ -31,6 +38,42 @@ CREATE TYPE transfer_status AS ENUM (
     'REVERSED',
     'FAILED'
 );
+
+CREATE FUNCTION listing_follows_transfer() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF OLD.status = NEW.status THEN RETURN NULL; END IF;
+    IF NEW.listing_id IS NOT NULL AND NEW.status = 'COMPLETED' AND OLD.status = 'PENDING_OTP' THEN
+        UPDATE listings SET status = 'COMPLETED', updated_at = now() WHERE transfer_id = NEW.transfer_id AND status = 'PENDING_TRANSFER';
+    ELSIF NEW.listing_id IS NOT NULL AND NEW.status = 'FAILED' AND NEW.failure_reason IN ('WITHDRAWN', 'INSUFFICIENT_CREDITS') THEN
+        UPDATE listings SET status = 'ACTIVE', updated_at = now() WHERE transfer_id = NEW.transfer_id AND status = 'PENDING_TRANSFER';
+    ELSIF NEW.listing_id IS NOT NULL AND NEW.status = 'FAILED' THEN
+        UPDATE listings SET status = 'CANCELLED', end_reason = NEW.failure_reason, updated_at = now() WHERE transfer_id = NEW.transfer_id AND status = 'PENDING_TRANSFER';
+    END IF;
+    IF NEW.status IN ('COMPLETED', 'DISPUTED', 'REVERSED') THEN
+        UPDATE listings SET status = 'CANCELLED', end_reason = 'TICKET_' || NEW.status, updated_at = now() WHERE seat_id = NEW.seat_id AND status = 'ACTIVE';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION listings_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN (
+        ('ACTIVE', 'PENDING_TRANSFER'), ('ACTIVE', 'CANCELLED'), ('PENDING_TRANSFER', 'ACTIVE'),
+        ('PENDING_TRANSFER', 'COMPLETED'), ('PENDING_TRANSFER', 'CANCELLED')) THEN
+        RAISE EXCEPTION 'listing % cannot go from % to %', OLD.listing_id, OLD.status, NEW.status USING ERRCODE = 'check_violation', CONSTRAINT = 'listings_transition';
+    END IF;
+    IF (OLD.listing_id, OLD.seat_id, OLD.event_id, OLD.seller_user_id, OLD.asking_price, OLD.created_at)
+        IS DISTINCT FROM (NEW.listing_id, NEW.seat_id, NEW.event_id, NEW.seller_user_id, NEW.asking_price, NEW.created_at) THEN
+        RAISE EXCEPTION 'the facts of listing % cannot change', OLD.listing_id USING ERRCODE = 'check_violation', CONSTRAINT = 'listings_immutable';
+    END IF;
+    RETURN NEW;
+END
+$$;
 
 CREATE FUNCTION order_attempts_guard() RETURNS trigger
     LANGUAGE plpgsql
@@ -74,6 +117,25 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION saga_fence_check(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7001, hashtext(p_saga::text));
+    IF EXISTS (SELECT FROM saga_fences WHERE saga_id = p_saga AND epoch > p_epoch) THEN
+        RAISE EXCEPTION 'saga % has a later driver', p_saga USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'saga_fence';
+    END IF;
+END $$;
+
+CREATE FUNCTION saga_fence_raise(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7001, hashtext(p_saga::text));
+    INSERT INTO saga_fences AS f (saga_id, epoch) VALUES (p_saga, p_epoch)
+        ON CONFLICT (saga_id) DO UPDATE SET epoch = excluded.epoch, raised_at = now() WHERE f.epoch < excluded.epoch;
+END $$;
+
 CREATE FUNCTION transfer_operations_guard() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -113,6 +175,27 @@ BEGIN
 END
 $$;
 
+CREATE TABLE listings (
+    listing_id uuid NOT NULL,
+    seat_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    seller_user_id uuid NOT NULL,
+    asking_price numeric(10,2) NOT NULL,
+    status listing_status DEFAULT 'ACTIVE'::listing_status NOT NULL,
+    end_reason text,
+    transfer_id uuid,
+    expires_at timestamp with time zone NOT NULL,
+    check_from timestamp with time zone NOT NULL,
+    checked_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT listings_price_positive CHECK ((asking_price > (0)::numeric)),
+    CONSTRAINT listings_reason_if_cancelled CHECK (((status = 'CANCELLED'::listing_status) = (end_reason IS NOT NULL))),
+    CONSTRAINT listings_reason_length CHECK ((length(end_reason) <= 500)),
+    CONSTRAINT listings_transfer_if_bought CHECK (((status = ANY (ARRAY['ACTIVE'::listing_status, 'CANCELLED'::listing_status])) OR (transfer_id IS NOT NULL)))
+)
+WITH (fillfactor='80');
+
 CREATE TABLE offers (
     offer_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -150,6 +233,12 @@ END),
     CONSTRAINT orders_reason_length CHECK ((length(failure_reason) <= 500))
 );
 
+CREATE TABLE saga_fences (
+    saga_id uuid NOT NULL,
+    epoch bigint NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE transfer_operations (
     operation_id uuid NOT NULL,
     transfer_id uuid NOT NULL,
@@ -184,6 +273,7 @@ CREATE TABLE transfers (
     cancelled_by uuid,
     voided uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     refused boolean DEFAULT false NOT NULL,
+    listing_id uuid,
     CONSTRAINT transfers_amount_not_negative CHECK ((credits_amount >= (0)::numeric)),
     CONSTRAINT transfers_completed_at_known CHECK (((status = ANY (ARRAY['COMPLETED'::transfer_status, 'DISPUTED'::transfer_status, 'REVERSED'::transfer_status])) = (completed_at IS NOT NULL))),
     CONSTRAINT transfers_dispute_whole CHECK (((num_nonnulls(dispute_id, disputed_by, dispute_reason) =
@@ -206,6 +296,9 @@ END),
     CONSTRAINT transfers_verified_before_swap CHECK ((((NOT swapping) AND (completed_at IS NULL)) OR (seller_otp_verified AND buyer_otp_verified)))
 );
 
+ALTER TABLE ONLY listings
+    ADD CONSTRAINT listings_pkey PRIMARY KEY (listing_id);
+
 ALTER TABLE ONLY offers
     ADD CONSTRAINT offers_pkey PRIMARY KEY (offer_id);
 
@@ -215,11 +308,26 @@ ALTER TABLE ONLY order_attempts
 ALTER TABLE ONLY orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (order_id);
 
+ALTER TABLE ONLY saga_fences
+    ADD CONSTRAINT saga_fences_pkey PRIMARY KEY (saga_id);
+
 ALTER TABLE ONLY transfer_operations
     ADD CONSTRAINT transfer_operations_pkey PRIMARY KEY (transfer_id, operation_id);
 
 ALTER TABLE ONLY transfers
     ADD CONSTRAINT transfers_pkey PRIMARY KEY (transfer_id);
+
+CREATE INDEX listings_by_event ON listings USING btree (event_id, status, created_at DESC, listing_id DESC);
+
+CREATE INDEX listings_by_seller ON listings USING btree (seller_user_id, created_at DESC, listing_id DESC);
+
+CREATE INDEX listings_by_status ON listings USING btree (status, created_at DESC, listing_id DESC);
+
+CREATE INDEX listings_of_transfer ON listings USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
+
+CREATE UNIQUE INDEX listings_one_live_per_seat ON listings USING btree (seat_id) WHERE (status = ANY (ARRAY['ACTIVE'::listing_status, 'PENDING_TRANSFER'::listing_status]));
+
+CREATE INDEX listings_to_check ON listings USING btree (checked_at) WHERE (status = 'ACTIVE'::listing_status);
 
 CREATE INDEX offers_of_user ON offers USING btree (user_id, created_at);
 
@@ -247,6 +355,12 @@ CREATE UNIQUE INDEX transfers_one_live_per_seat ON transfers USING btree (seat_i
 
 CREATE INDEX transfers_unconfirmed ON transfers USING btree (expires_at) WHERE ((status = ANY (ARRAY['INITIATED'::transfer_status, 'PENDING_OTP'::transfer_status])) AND (NOT swapping));
 
+CREATE TRIGGER listing_follows_transfer AFTER UPDATE OF status ON transfers FOR EACH ROW EXECUTE FUNCTION listing_follows_transfer();
+
+CREATE TRIGGER listings_guard BEFORE UPDATE ON listings FOR EACH ROW EXECUTE FUNCTION listings_guard();
+
+CREATE TRIGGER listings_never_deleted BEFORE DELETE OR TRUNCATE ON listings FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete();
+
 CREATE TRIGGER order_attempts_guard BEFORE UPDATE ON order_attempts FOR EACH ROW EXECUTE FUNCTION order_attempts_guard();
 
 CREATE TRIGGER order_attempts_never_deleted BEFORE DELETE OR TRUNCATE ON order_attempts FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete();
@@ -262,6 +376,9 @@ CREATE TRIGGER transfer_operations_never_deleted BEFORE DELETE OR TRUNCATE ON tr
 CREATE TRIGGER transfers_guard BEFORE INSERT OR UPDATE ON transfers FOR EACH ROW EXECUTE FUNCTION transfers_guard();
 
 CREATE TRIGGER transfers_never_deleted BEFORE DELETE OR TRUNCATE ON transfers FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete();
+
+ALTER TABLE ONLY listings
+    ADD CONSTRAINT listings_transfer_fkey FOREIGN KEY (transfer_id) REFERENCES transfers(transfer_id);
 
 ALTER TABLE ONLY transfer_operations
     ADD CONSTRAINT transfer_operations_transfer_fkey FOREIGN KEY (transfer_id) REFERENCES transfers(transfer_id);

@@ -42,6 +42,25 @@ BEGIN
         USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME, TABLE = TG_TABLE_NAME;
 END $$;
 
+CREATE FUNCTION saga_fence_check(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7001, hashtext(p_saga::text));
+    IF EXISTS (SELECT FROM saga_fences WHERE saga_id = p_saga AND epoch > p_epoch) THEN
+        RAISE EXCEPTION 'saga % has a later driver', p_saga USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'saga_fence';
+    END IF;
+END $$;
+
+CREATE FUNCTION saga_fence_raise(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7001, hashtext(p_saga::text));
+    INSERT INTO saga_fences AS f (saga_id, epoch) VALUES (p_saga, p_epoch)
+        ON CONFLICT (saga_id) DO UPDATE SET epoch = excluded.epoch, raised_at = now() WHERE f.epoch < excluded.epoch;
+END $$;
+
 CREATE FUNCTION seats_transition() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -124,6 +143,12 @@ CREATE TABLE pins (
 )
 WITH (fillfactor='90');
 
+CREATE TABLE saga_fences (
+    saga_id uuid NOT NULL,
+    epoch bigint NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE seat_ownership (
     operation_id uuid NOT NULL,
     seat_id uuid NOT NULL,
@@ -200,6 +225,9 @@ ALTER TABLE ONLY entry_permits
 
 ALTER TABLE ONLY pins
     ADD CONSTRAINT pins_pkey PRIMARY KEY (pin_id);
+
+ALTER TABLE ONLY saga_fences
+    ADD CONSTRAINT saga_fences_pkey PRIMARY KEY (saga_id);
 
 ALTER TABLE ONLY seat_ownership
     ADD CONSTRAINT seat_ownership_pkey PRIMARY KEY (operation_id);

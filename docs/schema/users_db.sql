@@ -436,6 +436,25 @@ BEGIN
     RAISE EXCEPTION 'refused: %', name USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = name, DETAIL = detail;
 END $$;
 
+CREATE FUNCTION saga_fence_check(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7001, hashtext(p_saga::text));
+    IF EXISTS (SELECT FROM saga_fences WHERE saga_id = p_saga AND epoch > p_epoch) THEN
+        RAISE EXCEPTION 'saga % has a later driver', p_saga USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'saga_fence';
+    END IF;
+END $$;
+
+CREATE FUNCTION saga_fence_raise(p_saga uuid, p_epoch bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7001, hashtext(p_saga::text));
+    INSERT INTO saga_fences AS f (saga_id, epoch) VALUES (p_saga, p_epoch)
+        ON CONFLICT (saga_id) DO UPDATE SET epoch = excluded.epoch, raised_at = now() WHERE f.epoch < excluded.epoch;
+END $$;
+
 CREATE FUNCTION users_balance_is_booked() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -583,6 +602,12 @@ ALTER TABLE revocations ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE saga_fences (
+    saga_id uuid NOT NULL,
+    epoch bigint NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE sessions (
     session_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -657,6 +682,9 @@ ALTER TABLE ONLY payments
 
 ALTER TABLE ONLY revocations
     ADD CONSTRAINT revocations_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY saga_fences
+    ADD CONSTRAINT saga_fences_pkey PRIMARY KEY (saga_id);
 
 ALTER TABLE ONLY sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (session_id);
