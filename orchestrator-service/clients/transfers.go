@@ -44,10 +44,23 @@ type Transfer struct {
 	ExpiresAt         time.Time   `json:"expires_at"`
 	CreatedAt         time.Time   `json:"created_at,omitzero"`
 	CompletedAt       *time.Time  `json:"completed_at"`
+	ListingID         *uuid.UUID  `json:"listing_id,omitempty"` // it came of a purchase at the marketplace: the buyer's credits are in escrow while it is live
+	Refused           bool        `json:"refused,omitempty"`    // failed from the start: only who offered it may see it
 }
 
 // Party reports whether user is the transfer's seller or buyer.
 func (t Transfer) Party(user uuid.UUID) bool { return user == t.SellerUserID || user == t.BuyerUserID }
+
+// BeginOffer counts an offer of the user's before it is checked; TOO_MANY_OFFERS after 20 refused within an hour. The offer's id
+// is the transfer's, if it comes to one.
+func (o *Orders) BeginOffer(ctx context.Context, id, user uuid.UUID) error {
+	return o.Do(ctx, http.MethodPost, "/offers", map[string]uuid.UUID{"offer_id": id, "user_id": user}, nil)
+}
+
+// RefuseOffer counts an offer as refused.
+func (o *Orders) RefuseOffer(ctx context.Context, id uuid.UUID) error {
+	return o.Do(ctx, http.MethodPost, "/offers/"+id.String()+"/refuse", struct{}{}, nil)
+}
 
 // CreateTransfer records a transfer, INITIATED or FAILED from the start.
 func (o *Orders) CreateTransfer(ctx context.Context, t Transfer) (out Transfer, err error) {
@@ -69,12 +82,19 @@ const (
 	Reverse       = "reverse"
 )
 
+// Endings of a dispute.
+const (
+	DisputeWithdrawn = "WITHDRAWN"
+	DisputeRejected  = "REJECTED"
+)
+
 // TransferAction is what an action needs to know.
 type TransferAction struct {
 	Party      string    `json:"party,omitempty"` // seller or buyer
 	Reason     string    `json:"reason,omitempty"`
 	DisputeID  uuid.UUID `json:"dispute_id,omitzero"`
 	By         uuid.UUID `json:"by,omitzero"`
+	Ending     string    `json:"ending,omitempty"` // of a dispute: Withdrawn or Rejected; empty: as if never raised
 	ReversalID uuid.UUID `json:"reversal_id,omitzero"`
 }
 

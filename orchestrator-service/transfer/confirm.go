@@ -26,6 +26,11 @@ func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUI
 	if sellerOTP == "" && buyerOTP == "" && !(t.SellerOTPVerified && t.BuyerOTPVerified) {
 		return Outcome{Transfer: t}, fault.Field("seller_otp", "or buyer_otp is required")
 	}
+	if caller == t.BuyerUserID && !t.BuyerOTPVerified && buyerOTP != "" { // told before it ends the transfer: there is time to top up
+		if err := f.affordable(ctx, t); err != nil {
+			return Outcome{Transfer: t}, err
+		}
+	}
 	for _, p := range []struct {
 		party, code string
 		user        uuid.UUID
@@ -48,7 +53,19 @@ func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUI
 		return Outcome{Transfer: t}, nil
 	}
 	swapped, err := f.swaps.Settle(ctx, transferID, transferID.String(), Swap{Transfer: t})
+	if fault.Code(err) == clients.CodePoor && caller != t.BuyerUserID {
+		err = errBuyerShort // who is told has no need to top up
+	}
 	return settle(t, clients.TransferCompleted, swapped, err)
+}
+
+// affordable refuses a buyer who cannot pay what they are about to agree to.
+func (f *Flows) affordable(ctx context.Context, t clients.Transfer) error {
+	users, err := f.Users.Lookup(ctx, []uuid.UUID{t.BuyerUserID}, nil)
+	if err == nil && len(users) == 1 && users[0].CreditBalance < t.CreditsAmount && t.ListingID == nil {
+		err = errBuyerPoor
+	}
+	return err
 }
 
 // verifyParty checks one party's one-time password. Three wrong ones end the transfer. One that has expired, or gave way to

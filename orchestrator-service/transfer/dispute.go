@@ -34,18 +34,23 @@ type Dispute struct {
 	DisputeID uuid.UUID        `json:"dispute_id"`
 	By        uuid.UUID        `json:"by"`
 	Reason    string           `json:"reason"`
+	Ending    string           `json:"ending,omitempty"` // how it ends; empty while it begins
 }
 
 func (f *Flows) markDisputed(ctx context.Context, d *Dispute) error {
 	_, cancelled, err := f.Records.Dispute(ctx, d.Transfer.TransferID, clients.TransferAction{DisputeID: d.DisputeID, By: d.By, Reason: d.Reason})
-	if err == nil && cancelled != nil {
-		f.voidChallenges(ctx, *cancelled)
+	if err != nil || cancelled == nil {
+		return err
 	}
-	return err
+	f.voidChallenges(ctx, *cancelled)
+	if cancelled.ListingID == nil {
+		return nil
+	}
+	return f.returnEscrow(ctx, &Swap{Transfer: *cancelled}) // a purchase at the marketplace has paid into it
 }
 
 func (f *Flows) endDispute(ctx context.Context, d *Dispute) error {
-	_, err := f.Records.ActOnTransfer(ctx, d.Transfer.TransferID, clients.EndDispute, clients.TransferAction{DisputeID: d.DisputeID})
+	_, err := f.Records.ActOnTransfer(ctx, d.Transfer.TransferID, clients.EndDispute, clients.TransferAction{DisputeID: d.DisputeID, Ending: d.Ending})
 	return err
 }
 
@@ -73,9 +78,9 @@ func (f *Flows) RaiseDispute(ctx context.Context, caller, transferID uuid.UUID, 
 	case err != nil:
 		return Outcome{Transfer: t}, err
 	case ticket.Seat.Status == inventoryv1.SeatStatus_CHECKED_IN:
-		return Outcome{Transfer: t}, fault.New(fault.Conflict, errTransferState.Code, "the ticket was used: the transfer cannot be disputed any more")
+		return Outcome{Transfer: t}, fault.New(fault.Conflict, errTransferState.Code, "The ticket was used: the transfer cannot be disputed any more")
 	case !ticket.Event.EventDate.After(time.Now()):
-		return Outcome{Transfer: t}, fault.New(fault.Conflict, errTransferState.Code, "the event has begun: the transfer cannot be disputed any more")
+		return Outcome{Transfer: t}, fault.New(fault.Conflict, errTransferState.Code, "The event has begun: the transfer cannot be disputed any more")
 	}
 	d := Dispute{Transfer: t, DisputeID: uuid.Must(uuid.NewV7()), By: caller, Reason: reason}
 	// The subject is the dispute, not the transfer: one that was withdrawn may be raised again. Of two at once
@@ -91,9 +96,9 @@ func (f *Flows) WithdrawDispute(ctx context.Context, caller, transferID uuid.UUI
 		return Outcome{Transfer: t}, err
 	}
 	if *t.DisputedBy != caller {
-		return Outcome{Transfer: t}, fault.New(fault.Forbidden, fault.CodeForbidden, "only who raised the dispute can withdraw it")
+		return Outcome{Transfer: t}, fault.New(fault.Forbidden, fault.CodeForbidden, "Only who raised the dispute can withdraw it")
 	}
-	return f.settleDisputeEnd(ctx, caller, t)
+	return f.settleDisputeEnd(ctx, caller, t, clients.DisputeWithdrawn)
 }
 
 // RejectDispute ends a dispute by an administrator's decision.
@@ -102,11 +107,11 @@ func (f *Flows) RejectDispute(ctx context.Context, admin, transferID uuid.UUID) 
 	if err != nil {
 		return Outcome{Transfer: t}, err
 	}
-	return f.settleDisputeEnd(ctx, admin, t)
+	return f.settleDisputeEnd(ctx, admin, t, clients.DisputeRejected)
 }
 
-func (f *Flows) settleDisputeEnd(ctx context.Context, by uuid.UUID, t clients.Transfer) (Outcome, error) {
-	d := Dispute{Transfer: t, DisputeID: *t.DisputeID, By: by}
+func (f *Flows) settleDisputeEnd(ctx context.Context, by uuid.UUID, t clients.Transfer, ending string) (Outcome, error) {
+	d := Dispute{Transfer: t, DisputeID: *t.DisputeID, By: by, Ending: ending}
 	ended, err := f.endDisputes.Settle(ctx, uuid.Must(uuid.NewV7()), d.DisputeID.String(), d)
 	return settle(t, clients.TransferCompleted, ended, err)
 }
@@ -123,11 +128,11 @@ func (f *Flows) disputed(ctx context.Context, caller uuid.UUID, admin bool, id u
 	ended, err := f.disputes.Await(ctx, t.DisputeID.String())
 	switch {
 	case fault.Code(err) == fault.CodeNotFound: // impossible: the saga is written down before the transfer is marked
-		return t, fault.New(fault.Internal, fault.CodeInternal, "the dispute has no record").Because(err)
+		return t, fault.New(fault.Internal, fault.CodeInternal, "The dispute has no record").Because(err)
 	case err != nil:
 		return t, err
 	case !ended:
-		return t, fault.New(fault.Conflict, errTransferState.Code, "the dispute is still being recorded; please try again shortly")
+		return t, fault.New(fault.Conflict, errTransferState.Code, "The dispute is still being recorded; please try again shortly")
 	}
 	return t, nil
 }

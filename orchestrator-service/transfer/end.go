@@ -8,16 +8,52 @@ import (
 	"github.com/google/uuid"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/orchestrator-service/sweep"
 	"ticketremaster/platform/fault"
 )
 
-// ExpireTransfer ends a transfer that nobody confirmed in time and frees the seat for another.
-func (f *Flows) ExpireTransfer(ctx context.Context, t clients.Transfer) error {
-	_, err := f.Records.ActOnTransfer(ctx, t.TransferID, clients.FailTransfer, clients.TransferAction{Reason: "EXPIRED"})
+// failSaleSteps ends a transfer that a purchase at the marketplace began, and gives the buyer's credits back. The subject is the
+// transfer: it fails once.
+func (f *Flows) failSaleSteps() []saga.Step[FailedSale] {
+	return []saga.Step[FailedSale]{
+		{Name: "fail transfer", Do: f.failSale}, // refused once the swap has begun
+		{Name: "return escrow", Do: f.returnSaleEscrow},
+	}
+}
+
+// FailedSale is the state of the saga that ends a purchase at the marketplace before the swap.
+type FailedSale struct {
+	Transfer clients.Transfer `json:"transfer"`
+	Reason   string           `json:"reason"`
+}
+
+func (f *Flows) failSale(ctx context.Context, s *FailedSale) error {
+	_, err := f.Records.ActOnTransfer(ctx, s.Transfer.TransferID, clients.FailTransfer, clients.TransferAction{Reason: s.Reason})
+	return err
+}
+
+func (f *Flows) returnSaleEscrow(ctx context.Context, s *FailedSale) error {
+	return f.returnEscrow(ctx, &Swap{Transfer: s.Transfer})
+}
+
+// Fail ends a live transfer for the reason given, before its swap has begun, and voids its one-time passwords. What a buyer at the
+// marketplace has paid into escrow goes back. TRANSFER_INVALID_STATE: it has ended, or its swap has begun.
+func (f *Flows) Fail(ctx context.Context, t clients.Transfer, reason string) (err error) {
+	if t.ListingID == nil {
+		_, err = f.Records.ActOnTransfer(ctx, t.TransferID, clients.FailTransfer, clients.TransferAction{Reason: reason})
+	} else {
+		_, err = f.failedSales.Settle(ctx, uuid.Must(uuid.NewV7()), t.TransferID.String(), FailedSale{Transfer: t, Reason: reason})
+	}
 	if err == nil {
 		f.voidChallenges(ctx, t)
 	}
+	return err
+}
+
+// ExpireTransfer ends a transfer that nobody confirmed in time and frees the seat for another.
+func (f *Flows) ExpireTransfer(ctx context.Context, t clients.Transfer) error {
+	err := f.Fail(ctx, t, "EXPIRED")
 	if fault.Code(err) == errTransferState.Code {
 		return nil // someone was faster
 	}
@@ -34,10 +70,10 @@ func (f *Flows) Sweep() sweep.Round {
 func (f *Flows) endTransfer(ctx context.Context, t clients.Transfer, reason string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	if _, err := f.Records.ActOnTransfer(ctx, t.TransferID, clients.FailTransfer, clients.TransferAction{Reason: reason}); err != nil {
+	if err := f.Fail(ctx, t, reason); err != nil {
 		slog.WarnContext(ctx, "a transfer could not be ended; it will expire", "transfer", t.TransferID, "error", err)
+		f.voidChallenges(ctx, t)
 	}
-	f.voidChallenges(ctx, t)
 }
 
 func (f *Flows) voidChallenges(ctx context.Context, t clients.Transfer) {

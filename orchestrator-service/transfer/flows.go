@@ -34,6 +34,8 @@ type Users interface {
 
 // Records is where the order service keeps transfers.
 type Records interface {
+	BeginOffer(ctx context.Context, id, user uuid.UUID) error
+	RefuseOffer(ctx context.Context, id uuid.UUID) error
 	CreateTransfer(ctx context.Context, t clients.Transfer) (clients.Transfer, error)
 	ActOnTransfer(ctx context.Context, id uuid.UUID, action string, a clients.TransferAction) (clients.Transfer, error)
 	Dispute(ctx context.Context, id uuid.UUID, a clients.TransferAction) (t clients.Transfer, cancelled *clients.Transfer, err error)
@@ -63,36 +65,46 @@ type Flows struct {
 	disputes    *saga.Flow[Dispute]
 	endDisputes *saga.Flow[Dispute]
 	reversals   *saga.Flow[Reversal]
+	failedSales *saga.Flow[FailedSale]
 }
 
-// Register tells the engine the four tables of steps; it comes before the first flow.
+// Register tells the engine the five tables of steps; it comes before the first flow.
 func (f *Flows) Register(e *saga.Engine) {
 	f.swaps = saga.Register(e, "transfer", f.swapSteps())
 	f.disputes = saga.Register(e, "dispute", f.disputeSteps())
 	f.endDisputes = saga.Register(e, "end-dispute", f.endDisputeSteps())
 	f.reversals = saga.Register(e, "reversal", f.reversalSteps())
+	f.failedSales = saga.Register(e, "fail-sale", f.failSaleSteps())
 }
 
-// Refusals of a transfer.
+// Refusals of a transfer. What a refusal tells about the other party is no more than who asks may know: one answer stands for a
+// ticket that the seller does not have, whoever has it.
 var (
-	errTransferState  = fault.New(fault.Conflict, clients.CodeTransferState, "this transfer is past that")
-	errNotParty       = fault.New(fault.Forbidden, fault.CodeForbidden, "you are not a party of this transfer")
-	errSelfTransfer   = fault.New(fault.Invalid, "SELF_TRANSFER", "seller and buyer are the same person")
-	errTransferSeat   = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "this seat cannot be transferred: it is not sold, or its ticket was used")
-	errSellerNotOwner = fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "the seller does not own this ticket")
-	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "this event is not on sale any more")
-	errOTPExpired     = fault.New(fault.Gone, clients.CodeOTPExpired, "this one-time password is not valid any more; we have sent a new one")
-	errNotInTime      = fault.New(fault.Gone, clients.CodeOTPExpired, "this transfer was not confirmed in time")
-	errBuyerPoor      = fault.New(fault.PaymentRequired, clients.CodePoor, "the buyer does not have enough credits")
+	errTransferState    = fault.New(fault.Conflict, clients.CodeTransferState, "This transfer is past that")
+	errTransferNotFound = fault.New(fault.NotFound, "TRANSFER_NOT_FOUND", "There is no such transfer of yours")
+	errNotParty         = fault.New(fault.Forbidden, fault.CodeForbidden, "You are not a party of this transfer")
+	errSelfTransfer     = fault.New(fault.Invalid, "SELF_TRANSFER", "Seller and buyer are the same person")
+	errTransferSeat     = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "This ticket was used: it cannot be handed on any more")
+	errSellerNotOwner   = fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "The seller does not have this ticket")
+	errEventEnded       = fault.New(fault.Gone, clients.CodeEventEnded, "This event is over")
+	errOTPExpired       = fault.New(fault.Gone, clients.CodeOTPExpired, "This one-time password is not valid any more; we have sent a new one")
+	errNotInTime        = fault.New(fault.Gone, clients.CodeOTPExpired, "This transfer was not confirmed in time")
+	errBuyerPoor        = fault.New(fault.PaymentRequired, clients.CodePoor, "You do not have enough credits; please top up")
+	errBuyerShort       = fault.New(fault.PaymentRequired, clients.CodePoor, "The buyer does not have enough credits")
 )
 
 // TransferOf reads a transfer for one of its parties, or an administrator.
 func (f *Flows) TransferOf(ctx context.Context, caller uuid.UUID, admin bool, id uuid.UUID) (clients.Transfer, error) {
 	t, err := f.Records.Transfer(ctx, id)
-	if err == nil && !admin && !t.Party(caller) {
+	switch {
+	case err != nil || admin:
+		return t, err
+	case !t.Party(caller):
 		return clients.Transfer{}, errNotParty
+	case t.Refused && t.InitiatedBy != caller:
+		return clients.Transfer{}, errTransferNotFound // the other party was never asked
 	}
-	return t, err
+	return t, nil
 }
 
 // TransfersOf lists a page of the caller's transfers, newest first.

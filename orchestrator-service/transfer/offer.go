@@ -24,70 +24,92 @@ type Offer struct {
 }
 
 // Initiate checks an offer, records it, and asks both parties for a one-time password. If one cannot be
-// asked, the transfer is FAILED and the caller is told why.
+// asked, the transfer is FAILED and the caller is told why. A refusal tells something about the other party, who does not
+// learn of it: so refusals are counted, before the check, and who had too many is told no more for an hour.
 func (f *Flows) Initiate(ctx context.Context, caller uuid.UUID, o Offer) (clients.Transfer, error) {
-	seller, buyer, err := f.parties(ctx, o.Seller, o.Buyer)
-	if err != nil {
+	id := uuid.Must(uuid.NewV7())
+	var seller, buyer *clients.User
+	var ticket tickets.Ticket
+	var unknownSeat error
+	g, lookUp := errgroup.WithContext(ctx)
+	g.Go(func() error { return f.Records.BeginOffer(lookUp, id, caller) })
+	g.Go(func() (err error) { seller, buyer, err = f.parties(lookUp, o.Seller, o.Buyer); return err })
+	g.Go(func() error {
+		var err error
+		if ticket, err = f.Tickets.Ticket(lookUp, o.SeatID); err != nil && !fault.Unknown(err) {
+			unknownSeat, err = err, nil
+		}
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return clients.Transfer{}, err
 	}
-	if caller != seller.UserID && caller != buyer.UserID {
-		return clients.Transfer{}, errNotParty
-	}
-	if seller.UserID == buyer.UserID {
-		return clients.Transfer{}, errSelfTransfer
-	}
-	ticket, err := f.Tickets.Ticket(ctx, o.SeatID)
-	if err != nil {
-		return clients.Transfer{}, err
+	refusal := refuseOffer(caller, seller, buyer, ticket, unknownSeat, o.Amount)
+	if refusal != nil && refusal != errBuyerPoor && refusal != errSellerNotOwner {
+		return clients.Transfer{}, f.refuse(ctx, id, refusal)
 	}
 	t := clients.Transfer{
-		TransferID: uuid.Must(uuid.NewV7()), SeatID: o.SeatID, EventID: ticket.Event.EventID, SellerUserID: seller.UserID, BuyerUserID: buyer.UserID,
+		TransferID: id, SeatID: o.SeatID, EventID: ticket.Event.EventID, SellerUserID: seller.UserID, BuyerUserID: buyer.UserID,
 		InitiatedBy: caller, Status: clients.TransferInitiated, CreditsAmount: o.Amount, ExpiresAt: time.Now().Add(f.TransferTTL).UTC(),
 	}
-	if refusal := refuseOffer(ticket, seller, buyer, o.Amount); refusal != nil {
-		return f.recordRefusal(ctx, t, refusal)
+	if refusal != nil { // these two are kept, for who made the offer
+		t.Status, t.FailureReason = clients.TransferFailed, fault.Code(refusal)
+		if _, err := f.Records.CreateTransfer(ctx, t); err != nil {
+			return t, err
+		}
+		return t, f.refuse(ctx, id, fault.From(refusal).With("transfer_id", id.String()))
 	}
-	if t, err = f.Records.CreateTransfer(ctx, t); err != nil {
+	t, err := f.Records.CreateTransfer(ctx, t)
+	if err != nil && !fault.Unknown(err) {
+		return t, f.refuse(ctx, id, err)
+	}
+	if err != nil {
 		return t, err
 	}
-	if err := f.askParties(ctx, t, seller, buyer, ticket.String()); err != nil {
+	if err := f.askParties(ctx, t, *seller, *buyer, ticket.String()); err != nil {
 		return t, f.failUnasked(ctx, t, err)
 	}
 	return f.Records.ActOnTransfer(ctx, t.TransferID, clients.AwaitOTP, clients.TransferAction{})
 }
 
-// refuseOffer makes every check before a one-time password is sent.
-func refuseOffer(t tickets.Ticket, seller, buyer clients.User, amount money.Cents) *fault.Error {
+// refuse counts a refusal before it is told.
+func (f *Flows) refuse(ctx context.Context, offer uuid.UUID, refusal error) error {
+	if err := f.Records.RefuseOffer(ctx, offer); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// refuseOffer makes every check before a one-time password is sent, the caller's own side first. What the buyer has is told to
+// the buyer alone: a seller's offer is checked against it when both have agreed, by the swap.
+func refuseOffer(caller uuid.UUID, seller, buyer *clients.User, t tickets.Ticket, unknownSeat error, amount money.Cents) error {
+	selling := seller != nil && seller.UserID == caller
+	buying := buyer != nil && buyer.UserID == caller
 	switch {
-	case t.Seat.OwnerUserId == "", t.Seat.Status == inventoryv1.SeatStatus_CHECKED_IN && t.Seat.OwnerUserId == seller.UserID.String():
+	case !selling && !buying:
+		return errNotParty
+	case selling && buying:
+		return errSelfTransfer
+	case unknownSeat != nil:
+		return unknownSeat
+	case buying && buyer.CreditBalance < amount && seller != nil:
+		return errBuyerPoor
+	case selling && t.Seat.OwnerUserId == caller.String() && t.Seat.Status != inventoryv1.SeatStatus_SOLD:
 		return errTransferSeat
-	case t.Seat.OwnerUserId != seller.UserID.String():
+	case selling && t.Seat.OwnerUserId != caller.String() && buyer != nil:
 		return errSellerNotOwner
 	case time.Now().After(t.Event.EndsAt):
 		return errEventEnded
-	case !seller.IsVerified || !buyer.IsVerified:
+	case seller == nil || buyer == nil || !seller.IsVerified || !buyer.IsVerified:
 		return clients.ErrUserNotFound
-	case buyer.CreditBalance < amount:
-		return errBuyerPoor
+	case t.Seat.OwnerUserId != seller.UserID.String() || t.Seat.Status != inventoryv1.SeatStatus_SOLD:
+		return errSellerNotOwner
 	}
 	return nil
 }
 
-// recordRefusal keeps the two refusals that are FAILED transfers (docs/architecture.md#transfer): a buyer with too few
-// credits, a seller who is not the owner.
-func (f *Flows) recordRefusal(ctx context.Context, t clients.Transfer, refusal *fault.Error) (clients.Transfer, error) {
-	if refusal == errBuyerPoor || refusal == errSellerNotOwner {
-		t.Status, t.FailureReason = clients.TransferFailed, refusal.Code
-		if _, err := f.Records.CreateTransfer(ctx, t); err != nil {
-			return t, err
-		}
-		refusal = refusal.With("transfer_id", t.TransferID.String())
-	}
-	return t, refusal
-}
-
-// parties finds seller and buyer, each given as a UUID or an e-mail address.
-func (f *Flows) parties(ctx context.Context, seller, buyer string) (s, b clients.User, err error) {
+// parties finds seller and buyer, each given as a UUID or an e-mail address; one that is unknown is nil.
+func (f *Flows) parties(ctx context.Context, seller, buyer string) (s, b *clients.User, err error) {
 	var ids []uuid.UUID
 	var emails []string
 	for _, p := range []string{seller, buyer} {
@@ -99,20 +121,17 @@ func (f *Flows) parties(ctx context.Context, seller, buyer string) (s, b clients
 	}
 	users, err := f.Users.Lookup(ctx, ids, emails)
 	if err != nil {
-		return s, b, err
+		return nil, nil, err
 	}
-	find := func(p string) (clients.User, error) {
-		for _, u := range users {
+	find := func(p string) *clients.User {
+		for i, u := range users {
 			if u.UserID == clients.ID(p) || strings.EqualFold(strings.TrimSpace(u.Email), strings.TrimSpace(p)) {
-				return u, nil
+				return &users[i]
 			}
 		}
-		return clients.User{}, clients.ErrUserNotFound
+		return nil
 	}
-	if s, err = find(seller); err == nil {
-		b, err = find(buyer)
-	}
-	return s, b, err
+	return find(seller), find(buyer), nil
 }
 
 // askParties sends both one-time passwords side by side; each message names what is agreed to.

@@ -73,7 +73,7 @@ func (f *Flows) ReverseTransfer(ctx context.Context, caller uuid.UUID, admin boo
 		return Outcome{Transfer: t}, err
 	}
 	if !admin && (*t.DisputedBy == caller || cover) {
-		return Outcome{Transfer: t}, fault.New(fault.Forbidden, fault.CodeForbidden, "the other party, or an administrator, decides on this")
+		return Outcome{Transfer: t}, fault.New(fault.Forbidden, fault.CodeForbidden, "The other party, or an administrator, decides on this")
 	}
 	r := Reversal{Transfer: t, DisputeID: *t.DisputeID, ReversalID: uuid.Must(uuid.NewV7()), CoverShort: cover}
 	reversed, err := f.reversals.Settle(ctx, r.ReversalID, transferID.String(), r)
