@@ -210,7 +210,7 @@ func TestADisputeEndsTheOnwardTransfer(t *testing.T) {
 	}
 
 	w, seller, _, id = completed(t)
-	w.onward = &clients.Transfer{TransferID: uuid.New()}
+	w.onward = &clients.Transfer{TransferID: uuid.New(), CreditsAmount: 5_00}
 	_, err = w.RaiseDispute(t.Context(), seller, id, "phished")
 	want(t, err, "")
 	if w.called(clients.EscrowReturn) != 0 {
