@@ -137,9 +137,7 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 		if err != nil {
 			return err
 		}
-		if err := before.allow(t.Status); err != nil {
-			return err
-		}
+		status := t.Status
 		// A live one beside a completed one is later. While it swaps it stays, and the dispute is refused; it stays, too, when this is a
 		// repeat, and when the party has ended one before: it could block the ticket for ever otherwise.
 		if _, err := tx.Exec(ctx, `
@@ -151,6 +149,9 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 			return err
 		}
 		if t, err = move(ctx, tx, &pgx.Batch{}, id, m); err != nil {
+			return err
+		}
+		if err := before.allow(status); err != nil { // what the state forbids is told first; this undoes all of the above
 			return err
 		}
 		if _, err := tx.Exec(ctx, `

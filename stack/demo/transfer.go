@@ -132,28 +132,30 @@ func (p *production) newestTransferIs(who *person, status, reason string) {
 func (p *production) dispute(transferID string) {
 	b, s := p.board, p.carolTicket.seat
 	about := map[string]any{"transfer_id": transferID}
-	raise := func(reason string) {
-		a := p.post(p.dave, "/transfer/dispute", map[string]any{"transfer_id": transferID, "reason": reason})
-		b.step("", "Buyer → Orchestrator", "POST /transfer/dispute {transfer_id, reason}: credits frozen", a.Took)
+	raise := func(who *person, name, reason string) {
+		a := p.post(who, "/transfer/dispute", map[string]any{"transfer_id": transferID, "reason": reason})
+		b.step("", name+" → Orchestrator", "POST /transfer/dispute {transfer_id, reason}: credits frozen", a.Took)
 	}
-	b.path("Fraud / phishing flag", "Dave disputes the transfer; then he takes that back")
+	b.path("Fraud / phishing flag", "Carol disputes the transfer; then she takes that back")
 	before := p.balance(p.carol)
-	raise("I was told that this is row A")
+	raise(p.carol, "Seller", "I was told that this was for charity")
 	p.transferIs(p.dave, transferID, "DISPUTED")
 	frozen := p.balance(p.carol)
 	p.expect(frozen == before-transferPrice, "Carol's %s are not frozen: %s → %s", transferPrice, before, frozen)
 	b.left("users_db", "Carol %s → %s, %s frozen", before, frozen, transferPrice)
-	a := p.ask(p.carol, http.MethodPost, "/transfer/withdraw", about, http.StatusForbidden, "FORBIDDEN")
-	b.step("", "Seller → Orchestrator", "POST /transfer/withdraw, which is not hers: "+refusal(a), a.Took)
-	a = p.post(p.dave, "/transfer/withdraw", about)
-	b.step("", "Buyer → Orchestrator", "POST /transfer/withdraw: unfrozen", a.Took)
+	a := p.ask(p.dave, http.MethodPost, "/transfer/withdraw", about, http.StatusForbidden, "FORBIDDEN")
+	b.step("", "Buyer → Orchestrator", "POST /transfer/withdraw, which is not his: "+refusal(a), a.Took)
+	a = p.post(p.carol, "/transfer/withdraw", about)
+	b.step("", "Seller → Orchestrator", "POST /transfer/withdraw: unfrozen", a.Took)
 	p.transferIs(p.dave, transferID, "COMPLETED")
 	b.left("users_db", "Carol %s → %s", frozen, p.balance(p.carol))
 	p.expect(p.balance(p.carol) == before, "Carol's credits are not unfrozen")
+	a = p.ask(p.carol, http.MethodPost, "/transfer/dispute", map[string]any{"transfer_id": transferID, "reason": "and again"}, http.StatusConflict, "DISPUTE_WITHDRAWN")
+	b.step("", "Seller → Orchestrator", "POST /transfer/dispute within the hour: "+refusal(a), a.Took)
 
-	b.path("Undo / reverse transfer", "he disputes it again, and Carol takes the ticket back")
+	b.path("Undo / reverse transfer", "Dave disputes it, and Carol takes the ticket back")
 	dave := p.balance(p.dave)
-	raise("This is not my seat")
+	raise(p.dave, "Buyer", "This is not my seat")
 	a = p.ask(p.dave, http.MethodPost, "/transfer/reverse", about, http.StatusForbidden, "FORBIDDEN")
 	b.step("", "Buyer → Orchestrator", "POST /transfer/reverse by who raised it: "+refusal(a), a.Took)
 	a = p.post(p.carol, "/transfer/reverse", about)

@@ -76,15 +76,16 @@ func TestDisputeEndsByWithdrawalRejectionOrReversal(t *testing.T) {
 		}
 		expectBalances(t, seller, 94_50, buyer, 30_00)
 	}
-	dispute(buyer)
-	refused(t, act(t, seller, "withdraw", id), nil, http.StatusForbidden, "FORBIDDEN") // the other party raised it
-	refused(t, act(t, buyer, "reject", id), nil, http.StatusForbidden, "FORBIDDEN")
-	refused(t, act(t, buyer, "reverse", id), nil, http.StatusForbidden, "FORBIDDEN") // who raised it does not decide
-	refused(t, act(t, seller, "reverse", id, "cover_short", true), nil, http.StatusForbidden, "FORBIDDEN")
-	completed(act(t, buyer, "withdraw", id))
-	dispute(seller) // it may be raised again
+	dispute(seller)
+	refused(t, act(t, buyer, "withdraw", id), nil, http.StatusForbidden, "FORBIDDEN") // the other party raised it
+	refused(t, act(t, seller, "reject", id), nil, http.StatusForbidden, "FORBIDDEN")
+	refused(t, act(t, seller, "reverse", id), nil, http.StatusForbidden, "FORBIDDEN") // who raised it does not decide
+	refused(t, act(t, buyer, "reverse", id, "cover_short", true), nil, http.StatusForbidden, "FORBIDDEN")
+	completed(act(t, seller, "withdraw", id))
+	refused(t, act(t, seller, "dispute", id), nil, http.StatusConflict, "DISPUTE_WITHDRAWN") // not again within the hour
+	dispute(buyer)                                                                          // but the other party may
 	completed(act(t, admin, "reject", id))
-	dispute(buyer)
+	dispute(buyer) // also again: a rejection is the administrator's
 	if got := seatsIn(t, seller, "/tickets/sold"); len(got) != 1 { // it is sold while they quarrel
 		t.Errorf("the seller's sold tickets: %v", got)
 	}

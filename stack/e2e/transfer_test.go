@@ -127,16 +127,16 @@ func TestARefusedTransferSendsNoCode(t *testing.T) {
 		seat, seller, buyer string
 		amount              any
 		status              int
-		code, recorded      string // recorded: the failure that stays in the parties' lists
+		code, recorded      string // recorded: the failure that stays in its maker's list
 	}{
 		{"the seller does not own it", buyer, owned, third.ID, buyer.ID, 5, 403, "NOT_SEAT_OWNER", "NOT_SEAT_OWNER"},
-		{"the buyer is poor", seller, owned, seller.ID, buyer.ID, 20.01, 402, "INSUFFICIENT_CREDITS", "INSUFFICIENT_CREDITS"},
 		{"the poor buyer asks", buyer, owned, seller.ID, buyer.ID, 20.01, 402, "INSUFFICIENT_CREDITS", "INSUFFICIENT_CREDITS"},
 		{"to oneself", seller, owned, seller.ID, seller.Email, 5, 400, "SELF_TRANSFER", ""},
 		{"by a stranger", third, owned, seller.ID, buyer.ID, 5, 403, "FORBIDDEN", ""},
-		{"a free seat", buyer, free, seller.ID, buyer.ID, 5, 409, "SEAT_UNAVAILABLE", ""},
-		{"a held seat", buyer, held, seller.ID, buyer.ID, 5, 409, "SEAT_UNAVAILABLE", ""},
-		{"a used ticket", buyer, used, seller.ID, buyer.ID, 5, 409, "SEAT_UNAVAILABLE", ""},
+		{"a free seat", buyer, free, seller.ID, buyer.ID, 5, 403, "NOT_SEAT_OWNER", "NOT_SEAT_OWNER"},
+		{"a held seat", buyer, held, seller.ID, buyer.ID, 5, 403, "NOT_SEAT_OWNER", "NOT_SEAT_OWNER"},
+		{"a used ticket", buyer, used, seller.ID, buyer.ID, 5, 403, "NOT_SEAT_OWNER", "NOT_SEAT_OWNER"}, // one answer, whatever the ticket's state
+		{"one's own used ticket", seller, used, seller.ID, buyer.ID, 5, 409, "SEAT_UNAVAILABLE", ""},
 		{"in transfer already", buyer, inTransfer, seller.ID, buyer.ID, 5, 409, "TRANSFER_IN_PROGRESS", ""},
 		{"no such seat", buyer, nobody, seller.ID, buyer.ID, 5, 404, "SEAT_NOT_FOUND", ""},
 		{"no such seller", buyer, owned, nobody, buyer.ID, 5, 404, "USER_NOT_FOUND", ""},
@@ -176,6 +176,55 @@ func TestARefusedTransferSendsNoCode(t *testing.T) {
 		})
 	}
 	expectBalances(t, buyer, 20_00, third, 100_00)
+}
+
+// Offers are no oracle: a seller does not learn what a buyer has, a buyer not who has a seat, the other party does not see what was
+// refused, and after twenty refusals nothing is told for an hour.
+func TestWhatOffersDoNotTell(t *testing.T) {
+	seller, buyer := person(t, 100_00), person(t, 20_00)
+	s, free := ticket(t, seller), nextSeat(t)
+	ask := func(by *client.Person, seat string, amount float64) client.Answer {
+		t.Helper()
+		a, err := by.Post(t.Context(), "/transfer/initiate", map[string]any{"seat_id": seat, "seller_id": seller.ID, "buyer_id": buyer.ID, "credits_amount": amount})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	a := must(t, ask(seller, s, 900), nil, http.StatusCreated)
+	code, err := app.OTP(t.Context(), buyer.Phone, time.Now().Add(-time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := confirm(t, buyer, a.Text("transfer_id"), "", code)
+	refused(t, short, err, http.StatusPaymentRequired, "INSUFFICIENT_CREDITS") // the buyer, who can top up
+	if got := transferStatus(t, buyer, a.Text("transfer_id")); got != "PENDING_OTP" {
+		t.Errorf("it is %s", got)
+	}
+	first := ask(buyer, free, 1)
+	refused(t, first, nil, http.StatusForbidden, "NOT_SEAT_OWNER")
+	list, err := seller.Get(t.Context(), "/transfers")
+	var seen []struct{}
+	if err := must(t, list, err, http.StatusOK).Into(&seen); err != nil || len(seen) != 1 {
+		t.Errorf("the seller sees what was refused to the buyer: %s", list.Data)
+	}
+	for range 19 {
+		refused(t, ask(buyer, free, 1), nil, http.StatusForbidden, "NOT_SEAT_OWNER")
+	}
+	refused(t, ask(buyer, free, 1), nil, http.StatusTooManyRequests, "TOO_MANY_OFFERS")
+	refused(t, ask(buyer, s, 1), nil, http.StatusTooManyRequests, "TOO_MANY_OFFERS") // the right one is not told from the wrong
+}
+
+// A party that disputes and withdraws, again and again, does not use up the other's disputes.
+func TestDisputesAreCountedPerParty(t *testing.T) {
+	seller, buyer := person(t, 100_00), person(t, 50_00)
+	id := handOver(t, seller, buyer, ticket(t, seller), 20_00)
+	must(t, act(t, seller, "dispute", id), nil, http.StatusOK)
+	must(t, act(t, seller, "withdraw", id), nil, http.StatusOK)
+	for range 30 {
+		refused(t, act(t, seller, "dispute", id), nil, http.StatusConflict, "DISPUTE_WITHDRAWN")
+	}
+	must(t, act(t, buyer, "dispute", id), nil, http.StatusOK)
 }
 
 func TestFiftyInitiatesOneLives(t *testing.T) {
