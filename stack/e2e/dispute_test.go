@@ -83,9 +83,9 @@ func TestDisputeEndsByWithdrawalRejectionOrReversal(t *testing.T) {
 	refused(t, act(t, buyer, "reverse", id, "cover_short", true), nil, http.StatusForbidden, "FORBIDDEN")
 	completed(act(t, seller, "withdraw", id))
 	refused(t, act(t, seller, "dispute", id), nil, http.StatusConflict, "DISPUTE_WITHDRAWN") // not again within the hour
-	dispute(buyer)                                                                          // but the other party may
+	dispute(buyer)                                                                           // but the other party may
 	completed(act(t, admin, "reject", id))
-	dispute(buyer) // also again: a rejection is the administrator's
+	dispute(buyer)                                                 // also again: a rejection is the administrator's
 	if got := seatsIn(t, seller, "/tickets/sold"); len(got) != 1 { // it is sold while they quarrel
 		t.Errorf("the seller's sold tickets: %v", got)
 	}
