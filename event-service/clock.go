@@ -3,12 +3,12 @@ package event
 import (
 	"regexp"
 	"time"
-	_ "time/tzdata" // the zones travel with the program: a container may have none
+	_ "time/tzdata" // the time zones are part of the program: a container may have none
 
 	"ticketremaster/platform/fault"
 )
 
-// zoneForm keeps out what time.LoadLocation or PostgreSQL would take for something else than an IANA name.
+// zoneForm refuses what time.LoadLocation or PostgreSQL would not read as an IANA name.
 var zoneForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$`)
 
 // Zone loads the time zone of an IANA name such as Asia/Singapore.
@@ -20,7 +20,8 @@ func Zone(field, name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// Forms of a date and time: RFC 3339, and what a browser's date field gives, which has no zone and often no seconds.
+// Forms of a date and time: RFC 3339, and that of a browser's date field, which has no zone and often no seconds
+// (docs/clients.md#administration).
 var (
 	zonedForms = []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00"}
 	wallForms  = []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04"}
@@ -47,8 +48,8 @@ func ParseTime(field, s string, zone *time.Location) (time.Time, error) {
 
 // atWall finds the instant at which clocks in zone show wall, whose own zone does not matter.
 func atWall(field, s string, wall time.Time, zone *time.Location) (time.Time, error) {
-	// Clocks are changed by hours at most, and not twice within a day: the offsets of the day before and the day after are
-	// all that may hold.
+	// Clocks are changed by hours at most, and not twice within a day: only the offsets of the day before and of the
+	// day after can apply.
 	_, before := wall.AddDate(0, 0, -1).In(zone).Zone()
 	_, after := wall.AddDate(0, 0, 1).In(zone).Zone()
 	first, second := wall.Add(-time.Duration(before)*time.Second), wall.Add(-time.Duration(after)*time.Second)
@@ -80,7 +81,7 @@ func Day(field, s string) (string, error) {
 	return s, nil
 }
 
-// Localise fills in what follows from the venue's time zone.
+// Localise fills in the fields that follow from the venue's time zone.
 func (e *Event) Localise() {
 	e.Timezone, e.DateLocal = e.Venue.Timezone, e.Date.Format(time.RFC3339)
 	if zone, err := time.LoadLocation(e.Timezone); err == nil {

@@ -12,7 +12,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// Defaults of what a draft may leave out.
+// Defaults of fields that a draft may omit.
 const (
 	DefaultDurationMinutes = 360
 	DefaultSeatsPerRow     = 20
@@ -40,17 +40,17 @@ const (
 	lastYear  = 2100
 )
 
-// Draft is an event to be made. Its maker gives it its id: making it twice makes one event.
+// Draft is a request for an event. The caller chooses the id: the same id is the same event.
 type Draft struct {
 	ID     uuid.UUID
 	Name   string
-	Venue  Venue // without its id: name and address find it; an empty time zone is the venue's own, or the default
+	Venue  Venue // without its id: name and address find it; an empty time zone means the venue's, or the default
 	HallID string
-	By     uuid.UUID // the administrator; uuid.Nil: nobody says
+	By     uuid.UUID // the administrator; uuid.Nil: unknown
 
 	Times           Times
-	AllowPast       bool // a date in the past is meant
-	DurationMinutes int  // 0: DefaultDurationMinutes; of no matter when Times has an end
+	AllowPast       bool // a date in the past is intended
+	DurationMinutes int  // 0: DefaultDurationMinutes; ignored if Times has an end
 	TotalSeats      int
 	SeatsPerRow     int // 0: DefaultSeatsPerRow
 
@@ -65,8 +65,8 @@ type Times struct {
 	Date, EndsAt, DoorsOpenAt, SalesStart, SalesEnd string
 }
 
-// Check trims the texts, fills in the defaults and returns a fault that names the first field that is not usable. What depends on
-// the venue's time zone is left to Event.
+// Check trims texts, fills in defaults and returns a fault that names the first unusable field. What depends on the
+// venue's time zone is checked by Event.
 func (d *Draft) Check() error {
 	texts := []struct {
 		field string
@@ -119,8 +119,7 @@ func (d *Draft) Check() error {
 	return err
 }
 
-// Event gives the event that a checked draft describes in that time zone, or a fault that names the first field that is not usable
-// in it.
+// Event returns the event of a checked draft in that time zone, or a fault that names the first unusable field.
 func (d Draft) Event(zone *time.Location) (e Event, err error) {
 	e = Event{
 		ID: d.ID, Name: d.Name, Venue: d.Venue, HallID: d.HallID, Tiers: d.Tiers, TotalSeats: d.TotalSeats, SeatsPerRow: d.SeatsPerRow,
@@ -155,7 +154,7 @@ func (d Draft) Event(zone *time.Location) (e Event, err error) {
 	return e, e.check()
 }
 
-// check returns a fault that names the first field of the event that is not usable. A date in the past is.
+// check returns a fault that names the first unusable field of the event. A date in the past is usable.
 func (e *Event) check() error {
 	longest := time.Duration(MaxDurationMinutes) * time.Minute
 	switch y := e.Date.Year(); {

@@ -1,6 +1,6 @@
-// Package event is the catalogue: venues, and the events in their halls with dates, prices and rules of sale. An event is
-// made as a draft and published once its seats exist, so that nobody sees one that is half made. Whoever changes it afterwards
-// is written down with the reason.
+// Package event is the catalogue: venues, and the events in their halls with dates, prices and rules of sale. An event
+// is made as a draft and published once its seats exist, so that nobody sees an incomplete one. Later changes are
+// recorded with author and reason.
 package event
 
 import (
@@ -12,12 +12,12 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// Status is an event's place in its life:
+// Status is the state of an event:
 //
 //	DRAFT → PUBLISHED → POSTPONED → CANCELLED
 //
-// A postponed event may be postponed again, a published one cancelled at once. The database lets nothing else through (trigger
-// events_guard).
+// A postponed event may be postponed again, a published one cancelled at once. The database refuses everything else
+// (trigger events_guard).
 type Status string
 
 // The statuses. All but a draft are public; none of them is withdrawn or deleted.
@@ -33,7 +33,7 @@ func (s Status) Valid() bool {
 	return s == StatusDraft || s == StatusPublished || s == StatusPostponed || s == StatusCancelled
 }
 
-// Venue is a house with one or more halls. Name and address together name it.
+// Venue is a building with one or more halls. Name and address together identify it.
 type Venue struct {
 	ID         uuid.UUID `json:"venue_id"`
 	Name       string    `json:"name"`
@@ -46,7 +46,7 @@ type Venue struct {
 // Tiers are the prices of an event's seats by the tier's name. Falling price is the order of the blocks of seats.
 type Tiers map[string]money.Cents
 
-// Event is one event as other services read it. Its times are UTC; null where a default holds.
+// Event is one event as other services read it. Its times are UTC; null where a default applies.
 type Event struct {
 	ID          uuid.UUID `json:"event_id"`
 	Name        string    `json:"name"`
@@ -54,7 +54,7 @@ type Event struct {
 	HallID      string    `json:"hall_id"`
 	Date        time.Time `json:"event_date"`
 	Timezone    string    `json:"timezone"`         // the venue's
-	DateLocal   string    `json:"event_date_local"` // event_date on the venue's clocks, with their offset
+	DateLocal   string    `json:"event_date_local"` // event_date in the venue's time zone, with its offset
 	EndsAt      time.Time `json:"ends_at"`
 	Tiers       Tiers     `json:"pricing_tiers"`
 	TotalSeats  int       `json:"total_seats"`
@@ -71,15 +71,15 @@ type Event struct {
 
 	Rules
 
-	// Warnings are what is allowed and yet may be a mistake; only in the answer to a change.
+	// Warnings name what is allowed but may be a mistake; only in the answer to a change.
 	Warnings []Warning `json:"warnings,omitempty"`
 }
 
-// Rules are the rules of sale that an organiser may turn on; the zero Rules are none.
+// Rules are the rules of sale that an organiser may turn on; the zero Rules has none.
 type Rules struct {
 	MaxPerCustomer    *int  `json:"max_per_customer"`    // tickets and holds of one person
 	TransfersCount    bool  `json:"transfers_count"`     // a ticket received by transfer counts too
-	RefundHoursBefore *int  `json:"refund_hours_before"` // a holder may give a ticket back until so long before it begins; null: never
+	RefundHoursBefore *int  `json:"refund_hours_before"` // hours before the beginning until which a holder may return a ticket; null: never
 	RefundFeePercent  int   `json:"refund_fee_percent"`  // of the price, kept from such a refund
 	Includes          Parts `json:"includes"`            // what a price includes
 }
@@ -102,7 +102,7 @@ type Change struct {
 	Reason  string    `json:"reason"`
 }
 
-// Filter narrows the list of events; the zero Filter lets through what the public may see and is not over.
+// Filter narrows the list of events; the zero Filter shows public events that are not over.
 type Filter struct {
 	Day      string // a day such as 2027-12-31, on the venue's calendar
 	Featured *bool
@@ -115,7 +115,7 @@ const (
 	WarnHallOverlap = "HALL_OVERLAP"
 )
 
-// What the catalogue refuses.
+// Refusals of the catalogue.
 var (
 	ErrNotFound  = fault.New(fault.NotFound, "EVENT_NOT_FOUND", "This event does not exist")
 	ErrPublished = fault.New(fault.Conflict, "EVENT_PUBLISHED", "A published event cannot be deleted")

@@ -16,11 +16,11 @@ import (
 
 // Author is who changes an event, and why.
 type Author struct {
-	By        uuid.UUID // uuid.Nil: nobody; then no history is kept
+	By        uuid.UUID // uuid.Nil: nobody, and no history is kept
 	Reason    string
-	Operation uuid.UUID // names the change, so that a repeat changes nothing; may be uuid.Nil
-	Version   int       // of the event that the author looked at; 0: whatever it is
-	AllowPast bool      // a date in the past is meant
+	Operation uuid.UUID // identifies the change, so that a repeat changes nothing; may be uuid.Nil
+	Version   int       // of the event that the author saw; 0: any
+	AllowPast bool      // a date in the past is intended
 }
 
 // Patch holds the fields to be changed as they were written.
@@ -60,14 +60,14 @@ var changeable = map[string]func(e *Event, field string, raw json.RawMessage) er
 	},
 }
 
-// nullable are the fields for which null says that the default holds.
+// nullable are the fields for which null means the default.
 var nullable = []string{"doors_open_at", "sales_start", "sales_end", "refund_until", "max_per_customer", "refund_hours_before"}
 
-// fixed are fields that an event keeps.
+// fixed are the fields that cannot change.
 var fixed = []string{"event_id", "hall_id", "venue", "total_seats", "seats_per_row", "status"}
 
-// Apply changes the event's fields, in the venue's time. When event_date moves, the times that hang on it move along unless they are
-// given too. It returns a fault that names the first field that is not usable, for the event as a whole too.
+// Apply changes the event's fields, in the venue's time. When event_date moves, the times that depend on it move too
+// unless they are given. It returns a fault that names the first unusable field, also for the event as a whole.
 func (e *Event) Apply(p Patch) error {
 	if e.Status == StatusCancelled {
 		return ErrCancelled
@@ -112,7 +112,7 @@ func (e *Event) move(field string, raw json.RawMessage) error {
 	return nil
 }
 
-// reprice takes new prices for some or all of the tiers there are. Who holds a seat keeps the price of that moment.
+// reprice sets new prices of some or all existing tiers. A held seat keeps its price.
 func (e *Event) reprice(field string, raw json.RawMessage) error {
 	var given map[string]json.RawMessage
 	if err := decode(field, raw, &given); err != nil {
@@ -201,7 +201,7 @@ func (e *Event) Postpone(p Patch) error {
 	return nil
 }
 
-// Cancel ends a public event's life. Cancelling again changes nothing; a draft is deleted instead.
+// Cancel cancels a public event. Cancelling again changes nothing; a draft is deleted instead.
 func (e *Event) Cancel(Patch) error {
 	if e.Status == StatusDraft {
 		return ErrState.With("status", string(e.Status))

@@ -16,7 +16,7 @@ const (
 	MaxHolds = 1_000 // the most that a caller may allow one user
 )
 
-// What is refused about holds.
+// Refusals of holds.
 var (
 	ErrTooManyHolds      = fault.New(fault.TooMany, "TOO_MANY_HOLDS", "you hold as many seats as you may; pay for one or give one back first")
 	ErrHoldExpired       = fault.New(fault.Gone, "HOLD_EXPIRED", "the time to pay for this seat is over")
@@ -42,7 +42,7 @@ func (r Reservation) Check() error {
 	return nil
 }
 
-// Refusal says why the database would not hold a seat in this state; nil: the user holds it already.
+// Refusal returns why a seat in this state cannot be held; nil: the user holds it already.
 func (r Reservation) Refusal(s Seat) error {
 	switch {
 	case s.Status == Held && s.HeldBy == r.UserID:
@@ -61,24 +61,24 @@ type Hold struct {
 	Remaining time.Duration // by the database's clock, never negative
 }
 
-// Pin names one payment of a hold. A pinned hold is neither released nor swept nor reserved again. Its mark
-// (table pins) outlives it: it tells repeats, and refuses a pin that comes after its own undoing.
+// Pin names one payment of a hold. A pinned hold is neither released nor swept nor reserved again. Its mark (table
+// pins) remains: it identifies repeats, and refuses a pin that arrives after it was undone.
 type Pin struct {
 	SeatID, HoldID, UserID, PinID uuid.UUID
 }
 
-// Mark is what became of a pin.
+// Mark is the outcome of a pin.
 type Mark string
 
-// The marks; the empty one is: never heard of.
+// The marks; empty: no such pin.
 const (
 	Pinned    Mark = "PINNED"
 	Unpinned  Mark = "UNPINNED"
 	Confirmed Mark = "CONFIRMED"
 )
 
-// Refusal says why the database would not pin a seat in this state. touched tells whether the seat was
-// ever held before: then a hold that is not there is one that is over.
+// Refusal returns why a seat in this state cannot be pinned. touched: the seat was held before, so that a missing hold
+// is an expired one.
 func (p Pin) Refusal(s Seat, mark Mark, touched bool) error {
 	mine := s.HoldID == p.HoldID
 	switch {
@@ -112,14 +112,14 @@ func (s Sale) Check() error {
 	return nil
 }
 
-// Outcome is what a release found.
+// Outcome is the outcome of a release.
 type Outcome string
 
 // The outcomes.
 const (
 	Released    Outcome = "RELEASED" // the seat is free by this call
 	Gone        Outcome = "GONE"     // this hold is no more: released before, or another's hold or ticket now
-	NotDue      Outcome = "NOT_DUE"  // asked only for an expired hold, and its time is not over
+	NotDue      Outcome = "NOT_DUE"  // only_if_expired was set, and the hold is not over
 	StillPinned Outcome = "PINNED"   // being paid for
 	Bought      Outcome = "BOUGHT"   // this hold became a ticket
 )

@@ -19,8 +19,8 @@ const (
 	maxRowNameLetters = 4 // seats.row_number is VARCHAR(4); 100,000 rows end at EQXD
 )
 
-// Plan is how an event's seats are made: rows of SeatsPerRow, named A, B, … Z, AA, …, from the front,
-// and the tiers in the order given (falling price), in equal blocks; what does not divide goes to the last, the cheapest.
+// Plan is how an event's seats are made: rows of SeatsPerRow, named A, B, … Z, AA, …, from the front, and the tiers in
+// the order given (falling price), in equal blocks; the remainder goes to the last, the cheapest.
 type Plan struct {
 	EventID     uuid.UUID
 	Total       int
@@ -28,7 +28,7 @@ type Plan struct {
 	SeatsPerRow int // 0: UsualSeatsPerRow
 }
 
-// Check fills in what may be left out, and says what is wrong with the plan.
+// Check fills in defaults and returns what is wrong with the plan.
 func (p *Plan) Check() error {
 	if p.SeatsPerRow == 0 {
 		p.SeatsPerRow = UsualSeatsPerRow
@@ -51,14 +51,14 @@ func (p *Plan) Check() error {
 	return nil
 }
 
-// Place is where a seat is, and what class.
+// Place is a seat's row, number and tier.
 type Place struct {
 	Row    string
 	Number int
 	Tier   string
 }
 
-// Places gives the places of a checked plan, from the front.
+// Places returns the places of a checked plan, from the front.
 func (p Plan) Places() iter.Seq[Place] {
 	return func(yield func(Place) bool) {
 		block := p.Total / len(p.Tiers)
@@ -75,7 +75,7 @@ func (p Plan) Places() iter.Seq[Place] {
 	}
 }
 
-// RowName gives the name of the row with index i from 0: A, B, … Z, AA, AB, …
+// RowName returns the name of the row with index i from 0: A, B, … Z, AA, AB, …
 func RowName(i int) string {
 	var letters [maxRowNameLetters]byte
 	at := len(letters)

@@ -22,10 +22,10 @@ const (
 	Expired   Result = "EXPIRED"
 )
 
-// Direction is which way a ticket went.
+// Direction is whether a ticket entered or left.
 type Direction string
 
-// The directions. Undo takes an admission back.
+// The directions. Undo undoes an admission.
 const (
 	In   Direction = "IN"
 	Out  Direction = "OUT"
@@ -56,13 +56,13 @@ type Scan struct {
 	HallExpected    string // the event's
 	HallStaff       string // where the member of staff stood
 	Device          string
-	Reason          string    // finer than the result
-	Note            string    // in a person's words
+	Reason          string    // more specific than the result
+	Note            string    // free text
 	Manual          bool      // no code was read
 	DecidedAt       time.Time // by the clock of a device without network; zero: decided by the service
 	DeviceResult    Result    // what that device decided
-	ConflictsWith   uuid.UUID // the admission that stood already
-	Undoes          uuid.UUID // the admission that an undoing takes back
+	ConflictsWith   uuid.UUID // the admission that was there already
+	Undoes          uuid.UUID // the admission that is undone
 	Entry           int       // which admission of the seat, from 1
 	At              time.Time // when it was logged, by the database's clock
 }
@@ -87,13 +87,13 @@ func (s Scan) Check() error {
 	return nil
 }
 
-// CheckIn lets the holder of a ticket in, if the ownership is still of that version. Seat and scan's id name it: a
-// repeat answers what was logged.
+// CheckIn admits the holder of a ticket if the ownership still has that version. Seat and scan id identify it: a repeat
+// returns what was logged.
 type CheckIn struct {
 	Scan
 	OwnerID          uuid.UUID // uuid.Nil, of an exit: whoever owns the seat at that version
 	OwnershipVersion int64
-	Reentry          bool // who has left may come in again
+	Reentry          bool // a holder who left may enter again
 }
 
 // Entry is the last admission of a seat that was not undone; the zero Entry means none.
@@ -121,7 +121,7 @@ type ScanPage struct {
 	Standing map[uuid.UUID]Scan // of conflicts: the admissions that they collide with
 }
 
-// Inside says how full a hall is.
+// Inside counts admissions and people inside.
 type Inside struct{ Inside, Entered, Conflicts int }
 
 // Assignment is where a member of staff works; none at all means everywhere.
@@ -130,7 +130,7 @@ type Assignment struct{ Venues, Events []uuid.UUID }
 // MaxAssigned is how many venues, and how many events, an assignment names.
 const MaxAssigned = 200
 
-// What is refused about an undoing.
+// Refusals of undoing a check-in.
 var (
 	ErrScanNotFound    = fault.New(fault.NotFound, "SCAN_NOT_FOUND", "There is no such check-in of this ticket")
 	ErrNotYourScan     = fault.New(fault.Forbidden, fault.CodeForbidden, "This check-in was made by someone else: an administrator can undo it")

@@ -1,6 +1,6 @@
-// Package inventory holds the rules of seats: what a seat is, how a hall is laid out, who may hold,
-// buy and pass on a seat, and what the gate decides. Package postgres keeps them under its locks,
-// package grpcapi speaks them, package release frees what was abandoned.
+// Package inventory holds the rules of seats: what a seat is, how a hall is laid out, who may hold, buy and transfer a
+// seat, and what the gate decides. Package postgres applies them under its locks, package grpcapi serves them, package
+// release frees abandoned holds.
 package inventory
 
 import (
@@ -12,12 +12,12 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// Status is a seat's place in its life:
+// Status is the state of a seat:
 //
 //	AVAILABLE ⇄ HELD → SOLD → CHECKED_IN
 //
-// A HELD seat may also go to another hold, once its own time is over; a SOLD one to another owner. The database lets
-// nothing else through (trigger seats_transition).
+// A HELD seat may also go to another hold, once its own time is over; a SOLD one to another owner. The database refuses
+// everything else (trigger seats_transition).
 type Status string
 
 // The statuses (docs/glossary.md).
@@ -28,8 +28,8 @@ const (
 	CheckedIn Status = "CHECKED_IN"
 )
 
-// Seat is a seat's whole present state; uuid.Nil and the zero time mean none. A hold whose time is
-// over, and which is not being paid for, reads as AVAILABLE.
+// Seat is the present state of a seat; uuid.Nil and the zero time mean none. A hold whose time is over, and which is
+// not being paid for, reads as AVAILABLE.
 type Seat struct {
 	ID, EventID uuid.UUID
 	Status      Status
@@ -42,19 +42,19 @@ type Seat struct {
 	Row         string
 	Number      int
 	PricePaid   money.Cents
-	// OwnershipVersion grows by one with every change of owner; 0 is: never sold.
+	// OwnershipVersion grows by one with every change of owner; 0: never sold.
 	OwnershipVersion int64
 	SoldAt           time.Time // when the present owner got it
 }
 
-// Count is what an event's seats add up to. Sold includes CheckedIn; Revenue is what the sold ones were bought for.
+// Count has the totals of an event's seats. Sold includes CheckedIn; Revenue is what the sold ones were bought for.
 type Count struct {
 	EventID                                 uuid.UUID
 	Total, Available, Held, Sold, CheckedIn int
 	Revenue                                 money.Cents
 }
 
-// What is refused about seats. ErrBusy is no refusal: someone held the seat's lock for too long, and asking again makes sense.
+// Refusals of seats. ErrBusy is not a refusal: the seat's lock was held for too long, and a retry makes sense.
 var (
 	ErrSeatNotFound    = fault.New(fault.NotFound, "SEAT_NOT_FOUND", "this seat does not exist")
 	ErrSeatUnavailable = fault.New(fault.Conflict, "SEAT_UNAVAILABLE", "this seat is not available right now")
@@ -66,7 +66,7 @@ var (
 	ErrBusy            = fault.New(fault.Unavailable, fault.CodeUnavailable, "the seat is busy right now, please try again shortly")
 )
 
-// Cause says why a seat changed its owner.
+// Cause is why a seat changed its owner.
 type Cause string
 
 // The causes.
@@ -86,13 +86,13 @@ type Ownership struct {
 	Version     int64
 }
 
-// Handover passes a sold seat from its owner on to another, once per OperationID.
+// Handover transfers a sold seat from its owner to another user, once per OperationID.
 type Handover struct {
 	SeatID, From, To, OperationID uuid.UUID
 	Cause                         Cause
 }
 
-// Refusal says why the database would not hand over a seat in this state.
+// Refusal returns why a seat in this state cannot be transferred.
 func (h Handover) Refusal(s Seat) error {
 	switch {
 	case s.OwnerID != uuid.Nil && s.OwnerID != h.From:

@@ -2,7 +2,7 @@ package order
 
 import "ticketremaster/platform/fault"
 
-// OfferOutcome is what came of an offer; empty while it is being checked.
+// OfferOutcome is the outcome of an offer; empty while it is being checked.
 type OfferOutcome string
 
 // The outcomes of an offer.
@@ -11,8 +11,8 @@ const (
 	OfferRefused OfferOutcome = "REFUSED"
 )
 
-// MaxRefusedOffers is how many offers to transfer a ticket may be refused to a user within an hour. A refusal tells something about
-// the other party, who does not learn of it.
+// MaxRefusedOffers is how many offers to transfer a ticket may be refused to a user within an hour. A refusal reveals
+// something about the other party, who is not told of it.
 const MaxRefusedOffers = 20
 
 // ErrTooManyOffers refuses an offer, whatever it is, of a user who had too many refused.

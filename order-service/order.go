@@ -1,5 +1,5 @@
-// Package order is the ledger of orders and of transfers between users: what was agreed to, in which state it is, and
-// which step each state allows. It moves neither money nor seats; the orchestrator does, and writes down here what it did.
+// Package order is the ledger of orders and of transfers between users: what was agreed, its state, and which step each
+// state allows. It moves neither money nor seats; the orchestrator does, and records it here.
 package order
 
 import (
@@ -14,7 +14,7 @@ import (
 // Status is the state of an order.
 type Status string
 
-// The states: Pending → Confirmed → Refunded, or Pending → Failed. Nothing else is possible (a trigger sees to it).
+// The states: Pending → Confirmed → Refunded, or Pending → Failed. A trigger refuses everything else.
 const (
 	Pending   Status = "PENDING"
 	Confirmed Status = "CONFIRMED"
@@ -47,7 +47,7 @@ type Order struct {
 	AttemptID      *uuid.UUID  `json:"attempt_id"`     // the attempt to pay that confirmed it
 }
 
-// Request is an order to be written down. Its maker gives it its id: the same id is the same order.
+// Request is a request for an order. The caller chooses the id: the same id is the same order.
 type Request struct {
 	ID        uuid.UUID
 	UserID    uuid.UUID
@@ -63,13 +63,13 @@ type Payment struct {
 	CreditsCharged money.Cents
 }
 
-// Filter narrows a list of orders; a nil or empty field lets all through. One of the ids must be given.
+// Filter narrows a list of orders; a nil or empty field does not filter. One of the ids must be given.
 type Filter struct {
 	UserID, SeatID, EventID *uuid.UUID
 	Status                  Status
 }
 
-// What the ledger refuses.
+// Refusals of the ledger.
 var (
 	ErrNotFound     = fault.New(fault.NotFound, "ORDER_NOT_FOUND", "This order does not exist")
 	ErrInvalidState = fault.New(fault.Conflict, "ORDER_INVALID_STATE", "The order is not in a state that allows this")
@@ -77,5 +77,5 @@ var (
 	ErrVoided = fault.New(fault.Conflict, "OPERATION_VOIDED", "This operation was undone before it arrived")
 )
 
-// InvalidState is ErrInvalidState telling the order's present state.
+// InvalidState is ErrInvalidState with the order's present state.
 func InvalidState(s Status) error { return ErrInvalidState.With("status", string(s)) }

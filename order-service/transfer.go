@@ -31,7 +31,7 @@ func (s TransferStatus) Valid() bool {
 	return false
 }
 
-// Transfer is one handing over of a ticket between two users, as other services read it.
+// Transfer is a transfer of a ticket between two users, as other services read it.
 type Transfer struct {
 	ID                uuid.UUID      `json:"transfer_id" db:"transfer_id"`
 	SeatID            uuid.UUID      `json:"seat_id"`
@@ -56,7 +56,7 @@ type Transfer struct {
 	Refused           bool           `json:"refused"`    // failed from the start: only who offered it may see it
 }
 
-// TransferRequest is a transfer to be written down: initiated, or failed from the start for the reason it has.
+// TransferRequest is a request for a transfer: initiated, or failed from the start for a reason.
 type TransferRequest struct {
 	ID            uuid.UUID
 	SeatID        uuid.UUID
@@ -69,11 +69,10 @@ type TransferRequest struct {
 	FailureReason string // empty: it is initiated
 }
 
-// Action is what can be done with a transfer. Which state allows it, and what it changes, is the table in
-// package postgres.
+// Action is an action on a transfer. The table of transitions is in package postgres.
 type Action string
 
-// The actions, by the names of their addresses; the two verifications are one address.
+// The actions, named as their routes; the two verifications share one.
 const (
 	AwaitOTP       Action = "await-otp"
 	SellerVerified Action = "otp-verified seller"
@@ -90,7 +89,7 @@ const (
 	Reverse        Action = "reverse"
 )
 
-// Move is an action with what it needs to know.
+// Move is an action with its parameters.
 type Move struct {
 	Action    Action
 	Operation uuid.UUID // the dispute or the reversal
@@ -112,7 +111,7 @@ const (
 // MaxDisputes is how many disputes of one transfer a party may raise. Who withdraws one may raise the next after an hour.
 const MaxDisputes = 10
 
-// TransferFilter narrows a list of transfers; a nil or empty field lets all through. User or seat must be given.
+// TransferFilter narrows a list of transfers; a nil or empty field does not filter. User or seat must be given.
 type TransferFilter struct {
 	UserID, SeatID *uuid.UUID
 	Role           string           // seller or buyer: what the user is in it; empty: either
@@ -130,7 +129,7 @@ var (
 	ErrTransferInProgress = fault.New(fault.Conflict, "TRANSFER_IN_PROGRESS", "This ticket is being transferred already")
 )
 
-// InvalidTransferState is ErrTransferInvalidState telling the transfer's present state.
+// InvalidTransferState is ErrTransferInvalidState with the transfer's present state.
 func InvalidTransferState(s TransferStatus) error {
 	return ErrTransferInvalidState.With("status", string(s))
 }

@@ -34,7 +34,7 @@ type Movement struct {
 	At          time.Time
 }
 
-// TopUp is the wish to buy credits. It gives none: Stripe's webhook does.
+// TopUp is a request to buy credits. Only Stripe's webhook credits it.
 type TopUp struct {
 	ID     uuid.UUID
 	UserID uuid.UUID
@@ -42,7 +42,7 @@ type TopUp struct {
 	Intent string // PaymentIntent, "" while Stripe has not answered
 }
 
-// PaymentEvent is what one webhook event says of a payment. Amounts are Stripe's, not the client's.
+// PaymentEvent is the content of one webhook event about a payment. Amounts are Stripe's, not the client's.
 type PaymentEvent struct {
 	ID, Type, Intent string
 	TopUpID          *uuid.UUID   // from the intent's metadata

@@ -24,14 +24,14 @@ const (
 // How a code reaches its owner.
 const (
 	BySMS  = "sms"
-	ByTOTP = "totp" // the authenticator app makes it: nothing is sent
+	ByTOTP = "totp" // by the authenticator app: nothing is sent
 )
 
 // MaxTries is how many wrong codes end a challenge.
 const MaxTries = 3
 
-// RepeatWindow is how long an identical code gets the answer it got before, and is no new try: the web app
-// sends a request again after any 401.
+// RepeatWindow is how long an identical code gets the same answer and is not a new try: the web app repeats a request
+// after any 401 (docs/clients.md#across-all-endpoints).
 const RepeatWindow = 10 * time.Second
 
 // What refuses a code.
@@ -64,8 +64,8 @@ type Challenge struct {
 	Answer       string // to that code
 }
 
-// MayVoid reports whether c may take the place of a live challenge for that purpose. What the user asked for may; what someone else
-// asked for, a counterparty or whoever typed an e-mail address, takes nothing away but its own kind.
+// MayVoid reports whether c may take the place of a live challenge for that purpose. A challenge that the user asked
+// for may; one that someone else caused, a counterparty or whoever typed an e-mail address, replaces only its own kind.
 func (c Challenge) MayVoid(live string) bool {
 	switch {
 	case c.Counterparty != nil:
@@ -86,7 +86,7 @@ type OTPLimits struct {
 
 var codeForm = regexp.MustCompile(`^[0-9]{4,8}$`)
 
-// CheckCode says what is wrong with the form of a code. A code of the wrong form is no try.
+// CheckCode says what is wrong with the form of a code. A malformed code does not count as a try.
 func CheckCode(code string) error {
 	if code == "" {
 		return fault.Field("otp_code", "is required")
@@ -97,7 +97,7 @@ func CheckCode(code string) error {
 	return nil
 }
 
-// AnswerKey names a code within its challenge without keeping it.
+// AnswerKey identifies a code within its challenge without storing it.
 func AnswerKey(challenge uuid.UUID, code string) []byte {
 	sum := sha256.Sum256(append(challenge[:], code...))
 	return sum[:]
@@ -117,7 +117,7 @@ func CheckPurpose(purpose string, reference *uuid.UUID) error {
 	return fault.Field("purpose", "must be one of registration, login, password_reset, totp, purchase, transfer")
 }
 
-// MethodFor gives how a code for purpose reaches a user with or without an authenticator app. What enrols or removes the app, and what
+// MethodFor returns how a code for purpose reaches a user with or without an authenticator app. What enrols or removes the app, and what
 // shows that a phone is someone's, goes by SMS always.
 func MethodFor(purpose string, enrolled bool) string {
 	switch purpose {

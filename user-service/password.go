@@ -16,10 +16,10 @@ type Hasher struct {
 	cost  int
 	slots chan struct{}
 	queue chan struct{}
-	dummy []byte // stands in for the hash of an unknown e-mail address, so that it takes the same time
+	dummy []byte // used for an unknown e-mail address, so that it takes the same time
 }
 
-// maxWaiting bounds who waits for a processor: at cost 12 some five seconds' worth on two.
+// maxWaiting bounds the hashes that wait: at cost 12 about five seconds of work on two processors.
 const maxWaiting = 48
 
 var errBusy = &fault.Error{Kind: fault.TooMany, Code: fault.CodeRateLimited, RetryAfter: 2 * time.Second,
@@ -35,7 +35,7 @@ func NewHasher(cost int) (*Hasher, error) {
 	}, err
 }
 
-// Hash gives the hash of a password that CheckPassword has passed; RATE_LIMITED when too many wait.
+// Hash returns the hash of a password that CheckPassword has passed; RATE_LIMITED when too many wait.
 func (h *Hasher) Hash(ctx context.Context, password string) (hash string, err error) {
 	err = h.turn(ctx, func() error {
 		b, err := bcrypt.GenerateFromPassword([]byte(password), h.cost)

@@ -34,7 +34,7 @@ func NewVault(key [32]byte) (*Vault, error) {
 	return &Vault{aead}, err
 }
 
-// Enroll makes a new secret: sealed to keep, in clear and as an otpauth address to show once.
+// Enroll makes a new secret: sealed to keep, in clear and as an otpauth URL to show once.
 func (v *Vault) Enroll(user uuid.UUID, email string) (sealed, secret, address string, err error) {
 	key, err := totp.Generate(totp.GenerateOpts{Issuer: "TicketRemaster", AccountName: email, Period: totpPeriod, SecretSize: 20})
 	if err != nil {
@@ -46,7 +46,7 @@ func (v *Vault) Enroll(user uuid.UUID, email string) (sealed, secret, address st
 	return base64.StdEncoding.EncodeToString(box), key.Secret(), key.URL(), nil
 }
 
-// Step gives the time step for which code is the right one, ok false if there is none near now. A step counts
+// Step returns the time step for which code is the right one, ok false if there is none near now. A step counts
 // only once: the caller keeps the last one used.
 func (v *Vault) Step(user uuid.UUID, sealed, code string, now time.Time) (step int64, ok bool, err error) {
 	secret, err := v.open(user, sealed)

@@ -1,5 +1,5 @@
-// Package user is the user service: accounts and sessions, one-time passwords, and the credits. The rules stand
-// here; the technologies around them in the packages below.
+// Package user is the user service: accounts and sessions, one-time passwords, and the credits. The rules are here; the
+// technologies around them in the packages below.
 package user
 
 import (
@@ -23,11 +23,11 @@ type User struct {
 	Balance  money.Cents
 	Role     string // one of package token's
 	Flagged  bool   // high risk: a purchase needs an OTP
-	Verified bool   // the phone was shown to be theirs
+	Verified bool   // the phone is confirmed as theirs
 	Created  time.Time
 }
 
-// Credentials are what a password or a code is checked against. They stay inside the service.
+// Credentials are what a password or a code is checked against. They never leave the service.
 type Credentials struct {
 	User
 	PasswordHash string
@@ -35,7 +35,7 @@ type Credentials struct {
 	Pending      string // sealed TOTP secret that waits for its first valid code
 }
 
-// What refuses a person. Codes are the client contract's.
+// Refusals. Their codes are in docs/clients.md#accounts-and-credits.
 var (
 	ErrNotFound    = fault.New(fault.NotFound, "USER_NOT_FOUND", "there is no such user")
 	ErrEmailTaken  = fault.New(fault.Conflict, "EMAIL_ALREADY_EXISTS", "an account with this e-mail address exists already")
@@ -44,7 +44,7 @@ var (
 	ErrSession     = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "please log in again")
 )
 
-// Limits of a password. bcrypt reads 72 bytes: what is longer is refused, never cut.
+// Limits of a password. bcrypt reads 72 bytes: what is longer is refused, never truncated.
 const (
 	minPassword = 8  // characters
 	maxPassword = 72 // bytes
@@ -57,7 +57,7 @@ var (
 	phoneSkip = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "")
 )
 
-// ParseEmail gives the address in lower case, in which addresses are kept and compared.
+// ParseEmail returns the address in lower case, in which addresses are kept and compared.
 func ParseEmail(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if s == "" {
@@ -69,7 +69,7 @@ func ParseEmail(s string) (string, error) {
 	return s, nil
 }
 
-// ParsePhone gives the number in E.164; blanks, hyphens and parentheses are dropped.
+// ParsePhone returns the number in E.164; blanks, hyphens and parentheses are dropped.
 func ParsePhone(s string) (string, error) {
 	if s == "" {
 		return "", fault.Field("phone", "is required")

@@ -22,7 +22,7 @@ const requestLimit = 5 * time.Second
 
 type server struct{ events postgres.Store }
 
-// New gives the service's handler. Every address but /health wants the bearer secret, one of secrets.
+// New returns the service's handler. Every address but /health wants the bearer secret, one of secrets.
 func New(events postgres.Store, secrets ...string) http.Handler {
 	s := server{events}
 	r := web.NewRouter(events.Pool.Ping)
@@ -43,7 +43,7 @@ func New(events postgres.Store, secrets ...string) http.Handler {
 	return r
 }
 
-// edge gives a handler its deadline, and is the one place where the database's errors become faults.
+// edge sets a handler's deadline and is the one place where errors of the database become faults.
 func edge(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), requestLimit)
@@ -113,7 +113,6 @@ func (s server) list(w http.ResponseWriter, r *http.Request) error {
 	return web.List(w, events, page, total)
 }
 
-// readDraft reads and checks the body of POST /events.
 // readFilter reads ?date, ?featured, ?past and ?status.
 func readFilter(r *http.Request) (f event.Filter, err error) {
 	q := r.URL.Query()
@@ -133,7 +132,7 @@ func readFilter(r *http.Request) (f event.Filter, err error) {
 	return f, err
 }
 
-// flag reads true or false; nil if nothing is given.
+// flag reads true or false; nil if it is not given.
 func flag(field, value string) (*bool, error) {
 	switch value {
 	case "":

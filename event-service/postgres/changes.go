@@ -13,8 +13,9 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// Change lets change decide over the present state of an event, and writes down what it changed. A change that changes nothing is
-// fine, whatever version its author has seen: it is a repeat. event.ErrVersion if the author has seen another version.
+// Change applies change to the present state of an event and records what it changed. A change that changes nothing
+// succeeds, whatever version its author has seen: it is a repeat. event.ErrVersion if the author has seen another
+// version.
 func (s Store) Change(ctx context.Context, id uuid.UUID, author event.Author, change func(*event.Event) error) (e event.Event, err error) {
 	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM events WHERE event_id = $1 FOR UPDATE`, id); err != nil {
@@ -65,8 +66,8 @@ func (s Store) Change(ctx context.Context, id uuid.UUID, author event.Author, ch
 	return e, err
 }
 
-// remember writes the history of a change. A change of which nobody is the author, such as a publication by the service that made
-// the draft, leaves none.
+// remember records a change in the history. A change without an author, such as the publication by the service that
+// made the draft, is not recorded.
 func remember(ctx context.Context, tx pgx.Tx, e event.Event, author event.Author, changes []event.FieldChange) error {
 	if author.By == uuid.Nil {
 		return nil
@@ -89,7 +90,8 @@ func changed(ctx context.Context, tx pgx.Tx, author event.Author) (done bool, er
 	return done, err
 }
 
-// Publish shows a draft to everyone; a repeat changes nothing. It returns event.ErrNotFound for one that is not there or was deleted.
+// Publish makes a draft public; a repeat changes nothing. It returns event.ErrNotFound for one that is not there or was
+// deleted.
 func (s Store) Publish(ctx context.Context, id uuid.UUID, author event.Author) (event.Event, error) {
 	return s.Change(ctx, id, author, func(e *event.Event) error {
 		if e.Status == event.StatusDraft {
@@ -99,7 +101,7 @@ func (s Store) Publish(ctx context.Context, id uuid.UUID, author event.Author) (
 	})
 }
 
-// Note writes a change into an event's history that was made outside the catalogue, such as seats that were blocked.
+// Note records a change that was made outside the catalogue, such as blocked seats, in an event's history.
 func (s Store) Note(ctx context.Context, id uuid.UUID, author event.Author, changes []event.FieldChange) error {
 	return database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM events WHERE event_id = $1 FOR NO KEY UPDATE`, id); err != nil {
@@ -116,8 +118,8 @@ func (s Store) Note(ctx context.Context, id uuid.UUID, author event.Author, chan
 	})
 }
 
-// History returns a page of an event's changes, newest first, and how many there are in all; event.ErrNotFound for an event that
-// never was.
+// History returns a page of an event's changes, newest first, and how many there are in all; event.ErrNotFound for an
+// unknown event.
 func (s Store) History(ctx context.Context, id uuid.UUID, page web.Page) ([]event.Change, int, error) {
 	var b pgx.Batch
 	b.Queue(`SELECT count(*), EXISTS (SELECT FROM events WHERE event_id = $1) FROM event_changes WHERE event_id = $1`, id)

@@ -16,8 +16,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// Create makes a checked draft, and its venue if no other event was there; its answer may have warnings. Making it again returns it
-// as it is; one that was deleted is event.ErrVoided.
+// Create makes a checked draft, and its venue if it is new; the answer may have warnings. Making it again returns it as
+// it is; one that was deleted is event.ErrVoided.
 func (s Store) Create(ctx context.Context, d event.Draft) (e event.Event, err error) {
 	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockID, d.ID); err != nil {
@@ -75,7 +75,7 @@ func (s Store) create(ctx context.Context, tx pgx.Tx, d event.Draft) (event.Even
 			return event.Event{}, err
 		}
 	}
-	// Of a venue that is known the newest word on its city, halls and clocks counts.
+	// For a known venue the newest city, number of halls and time zone apply.
 	err = tx.QueryRow(ctx, `
 		INSERT INTO venues AS v (venue_id, name, address, city, total_halls, timezone) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (name, address) DO UPDATE SET city = COALESCE(NULLIF(excluded.city, ''), v.city),
@@ -142,7 +142,7 @@ func hallFits(ctx context.Context, tx pgx.Tx, e event.Event, halls int) error {
 	return nil
 }
 
-// sameHall compares labels as people write them.
+// sameHall compares labels as people type them.
 func sameHall(a, b string) bool { return plainHall(a) == plainHall(b) }
 
 func plainHall(label string) string { return strings.ToLower(strings.Join(strings.Fields(label), " ")) }
@@ -167,7 +167,7 @@ func overlaps(ctx context.Context, tx pgx.Tx, e event.Event) (warnings []event.W
 	return warnings, err
 }
 
-// local writes a time as the venue's clocks show it.
+// local formats a time in the venue's time zone.
 func local(e event.Event, t time.Time) string {
 	if zone, err := event.Zone("timezone", e.Timezone); err == nil {
 		t = t.In(zone)

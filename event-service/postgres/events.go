@@ -25,10 +25,10 @@ var Migrations = database.Fenced(migrations)
 
 var migrations, _ = fs.Sub(files, "migrations")
 
-// Store keeps events. Each of its methods is one transaction; what customers wait for is one round trip.
+// Store keeps events. Each of its methods is one transaction; what customers wait for takes one round trip.
 type Store struct {
 	Pool *pgxpool.Pool
-	Zone string // IANA name: the time zone of a venue for which nobody says one
+	Zone string // IANA name: the time zone of a venue that has none given
 }
 
 const columns = `e.event_id, e.name, v.venue_id, v.name, v.address, v.city, v.total_halls, v.timezone, e.hall_id, e.event_date, e.ends_at,
@@ -45,7 +45,7 @@ func scan(row pgx.CollectableRow) (e event.Event, err error) {
 	return e, err
 }
 
-// utc puts times into UTC, in which all answers are; the driver gives them in the machine's zone.
+// utc converts times to UTC, as all answers have them; the driver returns them in the machine's zone.
 func utc(times ...*time.Time) {
 	for _, t := range times {
 		if t != nil {
@@ -73,12 +73,12 @@ func (s Store) Get(ctx context.Context, id uuid.UUID) (event.Event, error) {
 	return one(s.Pool.Query(ctx, getEvent, id))
 }
 
-// lockID lets one of Create, Change and Delete of the same event run at a time: whichever comes second sees the row or the
-// mark that the first left, neither of which a row's lock could guard before it exists.
+// lockID serialises Create, Change and Delete of the same event: the second sees the row or the mark of the first,
+// which no row lock could protect before it exists.
 const lockID = `SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))`
 
-// Delete takes a draft away and leaves a mark that refuses a late Create; a repeat, and the delete of what never was, is fine. It
-// returns event.ErrPublished for a published event.
+// Delete deletes a draft and leaves a mark that refuses a late Create; a repeat, and deleting an unknown event,
+// succeed. It returns event.ErrPublished for a published event.
 func (s Store) Delete(ctx context.Context, id uuid.UUID) error {
 	b, err := database.FencedBatch(ctx, s.Pool)
 	if err != nil {
@@ -109,9 +109,9 @@ func (s Store) Delete(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// matching is what List and its count have in common. $1 is a day or null, $2 featured or null, $3 whether what is over is
-// asked for too, $4 a status, or null for what the public may see. The bounds on event_date say no more than the day does, but an
-// index knows them: no zone is further from UTC than 14 hours.
+// matching is the common part of List and its count. $1 is a day or null, $2 featured or null, $3 whether what is over
+// is asked for too, $4 a status, or null for what the public may see. The bounds on event_date follow from the day and
+// are there for the index: no zone is further from UTC than 14 hours.
 const matching = ` FROM events e JOIN venues v USING (venue_id)
 	WHERE CASE WHEN $4::event_status IS NULL THEN e.status IN ('PUBLISHED', 'POSTPONED') ELSE e.status = $4 END
 	AND ($1::date IS NULL OR e.event_date > $1::date - interval '15 hours' AND e.event_date < $1::date + interval '39 hours'
@@ -119,8 +119,8 @@ const matching = ` FROM events e JOIN venues v USING (venue_id)
 	AND ($2::boolean IS NULL OR e.featured = $2)
 	AND ($3 OR e.ends_at > now())`
 
-// List returns a page of events, and how many there are in all: by date, the next first. What is over comes last if it is asked
-// for, and then the latest first.
+// List returns a page of events, and how many there are in all: by date, the next first. Past events come last if they
+// are asked for, the latest first.
 func (s Store) List(ctx context.Context, f event.Filter, page web.Page) ([]event.Event, int, error) {
 	var day, status *string
 	if f.Day != "" {

@@ -23,7 +23,7 @@ func (s *Server) CountInside(ctx context.Context, r *inventoryv1.CountInsideRequ
 	return &inventoryv1.CountInsideResponse{Inside: int32(n.Inside), Entered: int32(n.Entered), Conflicts: int32(n.Conflicts)}, err
 }
 
-// ListTickets gives a portion of an event's sold seats.
+// ListTickets returns a portion of an event's sold seats.
 func (s *Server) ListTickets(ctx context.Context, r *inventoryv1.ListTicketsRequest) (*inventoryv1.ListTicketsResponse, error) {
 	var in ids
 	event := in.need("event_id", r.EventId)
@@ -37,7 +37,7 @@ func (s *Server) ListTickets(ctx context.Context, r *inventoryv1.ListTicketsRequ
 	return &inventoryv1.ListTicketsResponse{Tickets: ticketMessages(tickets), More: len(tickets) == postgres.TicketPortion}, err
 }
 
-// FindTickets gives an event's sold seats that fit any of what is asked for.
+// FindTickets returns an event's sold seats that match any of the criteria.
 func (s *Server) FindTickets(ctx context.Context, r *inventoryv1.FindTicketsRequest) (*inventoryv1.FindTicketsResponse, error) {
 	var in ids
 	event := in.need("event_id", r.EventId)
@@ -54,7 +54,7 @@ func (s *Server) FindTickets(ctx context.Context, r *inventoryv1.FindTicketsRequ
 	return &inventoryv1.FindTicketsResponse{Tickets: ticketMessages(tickets)}, err
 }
 
-// maxAsked is how many owners, and how many seats, a search names.
+// maxAsked is the most owners, and the most seats, that a search names.
 const maxAsked = 200
 
 func ticketMessages(tickets []inventory.Ticket) []*inventoryv1.GateTicket {
@@ -68,7 +68,7 @@ func ticketMessages(tickets []inventory.Ticket) []*inventoryv1.GateTicket {
 	return out
 }
 
-// AllowEntry lets a seat's present ownership in though its payment was taken back.
+// AllowEntry allows entry for a seat's present ownership although its payment was taken back.
 func (s *Server) AllowEntry(ctx context.Context, r *inventoryv1.AllowEntryRequest) (*inventoryv1.AllowEntryResponse, error) {
 	var in ids
 	seat, admin := in.need("seat_id", r.SeatId), in.need("admin_id", r.AdminId)
@@ -88,7 +88,7 @@ func checkReason(reason string) error {
 	return nil
 }
 
-// GetAssignment gives where a member of staff works.
+// GetAssignment returns where a member of staff works.
 func (s *Server) GetAssignment(ctx context.Context, r *inventoryv1.GetAssignmentRequest) (*inventoryv1.GetAssignmentResponse, error) {
 	var in ids
 	staff := in.need("staff_id", r.StaffId)
@@ -99,7 +99,7 @@ func (s *Server) GetAssignment(ctx context.Context, r *inventoryv1.GetAssignment
 	return &inventoryv1.GetAssignmentResponse{VenueIds: texts(a.Venues), EventIds: texts(a.Events)}, err
 }
 
-// SetAssignment says where a member of staff works.
+// SetAssignment sets where a member of staff works.
 func (s *Server) SetAssignment(ctx context.Context, r *inventoryv1.SetAssignmentRequest) (*inventoryv1.SetAssignmentResponse, error) {
 	var in ids
 	staff, admin := in.need("staff_id", r.StaffId), in.need("admin_id", r.AdminId)

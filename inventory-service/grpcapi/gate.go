@@ -13,10 +13,10 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// maxPage keeps the offset of a page within reason.
+// maxPage bounds the offset of a page.
 const maxPage = 100_000
 
-// RecordQR keeps the hash of the QR payload issued last.
+// RecordQR stores the hash of the QR payload issued last.
 func (s *Server) RecordQR(ctx context.Context, r *inventoryv1.RecordQRRequest) (*inventoryv1.RecordQRResponse, error) {
 	var in ids
 	seat, user := in.need("seat_id", r.SeatId), in.need("user_id", r.UserId)
@@ -29,7 +29,7 @@ func (s *Server) RecordQR(ctx context.Context, r *inventoryv1.RecordQRRequest) (
 	return &inventoryv1.RecordQRResponse{}, s.store.RecordQR(ctx, seat, user, r.OwnershipVersion, hex.EncodeToString(r.Sha256))
 }
 
-// VerifyTicket gives what the gate's rules need of a seat.
+// VerifyTicket returns what the gate's rules need of a seat.
 func (s *Server) VerifyTicket(ctx context.Context, r *inventoryv1.VerifyTicketRequest) (*inventoryv1.VerifyTicketResponse, error) {
 	var in ids
 	id := in.need("seat_id", r.SeatId)
@@ -44,7 +44,7 @@ func (s *Server) VerifyTicket(ctx context.Context, r *inventoryv1.VerifyTicketRe
 		EnteredAt: moment(t.At), EntryAllowed: t.EntryAllowed}, nil
 }
 
-// MarkCheckedIn lets the owner of a ticket in, once.
+// MarkCheckedIn checks the owner of a ticket in, once.
 func (s *Server) MarkCheckedIn(ctx context.Context, r *inventoryv1.MarkCheckedInRequest) (*inventoryv1.MarkCheckedInResponse, error) {
 	var in ids
 	c := inventory.CheckIn{Scan: readScan(&in, r.Scan), OwnerID: in.need("owner_user_id", r.OwnerUserId), OwnershipVersion: r.OwnershipVersion, Reentry: r.Reentry}
@@ -74,7 +74,7 @@ func (s *Server) MarkExited(ctx context.Context, r *inventoryv1.MarkExitedReques
 	return &inventoryv1.MarkExitedResponse{Result: results[result], Seat: knownSeat(seat)}, err
 }
 
-// knownSeat gives no message for the zero Seat.
+// knownSeat returns nil for the zero Seat.
 func knownSeat(s inventory.Seat) *inventoryv1.Seat {
 	if s.ID == uuid.Nil {
 		return nil
@@ -82,7 +82,7 @@ func knownSeat(s inventory.Seat) *inventoryv1.Seat {
 	return seatMessage(s)
 }
 
-// UndoCheckIn takes the last admission of a seat back.
+// UndoCheckIn undoes the last admission of a seat.
 func (s *Server) UndoCheckIn(ctx context.Context, r *inventoryv1.UndoCheckInRequest) (*inventoryv1.UndoCheckInResponse, error) {
 	var in ids
 	scan := readScan(&in, r.Scan)
@@ -102,7 +102,7 @@ func (s *Server) UndoCheckIn(ctx context.Context, r *inventoryv1.UndoCheckInRequ
 	return &inventoryv1.UndoCheckInResponse{Seat: seatMessage(seat)}, nil
 }
 
-// RecordScan logs a scan that was decided elsewhere. SUCCESS is MarkCheckedIn's and MarkExited's alone to write.
+// RecordScan logs a scan that was decided elsewhere. Only MarkCheckedIn and MarkExited write SUCCESS.
 func (s *Server) RecordScan(ctx context.Context, r *inventoryv1.RecordScanRequest) (*inventoryv1.RecordScanResponse, error) {
 	var in ids
 	scan := readScan(&in, r.Scan)
@@ -121,7 +121,7 @@ func (s *Server) RecordScan(ctx context.Context, r *inventoryv1.RecordScanReques
 	return &inventoryv1.RecordScanResponse{}, s.store.RecordScan(ctx, scan)
 }
 
-// ListScans gives an event's scans, newest first, or those among them that are conflicts.
+// ListScans returns an event's scans, newest first, or those among them that are conflicts.
 func (s *Server) ListScans(ctx context.Context, r *inventoryv1.ListScansRequest) (*inventoryv1.ListScansResponse, error) {
 	var in ids
 	event := in.need("event_id", r.EventId)
@@ -164,7 +164,7 @@ func scanMessage(s inventory.Scan) *inventoryv1.Scan {
 		DeviceResult: results[s.DeviceResult], ConflictsWith: text(s.ConflictsWith), Undoes: text(s.Undoes), Entry: int32(s.Entry)}
 }
 
-// readScan reads what a scan says; the seat presented is its seat unless it names another.
+// readScan reads a scan; the seat presented is its seat unless it names another.
 func readScan(in *ids, m *inventoryv1.Scan) inventory.Scan {
 	s := inventory.Scan{
 		ID: in.need("scan.scan_id", m.GetScanId()), SeatID: in.may("scan.seat_id", m.GetSeatId()),
@@ -196,7 +196,7 @@ var results = map[inventory.Result]inventoryv1.ScanResult{
 	inventory.Expired:   inventoryv1.ScanResult_EXPIRED,
 }
 
-// resultOf gives the result a message means, empty for none.
+// resultOf returns the result a message means, empty for none.
 func resultOf(m inventoryv1.ScanResult) inventory.Result {
 	for result, message := range results {
 		if message == m {

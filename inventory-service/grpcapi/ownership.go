@@ -9,7 +9,7 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// GetSeatOwner gives seat and owner.
+// GetSeatOwner returns seat and owner.
 func (s *Server) GetSeatOwner(ctx context.Context, r *inventoryv1.GetSeatOwnerRequest) (*inventoryv1.GetSeatOwnerResponse, error) {
 	var in ids
 	id := in.need("seat_id", r.SeatId)
@@ -43,7 +43,7 @@ func (s *Server) UpdateOwner(ctx context.Context, r *inventoryv1.UpdateOwnerRequ
 	return &inventoryv1.UpdateOwnerResponse{Seat: seatMessage(seat)}, nil
 }
 
-// ListOwnership gives a seat's chain of custody.
+// ListOwnership returns a seat's chain of custody.
 func (s *Server) ListOwnership(ctx context.Context, r *inventoryv1.ListOwnershipRequest) (*inventoryv1.ListOwnershipResponse, error) {
 	var in ids
 	id := in.need("seat_id", r.SeatId)

@@ -48,7 +48,7 @@ func (s *Server) DeleteSeats(ctx context.Context, r *inventoryv1.DeleteSeatsRequ
 	return &inventoryv1.DeleteSeatsResponse{SeatsDeleted: int32(n)}, err
 }
 
-// ListSeats gives a portion of an event's seats.
+// ListSeats returns a portion of an event's seats.
 func (s *Server) ListSeats(ctx context.Context, r *inventoryv1.ListSeatsRequest) (*inventoryv1.ListSeatsResponse, error) {
 	var in ids
 	event := in.need("event_id", r.EventId)
@@ -73,12 +73,12 @@ func isRow(s string) bool {
 	return len(s) <= maxRowName && !strings.ContainsFunc(s, func(c rune) bool { return c < 'A' || c > 'Z' })
 }
 
-// letters of the statuses, as the store gives them.
+// letters of the statuses, as the store returns them.
 var letters = map[byte]inventoryv1.SeatStatus{
 	'A': inventoryv1.SeatStatus_AVAILABLE, 'H': inventoryv1.SeatStatus_HELD, 'S': inventoryv1.SeatStatus_SOLD, 'C': inventoryv1.SeatStatus_CHECKED_IN,
 }
 
-// ListStatuses gives the status of every seat of an event.
+// ListStatuses returns the status of every seat of an event.
 func (s *Server) ListStatuses(ctx context.Context, r *inventoryv1.ListStatusesRequest) (*inventoryv1.ListStatusesResponse, error) {
 	var in ids
 	event := in.need("event_id", r.EventId)
@@ -96,7 +96,7 @@ func (s *Server) ListStatuses(ctx context.Context, r *inventoryv1.ListStatusesRe
 	return &inventoryv1.ListStatusesResponse{Statuses: statuses}, nil
 }
 
-// CountSeats gives totals per status.
+// CountSeats returns totals per status.
 func (s *Server) CountSeats(ctx context.Context, r *inventoryv1.CountSeatsRequest) (*inventoryv1.CountSeatsResponse, error) {
 	if len(r.EventIds) > maxEvents {
 		return nil, fault.Field("event_ids", "must be at most %d", maxEvents)
@@ -118,7 +118,7 @@ func (s *Server) CountSeats(ctx context.Context, r *inventoryv1.CountSeatsReques
 	return &inventoryv1.CountSeatsResponse{Counts: out}, nil
 }
 
-// GetSeats gives the seats asked for.
+// GetSeats returns the seats asked for.
 func (s *Server) GetSeats(ctx context.Context, r *inventoryv1.GetSeatsRequest) (*inventoryv1.GetSeatsResponse, error) {
 	if len(r.SeatIds) > maxSeats {
 		return nil, fault.Field("seat_ids", "must be at most %d", maxSeats)
@@ -132,7 +132,7 @@ func (s *Server) GetSeats(ctx context.Context, r *inventoryv1.GetSeatsRequest) (
 	return &inventoryv1.GetSeatsResponse{Seats: seatMessages(seats)}, err
 }
 
-// ListOwnedSeats gives a user's tickets.
+// ListOwnedSeats returns a user's tickets.
 func (s *Server) ListOwnedSeats(ctx context.Context, r *inventoryv1.ListOwnedSeatsRequest) (*inventoryv1.ListOwnedSeatsResponse, error) {
 	var in ids
 	user := in.need("user_id", r.UserId)
@@ -144,7 +144,7 @@ func (s *Server) ListOwnedSeats(ctx context.Context, r *inventoryv1.ListOwnedSea
 }
 
 func seatMessages(seats []inventory.Seat) []*inventoryv1.Seat {
-	// One block of memory for a hall's seats, and one text for the event they share.
+	// One allocation for a hall's seats, and one string for the event they share.
 	block, out := make([]inventoryv1.Seat, len(seats)), make([]*inventoryv1.Seat, len(seats))
 	var event uuid.UUID
 	var eventText string
@@ -179,7 +179,7 @@ var statuses = map[inventory.Status]inventoryv1.SeatStatus{
 	inventory.CheckedIn: inventoryv1.SeatStatus_CHECKED_IN,
 }
 
-// text gives an id's text, empty for none.
+// text returns an id's text, empty for none.
 func text(id uuid.UUID) string {
 	if id == uuid.Nil {
 		return ""

@@ -1,4 +1,5 @@
-// Package grpcapi speaks the contract of proto/inventory/v1: it reads requests, asks the store, and renders its answers.
+// Package grpcapi serves the contract of proto/inventory/v1: it reads requests, calls the store, and renders its
+// answers.
 package grpcapi
 
 import (
@@ -77,10 +78,10 @@ func (h healthServer) Check(ctx context.Context, r *healthv1.HealthCheckRequest)
 	return h.Server.Check(ctx, r)
 }
 
-// ids reads UUIDs from a request: the first that is none is the error, and later ones are not looked at.
+// ids reads UUIDs from a request and keeps the first error.
 type ids struct{ err error }
 
-// need reads an id that must be there.
+// need reads a required id.
 func (r *ids) need(field, value string) uuid.UUID {
 	if r.err != nil {
 		return uuid.Nil
@@ -90,7 +91,7 @@ func (r *ids) need(field, value string) uuid.UUID {
 	return id
 }
 
-// may reads an id that may be empty.
+// may reads an optional id.
 func (r *ids) may(field, value string) uuid.UUID {
 	if value == "" {
 		return uuid.Nil

@@ -37,7 +37,7 @@ func call(ctx context.Context, client inventoryv1.InventoryClient, method string
 	return err
 }
 
-// requests gives a valid request of every method, from the contract itself: a new method is covered when it appears.
+// requests returns a valid request of every method, from the contract itself: a new method is covered when it appears.
 func requests(t *testing.T) map[string]proto.Message {
 	t.Helper()
 	all := map[string]proto.Message{}

@@ -32,7 +32,7 @@ type Service struct {
 	Addr  string
 	URL   string // of its database
 	Store *postgres.Store
-	// SQL goes past the service, for what its API cannot do: looking closely, holding locks, moving time.
+	// SQL bypasses the service for what its API cannot do: reading all columns, holding locks, moving time.
 	SQL *pgxpool.Pool
 }
 
@@ -92,7 +92,7 @@ func Open(t testing.TB, dsn string) *postgres.Store {
 	return store
 }
 
-// Serve speaks gRPC on a free port until the test ends.
+// Serve serves gRPC on a free port until the test ends.
 func Serve(t testing.TB, store *postgres.Store) (addr string, client inventoryv1.InventoryClient) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -158,7 +158,7 @@ func (s *Service) Hold(t testing.TB, seat, user string) string {
 	return held.Seat.HoldId
 }
 
-// Buy takes a seat all the way to SOLD and returns its hold's and pin's id.
+// Buy sells a seat and returns its hold's and pin's id.
 func (s *Service) Buy(t testing.TB, seat, user string) (hold, pin string) {
 	t.Helper()
 	hold, pin = s.Hold(t, seat, user), NewID()
@@ -174,7 +174,7 @@ func (s *Service) Buy(t testing.TB, seat, user string) (hold, pin string) {
 // Expire moves the end of a seat's hold to that long ago, which the service's own API cannot do.
 func (s *Service) Expire(t testing.TB, seat string, ago time.Duration) {
 	t.Helper()
-	// The state machine forbids it: only a superuser's session may go around the triggers.
+	// The state machine forbids it: only a superuser's session can bypass the triggers.
 	tx, err := s.SQL.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ func lastEntry(seat string) string {
 	ORDER BY i.entry DESC LIMIT 1`
 }
 
-// lockUnlessEntered is lockSeat for a seat that may still change. An entry by a ticket that was admitted is refused without it,
-// so that the many scans of one ticket wait for the first only, not for each other's commits.
+// lockUnlessEntered is lockSeat for a seat that may still change. An entry with a ticket that was admitted is refused
+// without the lock, so that many scans of one ticket wait for the first only, not for each other's commits.
 const lockUnlessEntered = `SELECT FROM seats WHERE seat_id = $1 AND status <> 'CHECKED_IN' FOR NO KEY UPDATE`
 
 // checkIn decides in the order of the gate's table: not this ownership (or nobody's), entered already, not paid for. It is logged
@@ -104,7 +104,7 @@ func decisionArgs(c inventory.CheckIn) []any {
 		c.Device, c.Reason, c.Note, c.Manual, timeOrNull(c.DecidedAt), textOrNull(string(c.DeviceResult))}
 }
 
-// exit decides like checkIn, for who leaves.
+// exit decides like checkIn, for a holder who leaves.
 var exit = `
 WITH logged AS (
 	SELECT result, presented_seat_id = $1 AND direction = 'OUT' AS same FROM entry_logs WHERE log_id = $2
@@ -134,8 +134,8 @@ func (s *Store) Exit(ctx context.Context, c inventory.CheckIn) (inventory.Result
 	return d.answer(err)
 }
 
-// undo takes an admission back. One that a device made without network and that collided with another changed nothing, so
-// its undoing is only logged. Time between two decisions of devices is by their clock, else by the database's.
+// undo undoes an admission. One that a device made offline and that conflicted with another changed nothing, so undoing
+// it is only logged. Time between two decisions of devices is by their clock, else by the database's.
 const undo = `
 WITH logged AS (
 	SELECT undoes = $5 AND seat_id = $1 AND direction = 'UNDO' AS same FROM entry_logs WHERE log_id = $2
@@ -202,7 +202,7 @@ func (s *Store) UndoCheckIn(ctx context.Context, scan inventory.Scan, byAdmin bo
 	return a.row.seat(), nil
 }
 
-// orNull gives a parameter that is NULL for no id.
+// orNull returns a parameter that is NULL for no id.
 func orNull(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }
 
 func timeOrNull(t time.Time) pgtype.Timestamptz {

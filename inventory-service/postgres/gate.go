@@ -48,8 +48,8 @@ func readTickets(rows pgx.Rows, err error) (tickets []inventory.Ticket, _ error)
 
 var ticketsByID = gateRows + ` WHERE seat_id = ANY($1)`
 
-// Ticket gives what the gate's rules need of a seat: its state, its last admission, and whether it may enter unpaid. Those that are
-// asked for at once are read in one statement.
+// Ticket returns what the gate's rules need of a seat: its state, its last admission, and whether it may enter unpaid.
+// Concurrent calls are read in one statement.
 func (s *Store) Ticket(ctx context.Context, id uuid.UUID) (inventory.Ticket, error) {
 	t, err := s.tickets.Do(ctx, id, s.ticketsInOrder)
 	switch {
@@ -77,17 +77,17 @@ func (s *Store) ticketsInOrder(ctx context.Context, ids []uuid.UUID) ([]*invento
 	return read, err
 }
 
-// readTime bounds a reading that several callers share.
+// readTime bounds a read that several callers share.
 const readTime = 5 * time.Second
 
-// TicketPortion is how many tickets Tickets gives at most.
+// TicketPortion is the most tickets that Tickets returns.
 const TicketPortion = 5_000
 
 var ticketsOfEvent = gateRows + `
 	WHERE event_id = $1 AND owner_user_id IS NOT NULL AND (length(row_number), row_number, seat_number) > (length($2::text), $2::text COLLATE "C", $3)
 	ORDER BY event_id, length(row_number), row_number, seat_number LIMIT $4`
 
-// Tickets gives at most TicketPortion of an event's sold seats by row, then number, from behind that place on (row "": from the first).
+// Tickets returns at most TicketPortion of an event's sold seats by row, then number, from behind that place on (row "": from the first).
 func (s *Store) Tickets(ctx context.Context, event uuid.UUID, afterRow string, afterNumber int) ([]inventory.Ticket, error) {
 	return readTickets(s.pool.Query(ctx, ticketsOfEvent, event, afterRow, afterNumber, TicketPortion))
 }
@@ -95,7 +95,7 @@ func (s *Store) Tickets(ctx context.Context, event uuid.UUID, afterRow string, a
 // maxFound is the most tickets that one search shows.
 const maxFound = 100
 
-// found looks each kind of question up by its own index.
+// found looks up each criterion by its own index.
 var found = gateRows + `
 	WHERE owner_user_id IS NOT NULL AND seat_id IN (
 		SELECT seat_id FROM seats WHERE owner_user_id = ANY($2) AND event_id = $1
@@ -103,7 +103,7 @@ var found = gateRows + `
 		UNION SELECT seat_id FROM seats WHERE event_id = $1 AND length(row_number) = length($4::text) AND row_number = $4 AND seat_number = $5)
 	ORDER BY length(row_number), row_number, seat_number LIMIT $6`
 
-// FindTickets gives an event's sold seats that one of these users owns, or with one of these ids, or at this place, 100 at most.
+// FindTickets returns an event's sold seats that one of these users owns, or with one of these ids, or at this place, 100 at most.
 func (s *Store) FindTickets(ctx context.Context, event uuid.UUID, owners, seats []uuid.UUID, row string, number int) ([]inventory.Ticket, error) {
 	return readTickets(s.pool.Query(ctx, found, event, owners, seats, row, number, maxFound))
 }
@@ -118,8 +118,8 @@ func (s *Store) Inside(ctx context.Context, event uuid.UUID) (n inventory.Inside
 	return n, translate(err)
 }
 
-// AllowEntry lets a seat's ownership of that version in though its payment was taken back; the first reason stays. SEAT_UNAVAILABLE
-// unless it is the present one.
+// AllowEntry allows entry for a seat's ownership of that version although its payment was taken back; the first reason
+// is kept. SEAT_UNAVAILABLE unless it is the present one.
 func (s *Store) AllowEntry(ctx context.Context, seat uuid.UUID, version int64, admin uuid.UUID, reason string) error {
 	var present bool
 	err := s.pool.QueryRow(ctx, `
@@ -134,7 +134,7 @@ func (s *Store) AllowEntry(ctx context.Context, seat uuid.UUID, version int64, a
 	return translate(err)
 }
 
-// Assignment gives where a member of staff works.
+// Assignment returns where a member of staff works.
 func (s *Store) Assignment(ctx context.Context, staff uuid.UUID) (a inventory.Assignment, err error) {
 	err = s.pool.QueryRow(ctx, `SELECT venue_ids, event_ids FROM staff_assignments WHERE staff_id = $1 ORDER BY number DESC LIMIT 1`, staff).
 		Scan(&a.Venues, &a.Events)
@@ -144,7 +144,7 @@ func (s *Store) Assignment(ctx context.Context, staff uuid.UUID) (a inventory.As
 	return a, translate(err)
 }
 
-// Assign sets where a member of staff works. What was set before stays in the table, with who did it and why.
+// Assign sets where a member of staff works. Earlier assignments stay in the table, with author and reason.
 func (s *Store) Assign(ctx context.Context, staff uuid.UUID, a inventory.Assignment, admin uuid.UUID, reason string) error {
 	_, err := s.pool.Exec(ctx, `INSERT INTO staff_assignments (staff_id, venue_ids, event_ids, admin_id, reason)
 		VALUES ($1, coalesce($2::uuid[], '{}'), coalesce($3::uuid[], '{}'), $4, $5)`, staff, a.Venues, a.Events, admin, reason)

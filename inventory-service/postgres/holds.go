@@ -13,7 +13,7 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// free is what frees a HELD seat.
+// free is the assignment that frees a HELD seat.
 const free = `status = 'AVAILABLE', held_by_user_id = NULL, held_until = NULL, hold_id = NULL, pin_id = NULL, updated_at = clock_timestamp()`
 
 const pin = `
@@ -32,7 +32,8 @@ WITH mark AS (
 SELECT EXISTS (SELECT FROM pinned), coalesce((SELECT state::text FROM mark), ''), coalesce((SELECT same FROM mark), true),
 	updated_at > created_at, ` + columns + ` FROM seat`
 
-// Pin keeps a hold from expiring while it is paid for. A repeat answers the seat as it is now; the refusals are inventory.Pin's.
+// Pin keeps a hold from expiring while it is being paid. A repeat returns the seat as it is now; the refusals are
+// inventory.Pin's.
 func (s *Store) Pin(ctx context.Context, p inventory.Pin) (inventory.Seat, error) {
 	type answer struct {
 		done, same, touched bool
@@ -118,7 +119,7 @@ SELECT EXISTS (SELECT FROM sold) OR EXISTS (
 		WHERE pin_id = $4 AND state = 'CONFIRMED' AND pins.seat_id = $1 AND pins.hold_id = $2 AND first.to_user_id = $3
 	), ` + columns + ` FROM seat`
 
-// Confirm sells a pinned seat to the hold's user. A repeat answers the seat as it is now, even one that was passed on or
+// Confirm sells a pinned seat to the hold's user. A repeat returns the seat as it is now, even if it was transferred or
 // checked in since; SEAT_NOT_HELD when the seat is not pinned under this pin and was not sold by it.
 func (s *Store) Confirm(ctx context.Context, sale inventory.Sale) (inventory.Seat, error) {
 	type answer struct {
@@ -155,8 +156,8 @@ SELECT CASE
 	END FROM seats WHERE seat_id = $1 AND hold_id = $2), 'GONE')
 END`
 
-// Release frees the seat from this hold and from no other, unless it is pinned or sold, or onlyIfExpired and its time is
-// not over. It has an outcome for every state of the seat, and GONE for an unknown one.
+// Release frees the seat from this hold and from no other, unless it is pinned or sold, or onlyIfExpired and its time
+// is not over. It has an outcome for every state of a seat, and GONE for an unknown seat.
 func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired bool) (inventory.Outcome, error) {
 	return decide(ctx, s, lockSeat, seat, release, func(row pgx.CollectableRow) (outcome inventory.Outcome, err error) {
 		err = row.Scan((*string)(&outcome))
@@ -164,8 +165,8 @@ func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired
 	}, seat, hold, onlyIfExpired)
 }
 
-// sweep skips what others work on: it comes again. That sold_at is null says no more than HELD does, but names the holds' own
-// index (0002_indexes.sql).
+// sweep skips locked rows: it runs again. That sold_at is null follows from HELD, but selects the index of holds
+// (0002_indexes.sql).
 const sweep = `
 WITH due AS (
 	SELECT seat_id, hold_id FROM seats

@@ -30,7 +30,8 @@ WITH done AS (
 )
 SELECT EXISTS (SELECT FROM moved), (SELECT same FROM done), ` + columns + ` FROM seat`
 
-// HandOver passes a SOLD seat from its expected owner to another. A repeat answers the seat as it is now, whoever has it.
+// HandOver transfers a SOLD seat from its expected owner to another. A repeat returns the seat as it is now, whoever
+// owns it.
 func (s *Store) HandOver(ctx context.Context, h inventory.Handover) (inventory.Seat, error) {
 	type answer struct {
 		moved  bool
@@ -52,7 +53,7 @@ func (s *Store) HandOver(ctx context.Context, h inventory.Handover) (inventory.S
 	return inventory.Seat{}, h.Refusal(a.row.seat())
 }
 
-// Custody gives a seat and its chain of custody, oldest first, or SEAT_NOT_FOUND.
+// Custody returns a seat and its chain of custody, oldest first, or SEAT_NOT_FOUND.
 func (s *Store) Custody(ctx context.Context, seat uuid.UUID) (inventory.Seat, []inventory.Ownership, error) {
 	var b pgx.Batch
 	b.Queue(`SELECT `+columns+` FROM seats WHERE seat_id = $1`, seat)
@@ -76,7 +77,7 @@ func (s *Store) Custody(ctx context.Context, seat uuid.UUID) (inventory.Seat, []
 	return row.seat(), chain, translate(err)
 }
 
-// recordQR keeps the hash for the present owner of a ticket that can still be used.
+// recordQR stores the hash for the present owner of an unused ticket.
 const recordQR = `
 WITH kept AS (
 	UPDATE seats SET qr_code_hash = $4, updated_at = clock_timestamp()
@@ -84,8 +85,8 @@ WITH kept AS (
 )
 SELECT EXISTS (SELECT FROM kept), status = 'CHECKED_IN' AND owner_user_id = $2 AND ownership_version = $3 FROM seats WHERE seat_id = $1`
 
-// RecordQR keeps the hash (hex) of the QR payload issued last. NOT_SEAT_OWNER unless user owns the seat at that version,
-// SEAT_UNAVAILABLE once it is checked in.
+// RecordQR stores the hash (hex) of the QR payload issued last. NOT_SEAT_OWNER unless user owns the seat at that
+// version, SEAT_UNAVAILABLE once it is checked in.
 func (s *Store) RecordQR(ctx context.Context, seat, user uuid.UUID, version int64, hash string) error {
 	var kept, used bool
 	err := s.pool.QueryRow(ctx, recordQR, seat, user, version, hash).Scan(&kept, &used)

@@ -12,13 +12,14 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// lockUsers makes one user's reservations take turns, so that the count of the user's holds is strict. All take the locks in one
-// order.
+// lockUsers serialises one user's reservations, so that the count of the user's holds is exact. All take the locks in
+// the same order.
 const lockUsers = `
 SELECT pg_advisory_xact_lock(1, lock) FROM (SELECT DISTINCT hashtext(user_id::text) AS lock FROM unnest($1::uuid[]) AS user_id ORDER BY 1) AS locks`
 
-// reserve takes each seat that is free for a user who may have one more; FOR UPDATE NOWAIT fails at once where someone else
-// decides over a seat right now. No seat and no user stands twice in what is asked. Without a row there is no such seat.
+// reserve holds each free seat for a user who may have one more hold; FOR UPDATE NOWAIT fails at once where another
+// transaction has locked a seat. No seat and no user occurs twice in a request. A missing row means that there is no
+// such seat.
 const reserve = `
 WITH asked AS MATERIALIZED (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::int[]) WITH ORDINALITY AS asked (seat, "user", hold, ttl, max_holds, n)
@@ -39,7 +40,7 @@ UNION ALL
 SELECT n, false, free, coalesce(extract(epoch FROM held_until - clock_timestamp()), 0)::float8, ` + columns + ` FROM seat
 WHERE NOT EXISTS (SELECT FROM took WHERE took.n = seat.n)`
 
-// reserved is what became of a reservation; nil: there is no such seat.
+// reserved is the outcome of a reservation; nil: there is no such seat.
 type reserved struct {
 	took, free bool
 	seconds    float64 // of the hold that are left
@@ -47,7 +48,7 @@ type reserved struct {
 }
 
 // Reserve holds a free seat for a user; the rules are on inventory.Reservation and the contract. A user's live hold on
-// the seat is answered again. What is asked for at once is decided in one statement and one commit.
+// the seat is returned again. Concurrent reservations are batched into one statement and one commit.
 func (s *Store) Reserve(ctx context.Context, r inventory.Reservation) (inventory.Hold, error) {
 	done, err := s.reservations.Do(ctx, r, s.reserveAll)
 	switch {
@@ -59,7 +60,7 @@ func (s *Store) Reserve(ctx context.Context, r inventory.Reservation) (inventory
 	return done.hold(r)
 }
 
-// hold says what became of a reservation as its caller is told.
+// hold turns the outcome of a reservation into its caller's answer.
 func (done *reserved) hold(r inventory.Reservation) (inventory.Hold, error) {
 	switch {
 	case done == nil:
@@ -74,8 +75,8 @@ func (done *reserved) hold(r inventory.Reservation) (inventory.Hold, error) {
 	return hold, nil
 }
 
-// reserveAll decides over several reservations, each as if it came after those before it; nil in the place of one whose
-// seat there is not.
+// reserveAll decides several reservations, each as if it came after those before it; nil in the place of one whose seat
+// does not exist.
 func (s *Store) reserveAll(ctx context.Context, all []inventory.Reservation) ([]*reserved, error) {
 	users := make([]uuid.UUID, len(all))
 	for i, r := range all {
@@ -111,7 +112,7 @@ func (s *Store) reserveAll(ctx context.Context, all []inventory.Reservation) ([]
 		return nil
 	})
 	if database.Unreachable(err) {
-		err = translate(err) // now: an outage is not asked about again for each
+		err = translate(err) // now: after an outage they are not retried one by one
 	}
 	return done, err
 }
@@ -126,8 +127,8 @@ func reserveArgs(all []inventory.Reservation, round []int) []any {
 	return []any{seats, users, holds, ttls, most}
 }
 
-// apart divides reservations, by their places in all, into rounds in which no seat and no user stands twice. Of two that share one,
-// the former is in an earlier round.
+// apart divides reservations, by their index in all, into rounds in which no seat and no user occurs twice. Of two that
+// share one, the former is in an earlier round.
 func apart(all []inventory.Reservation) (rounds [][]int) {
 	next := map[uuid.UUID]int{} // by seat or user
 	for i, r := range all {

@@ -10,7 +10,7 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// RecordScan logs a scan that was decided without CheckIn, once per id. A seat that is not ours is logged as presented only.
+// RecordScan logs a scan that was decided without CheckIn, once per id. An unknown seat is logged as presented only.
 func (s *Store) RecordScan(ctx context.Context, scan inventory.Scan) error {
 	_, err := s.pool.Exec(ctx, `INSERT INTO entry_logs (log_id, seat_id, presented_seat_id, event_id, scanned_by_staff_id, hall_id_presented,
 			hall_id_expected, result, hall_id_staff, device, reason, note, manual, decided_at, device_result, direction, entry)
@@ -35,7 +35,7 @@ func readScan(row pgx.CollectableRow) (s inventory.Scan, err error) {
 	return s, err
 }
 
-// Scans gives a page of an event's scans, newest first; an empty result asks for all. page counts from 1.
+// Scans returns a page of an event's scans, newest first; an empty result asks for all. page counts from 1.
 func (s *Store) Scans(ctx context.Context, event uuid.UUID, result inventory.Result, page, perPage int) (inventory.ScanPage, error) {
 	var b pgx.Batch
 	b.Queue(`SELECT result::text, count(*), count(*) FILTER (WHERE direction = 'IN') FROM entry_logs WHERE event_id = $1 GROUP BY result`, event)
@@ -71,11 +71,11 @@ func (s *Store) Scans(ctx context.Context, event uuid.UUID, result inventory.Res
 	return p, translate(err)
 }
 
-// isConflict is a scan that a device let through without network and the service could not, unless it was undone.
+// isConflict is a scan that a device admitted offline and the service could not, unless it was undone.
 const isConflict = `c.event_id = $1 AND c.device_result = 'SUCCESS' AND c.result <> 'SUCCESS' AND c.direction <> 'UNDO'
 	AND NOT EXISTS (SELECT FROM entry_logs u WHERE u.undoes = c.log_id)`
 
-// Conflicts gives a page of an event's conflicts, newest first, with the admissions that they collide with.
+// Conflicts returns a page of an event's conflicts, newest first, with the admissions that they conflict with.
 func (s *Store) Conflicts(ctx context.Context, event uuid.UUID, page, perPage int) (inventory.ScanPage, error) {
 	var p inventory.ScanPage
 	rows, err := s.pool.Query(ctx, `SELECT `+scanColumns+` FROM entry_logs c WHERE `+isConflict+`

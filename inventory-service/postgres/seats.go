@@ -15,8 +15,8 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// bulkTime bounds the making and deleting of a whole hall. It goes on when its caller gives up, since a repeat
-// would only begin again: the repeat waits for it and gets its answer.
+// bulkTime bounds the making and deleting of a whole hall. It continues when its caller gives up, because a repeat
+// would start again: the repeat waits for it and gets its answer.
 const bulkTime = 30 * time.Second
 
 // bulk runs work as one transaction, takes turns with all else that creates or deletes the event's seats, and gives it time.
@@ -103,31 +103,31 @@ func (s *Store) DeleteSeats(ctx context.Context, event uuid.UUID) (int, error) {
 	return planned, translate(err)
 }
 
-// listSeats walks the index of places from where the last portion ended.
+// listSeats reads the index of places from where the last portion ended.
 const listSeats = `SELECT ` + columns + ` FROM seats
 	WHERE event_id = $1 AND (length(row_number), row_number, seat_number) > (length($2::text), $2::text COLLATE "C", $3)
 	ORDER BY event_id, length(row_number), row_number, seat_number LIMIT $4`
 
-// Seats gives at most limit of an event's seats by row, then number, from behind that place on (row "": from the first); none for an
+// Seats returns at most limit of an event's seats by row, then number, from behind that place on (row "": from the first); none for an
 // unknown event.
 func (s *Store) Seats(ctx context.Context, event uuid.UUID, afterRow string, afterNumber, limit int) ([]inventory.Seat, error) {
 	return readSeats(s.pool.Query(ctx, listSeats, event, afterRow, afterNumber, limit))
 }
 
-// listStatuses reads a whole hall as one text with a letter for each seat: a row each would cost five times as much.
+// listStatuses reads a whole hall as one text with a letter per seat: a row per seat would cost five times as much.
 const listStatuses = `
 SELECT coalesce(string_agg(status, ''), '') FROM (
 	SELECT CASE WHEN status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() THEN 'A' ELSE left(status::text, 1) END AS status
 	FROM seats WHERE event_id = $1 ORDER BY event_id, length(row_number), row_number, seat_number
 ) AS seats`
 
-// Statuses gives the first letter of the status of each of an event's seats, in the order of Seats.
+// Statuses returns the first letter of the status of each of an event's seats, in the order of Seats.
 func (s *Store) Statuses(ctx context.Context, event uuid.UUID) (letters string, err error) {
 	err = s.pool.QueryRow(ctx, listStatuses, event).Scan(&letters)
 	return letters, translate(err)
 }
 
-// SeatsByID gives the seats with these ids, in no order; unknown ids are left out.
+// SeatsByID returns the seats with these ids, in no order; unknown ids are left out.
 func (s *Store) SeatsByID(ctx context.Context, ids []uuid.UUID) ([]inventory.Seat, error) {
 	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats WHERE seat_id = ANY($1)`, ids))
 }
@@ -135,12 +135,12 @@ func (s *Store) SeatsByID(ctx context.Context, ids []uuid.UUID) ([]inventory.Sea
 // maxOwned is the most tickets that one list shows.
 const maxOwned = 1_000
 
-// OwnedBy gives the seats that a user owns now, newest first, 1,000 at most.
+// OwnedBy returns the seats that a user owns now, newest first, 1,000 at most.
 func (s *Store) OwnedBy(ctx context.Context, user uuid.UUID) ([]inventory.Seat, error) {
 	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats WHERE owner_user_id = $1 ORDER BY sold_at DESC LIMIT $2`, user, maxOwned))
 }
 
-// Seat gives one seat, or SEAT_NOT_FOUND.
+// Seat returns one seat, or SEAT_NOT_FOUND.
 func (s *Store) Seat(ctx context.Context, id uuid.UUID) (inventory.Seat, error) {
 	var r seatRow
 	err := s.pool.QueryRow(ctx, `SELECT `+columns+` FROM seats WHERE seat_id = $1`, id).Scan(r.into()...)
@@ -165,7 +165,7 @@ CROSS JOIN LATERAL (
 	FROM entry_logs WHERE event_id = asked.event_id AND result = 'SUCCESS' AND NOT reentry
 ) AS entered`
 
-// Counts adds up the seats of each event asked for; an unknown one counts nothing.
+// Counts counts the seats of each event asked for; zero for an unknown event.
 func (s *Store) Counts(ctx context.Context, events []uuid.UUID) ([]inventory.Count, error) {
 	rows, err := s.pool.Query(ctx, countSeats, events)
 	if err != nil {

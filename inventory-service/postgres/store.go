@@ -1,6 +1,6 @@
-// Package postgres keeps seats, holds, ownership and scans in seats_db. Whatever decides over a seat does so under
-// that seat's row lock, in one round trip and one commit, which decisions made at once share; the schema refuses what
-// this package should never try.
+// Package postgres keeps seats, holds, ownership and scans in seats_db. Every decision about a seat is made under that
+// seat's row lock, in one round trip and one commit, which concurrent decisions share; the schema refuses what this
+// package must never try.
 package postgres
 
 import (
@@ -39,17 +39,16 @@ func Migrations() fs.FS {
 }
 
 // settings of each connection beside the platform's. A lock is waited for briefly: the caller tries again. Every
-// statement here has its index, so that a plan made while a table was small must not become a scan of the
-// whole hall later on.
+// statement here has an index, and a plan made while a table was small must not scan the whole hall later.
 var settings = map[string]string{
 	"lock_timeout":     "1000", // ms
 	"enable_seqscan":   "off",
-	"enable_hashjoin":  "off", // likewise: of seats that are asked for by id, each is looked up
+	"enable_hashjoin":  "off", // likewise: seats are looked up by id one by one
 	"enable_mergejoin": "off",
 	"application_name": "inventory-service",
 }
 
-// Store is seats_db. Its errors are faults; a database that cannot be asked is SERVICE_UNAVAILABLE.
+// Store is seats_db. Its errors are faults; a database that cannot be reached is SERVICE_UNAVAILABLE.
 type Store struct {
 	pool         *pgxpool.Pool
 	reservations gather.Group[inventory.Reservation, *reserved]
@@ -83,7 +82,7 @@ func (s *Store) Close() { s.pool.Close() }
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return translate(s.pool.Ping(ctx)) }
 
-// translate maps the database's errors to faults, once for the package. One that is a fault already stays.
+// translate maps errors of the database to faults, once for the package. A fault is returned as it is.
 func translate(err error) error {
 	var known *fault.Error
 	switch {
@@ -107,12 +106,12 @@ func translate(err error) error {
 
 const deadlockDetected = "40P01"
 
-// lockSeat waits for the seat's row lock. What follows it in the same batch sees all that its former holders did. It
-// keeps out a reservation's FOR UPDATE, but not the foreign keys' checks.
+// lockSeat waits for the seat's row lock. Statements after it in the same batch see everything that its former holders
+// did. It excludes a reservation's FOR UPDATE, but not the checks of foreign keys.
 const lockSeat = `SELECT FROM seats WHERE seat_id = $1 FOR NO KEY UPDATE`
 
-// decide takes the lock on a seat and runs one statement that decides, as one transaction. read reads the statement's only
-// row; without a row the error is SEAT_NOT_FOUND. A step of a saga whose driver was replaced is STALE_DRIVER.
+// decide locks a seat and runs one deciding statement, in one transaction. read reads the statement's only row; without
+// a row the error is SEAT_NOT_FOUND. A step of a saga whose driver was replaced is STALE_DRIVER.
 func decide[T any](ctx context.Context, s *Store, lock string, seat uuid.UUID, sql string, read pgx.RowToFunc[T], args ...any) (decided T, err error) {
 	statements, err := database.Fence(ctx, s.pool)
 	if err == nil {
@@ -122,7 +121,8 @@ func decide[T any](ctx context.Context, s *Store, lock string, seat uuid.UUID, s
 	return decided, translate(err)
 }
 
-// columns are a seat as readSeat reads it. The last tells that the hold's time is over, though nobody has cleared it yet.
+// columns are a seat as readSeat reads it. The last one tells whether the hold's time is over, although it was not
+// cleared yet.
 const columns = `seat_id, event_id, status::text, owner_user_id, held_by_user_id, held_until, hold_id, pin_id, tier, row_number, seat_number,
 	(price_paid * 100)::bigint, ownership_version, sold_at, status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp()`
 
@@ -136,13 +136,13 @@ type seatRow struct {
 	over                                pgtype.Bool
 }
 
-// into gives the places to scan to, after those of the columns that come first.
+// into returns the places to scan to, after those of the columns that come first.
 func (r *seatRow) into(first ...any) []any {
 	return append(first, &r.id, &r.event, &r.status, &r.owner, &r.heldBy, &r.heldUntil, &r.hold, &r.pin, &r.tier, &r.row, &r.number,
 		&r.price, &r.version, &r.soldAt, &r.over)
 }
 
-// seat gives the row as the rules know it: a hold that is over is none.
+// seat returns the row as the rules see it: an expired hold is no hold.
 func (r *seatRow) seat() inventory.Seat {
 	s := inventory.Seat{
 		ID: r.id.Bytes, EventID: r.event.Bytes, Status: inventory.Status(r.status.String), OwnerID: r.owner.Bytes,

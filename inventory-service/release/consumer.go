@@ -23,8 +23,8 @@ const (
 	key      = "hold"
 )
 
-// Consumer gives the consumer of the release queue; its Run ends with its context. A dead letter may come late,
-// twice, or for a hold that another one followed: it frees what ReleaseSeat(only_if_expired) frees, and nothing else.
+// Consumer returns the consumer of the release queue; its Run ends with its context. A dead letter may come late,
+// twice, or for a hold that another one followed: it frees only what ReleaseSeat(only_if_expired) frees.
 func Consumer(url string, store *postgres.Store) broker.Consumer {
 	return broker.Consumer{
 		URL: url, Role: "inventory-service: release", Queue: Queue, Parking: Parking,
@@ -33,7 +33,7 @@ func Consumer(url string, store *postgres.Store) broker.Consumer {
 	}
 }
 
-// errEarly has the consumer try again a little later: the broker's clock and the database's are not the same one.
+// errEarly makes the consumer try again later: the broker's clock and the database's differ.
 var errEarly = fault.New(fault.Unavailable, fault.CodeUnavailable, "the hold's time is not over yet")
 
 // handle reads the hold message (docs/internal-api.md) and frees its seat.

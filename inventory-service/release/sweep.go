@@ -24,13 +24,13 @@ func Sweep(ctx context.Context, store *postgres.Store, interval, grace time.Dura
 		case <-tick.C:
 		}
 		if err := sweepOnce(ctx, store, grace); (err != nil) != failing && ctx.Err() == nil {
-			failing = err != nil // told once, until it works again
+			failing = err != nil // logged once, until it works again
 			slog.WarnContext(ctx, "the sweep", "failing", failing, "error", err)
 		}
 	}
 }
 
-// sweepOnce frees all that is due.
+// sweepOnce frees all holds that are due.
 func sweepOnce(ctx context.Context, store *postgres.Store, grace time.Duration) error {
 	for {
 		holds, err := store.Sweep(ctx, grace, batch)

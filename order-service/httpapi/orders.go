@@ -15,7 +15,7 @@ import (
 // maxOlderThan bounds ?older_than_ms: a day.
 const maxOlderThan = 24 * time.Hour
 
-// placeOrConfirm serves POST /orders: an order that waits for its payment, or one that is paid.
+// placeOrConfirm serves POST /orders: a pending order, or a paid one.
 func (s server) placeOrConfirm(w http.ResponseWriter, r *http.Request) error {
 	request, payment, err := readOrder(r)
 	if err != nil {
@@ -33,7 +33,7 @@ func (s server) placeOrConfirm(w http.ResponseWriter, r *http.Request) error {
 	return web.Answer(w, http.StatusCreated, o)
 }
 
-// placeAll serves POST /orders/batch: orders that wait for their payment, of different users as a rule.
+// placeAll serves POST /orders/batch: pending orders, usually of different users.
 func (s server) placeAll(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Orders []orderJSON `json:"orders"`
@@ -85,7 +85,7 @@ func (s server) confirmed(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, sold)
 }
 
-// orderJSON is an order that is to be written down, on the wire; the last three fields matter to POST /orders alone.
+// orderJSON is a request for an order; the last three fields are used by POST /orders only.
 type orderJSON struct {
 	OrderID        string          `json:"order_id"`
 	UserID         string          `json:"user_id"`
@@ -149,7 +149,7 @@ func (s server) undoConfirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if o == nil { // only the mark was left
+	if o == nil { // only the mark was written
 		return web.OK(w, nil)
 	}
 	return web.OK(w, o)
@@ -171,7 +171,7 @@ func (s server) failOrder(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, o)
 }
 
-// readReason reads a body that is a reason alone.
+// readReason reads a body that has only a reason.
 func readReason(r *http.Request, most int) (string, error) {
 	var in struct {
 		Reason string `json:"reason"`

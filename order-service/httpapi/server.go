@@ -24,16 +24,16 @@ const (
 	// maxFailureReason and maxDisputeReason are in characters, as in the schema.
 	maxFailureReason = 500
 	maxDisputeReason = 1000
-	// maxOverdue bounds a list of what is overdue, and defaultOverdue is how long it is when nobody says.
+	// maxOverdue is the longest list of overdue entries, defaultOverdue its length by default.
 	maxOverdue     = 1000
 	defaultOverdue = 100
-	// maxTogether is how many orders or seats one call names.
+	// maxTogether is the most orders or seats that one call names.
 	maxTogether = 100
 )
 
 type server struct{ ledger postgres.Store }
 
-// New gives the service's handler. Every address but /health wants the bearer secret, one of secrets.
+// New returns the service's handler. Every address but /health wants the bearer secret, one of secrets.
 func New(ledger postgres.Store, secrets ...string) http.Handler {
 	s := server{ledger}
 	r := web.NewRouter(ledger.Pool.Ping)
@@ -73,7 +73,7 @@ func New(ledger postgres.Store, secrets ...string) http.Handler {
 	return r
 }
 
-// edge gives a handler its deadline, and is the one place where the database's errors become faults.
+// edge sets a handler's deadline and is the one place where errors of the database become faults.
 func edge(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), requestLimit)

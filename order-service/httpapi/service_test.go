@@ -75,7 +75,7 @@ func start(t *testing.T) *service {
 
 type body map[string]any
 
-// with gives a copy of b with other fields; a nil value leaves the field out.
+// with returns a copy of b with other fields; a nil value leaves the field out.
 func (b body) with(changes body) body {
 	b = maps.Clone(b)
 	for k, v := range changes {

@@ -9,7 +9,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// moves are the actions on a transfer, by address, with what each wants in its body.
+// moves are the actions on a transfer by route, with the fields of each body.
 var moves = map[string]func(*http.Request) (order.Move, error){
 	"await-otp":      plain(order.AwaitOTP),
 	"otp-verified":   readParty,
@@ -23,7 +23,7 @@ var moves = map[string]func(*http.Request) (order.Move, error){
 	"reverse":        withOperation(order.Reverse, "reversal_id"),
 }
 
-// plain is an action whose body says nothing.
+// plain is an action with an empty body.
 func plain(a order.Action) func(*http.Request) (order.Move, error) {
 	return func(*http.Request) (order.Move, error) { return order.Move{Action: a}, nil }
 }
@@ -227,7 +227,7 @@ func (s server) transfers(w http.ResponseWriter, r *http.Request) error {
 	return web.List(w, transfers, page, total)
 }
 
-// maxStatuses is how many statuses a list can be asked for at once: all there are.
+// maxStatuses is how many statuses a list may be filtered by: all of them.
 const maxStatuses = 6
 
 func readTransferFilter(r *http.Request) (order.TransferFilter, error) {

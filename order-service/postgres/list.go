@@ -12,8 +12,8 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// where collects the conditions of a list. Only those that were asked for stand in the SQL, so that each
-// combination is a statement, and a plan, of its own.
+// where collects the conditions of a list. Only the given ones are in the SQL, so that each combination has a
+// statement, and a plan, of its own.
 type where struct {
 	conditions []string
 	args       []any
@@ -37,8 +37,8 @@ func (w *where) status(s string) {
 	}
 }
 
-// list returns one page, and how many rows there are in all. These are counted only where the page does not tell, so
-// that a short list is one round trip.
+// list returns one page and the number of rows in all. They are counted only where the page does not tell, so that a
+// short list takes one round trip.
 func list[T any](ctx context.Context, pool *pgxpool.Pool, table, columns, sort string, w where, page web.Page, scan pgx.RowToFunc[T]) ([]T, int, error) {
 	from := " FROM " + table + " WHERE " + strings.Join(w.conditions, " AND ")
 	n := len(w.args)

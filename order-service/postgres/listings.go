@@ -30,8 +30,8 @@ func (s Store) Listing(ctx context.Context, id uuid.UUID) (order.Listing, error)
 	return oneListing(s.Pool.Query(ctx, `SELECT `+listingColumns+` FROM listings WHERE listing_id = $1`, id))
 }
 
-// List writes a listing down. One that exists already is returned as it is. It returns order.ErrListed while the seat has a live
-// one, and order.ErrTransferInProgress while it has a live transfer.
+// List records a listing. One that exists already is returned as it is. It returns order.ErrListed while the seat has a
+// live one, and order.ErrTransferInProgress while it has a live transfer.
 func (s Store) List(ctx context.Context, r order.ListingRequest) (order.Listing, error) {
 	args := pgx.NamedArgs{
 		"id": r.ID, "seat": r.SeatID, "event": r.EventID, "seller": r.SellerUserID, "price": r.AskingPrice, "expires": r.ExpiresAt, "check": r.CheckFrom,
@@ -69,15 +69,15 @@ func (s Store) Listings(ctx context.Context, f order.ListingFilter, page web.Pag
 	return list(ctx, s.Pool, "listings", listingColumns, "created_at DESC, listing_id DESC", w, page, pgx.RowToStructByName[order.Listing])
 }
 
-// Buy claims a listing for a buyer: of many at once one wins, the rest get order.ErrListingTaken. The transfer it begins waits for the
-// seller's one-time password; the buyer has agreed by buying. A repeat answers the same.
+// Buy claims a listing for a buyer: of concurrent calls one wins, the others get order.ErrListingTaken. The transfer it
+// begins waits for the seller's one-time password; the buyer has agreed by buying. A repeat answers the same.
 func (s Store) Buy(ctx context.Context, p order.Purchase) (t order.Transfer, err error) {
 	l, err := s.Listing(ctx, p.ListingID)
 	switch {
 	case err != nil:
 		return t, err
 	case l.Status != order.Active && (l.TransferID == nil || *l.TransferID != p.TransferID):
-		return t, order.ErrListingTaken // most of a rush end here, without a lock
+		return t, order.ErrListingTaken // under contention most calls end here, without a lock
 	case l.SellerUserID == p.BuyerUserID:
 		return t, order.ErrListingTaken
 	}

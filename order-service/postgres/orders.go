@@ -33,7 +33,7 @@ type Store struct {
 	payments *database.GroupCommit
 }
 
-// New gives the store on an open, migrated pool.
+// New returns the store on an open, migrated pool.
 func New(pool *pgxpool.Pool) Store { return Store{pool, database.NewGroupCommit(pool)} }
 
 const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id`
@@ -57,7 +57,7 @@ func (s Store) Order(ctx context.Context, id uuid.UUID) (order.Order, error) {
 	return oneOrder(s.Pool.Query(ctx, getOrder, id))
 }
 
-// Place writes down a pending order. One that exists already is returned as it is, whatever its state.
+// Place records a pending order. One that exists already is returned as it is, whatever its state.
 func (s Store) Place(ctx context.Context, r order.Request) (order.Order, error) {
 	placed, err := s.PlaceAll(ctx, []order.Request{r})
 	if err != nil {
@@ -80,7 +80,7 @@ func (s Store) PlaceAll(ctx context.Context, requests []order.Request) ([]order.
 		SELECT id, "user", seat, event, 'PENDING', price, held_until
 		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[]) AS r (id, "user", seat, event, price, held_until)
 		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns, ids, users, seats, events, prices, ends)
-	if err == nil && len(byID) < len(requests) { // some were there
+	if err == nil && len(byID) < len(requests) { // some existed
 		err = s.collect(ctx, byID, `SELECT `+orderColumns+` FROM orders WHERE order_id = ANY($1)`, ids)
 	}
 	if err != nil {
@@ -105,7 +105,7 @@ func (s Store) collect(ctx context.Context, byID map[uuid.UUID]order.Order, sql 
 	return err
 }
 
-// Confirmed gives those of the seats that have a CONFIRMED order.
+// Confirmed returns those of the seats that have a CONFIRMED order.
 func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := s.Pool.Query(ctx, `SELECT seat_id FROM orders WHERE seat_id = ANY($1) AND status = 'CONFIRMED'`, seats)
 	if err != nil {
@@ -115,10 +115,10 @@ func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, e
 	return sold, err
 }
 
-// Confirm marks an order as paid by this attempt, and makes the order if need be; payments that come at once share a commit. A
+// Confirm marks an order as paid by this attempt, and makes the order if need be; concurrent payments share a commit. A
 // repeat by the same attempt returns the order as it is. It returns order.ErrVoided for an attempt that was undone, and
-// order.ErrInvalidState for an order that is not pending, that is of another user or seat, or whose seat was sold under another
-// order.
+// order.ErrInvalidState for an order that is not pending, that is of another user or seat, or whose seat was sold under
+// another order.
 //
 // The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not wait for
 // each other, because UndoConfirm touches only an order that this attempt has confirmed already.
@@ -174,7 +174,7 @@ func (s Store) whyNotConfirmed(ctx context.Context, id, attempt uuid.UUID) (orde
 	return o, order.InvalidState(o.Status)
 }
 
-// UndoConfirm refunds the order if this attempt confirmed it, and marks the attempt, so that it confirms nothing any more.
+// UndoConfirm refunds the order if this attempt confirmed it, and marks the attempt so that it can no longer confirm.
 // It returns the order as it is then, nil if there is none. An attempt of another order is a fault.
 func (s Store) UndoConfirm(ctx context.Context, id, attempt uuid.UUID, reason string) (*order.Order, error) {
 	b, err := database.FencedBatch(ctx, s.Pool)

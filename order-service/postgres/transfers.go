@@ -17,8 +17,8 @@ const transferColumns = `transfer_id, seat_id, event_id, seller_user_id, buyer_u
 
 const getTransfer = `SELECT ` + transferColumns + ` FROM transfers WHERE transfer_id = $1`
 
-// lockSeat lets one thing at a time happen to the set of a seat's transfers: a new one, or a dispute that ends later ones.
-// It comes before any row's lock.
+// lockSeat serialises changes to the set of a seat's transfers: a new one, or a dispute that ends later ones. It is
+// taken before any row lock.
 const lockSeat = `SELECT pg_advisory_xact_lock(hashtextextended(@seat::uuid::text, 0))`
 
 func oneTransfer(rows pgx.Rows, err error) (order.Transfer, error) {
@@ -37,8 +37,8 @@ func (s Store) Transfer(ctx context.Context, id uuid.UUID) (order.Transfer, erro
 	return oneTransfer(s.Pool.Query(ctx, getTransfer, id))
 }
 
-// Initiate writes down a transfer. One that exists already is returned as it is. It returns order.ErrTransferInProgress while another
-// one of the seat is live, unless this one is written down as failed.
+// Initiate records a transfer. One that exists already is returned as it is. It returns order.ErrTransferInProgress
+// while another one of the seat is live, unless this one is recorded as failed.
 func (s Store) Initiate(ctx context.Context, r order.TransferRequest) (order.Transfer, error) {
 	var b pgx.Batch
 	b.Queue(lockSeat, pgx.NamedArgs{"seat": r.SeatID})
@@ -62,8 +62,9 @@ func (s Store) Initiate(ctx context.Context, r order.TransferRequest) (order.Tra
 	return t, errors.Join(err, results.Close())
 }
 
-// Move does one action, in one round trip, and returns the transfer as it is then. It returns order.ErrTransferNotFound,
-// order.ErrTransferInvalidState with the present state, or order.ErrVoided for an operation that was undone. A dispute is Dispute's to do.
+// Move does one action, in one round trip, and returns the transfer as it is then. It returns
+// order.ErrTransferNotFound, order.ErrTransferInvalidState with the present state, or order.ErrVoided for an operation
+// that was undone. Disputes go through Dispute.
 func (s Store) Move(ctx context.Context, id uuid.UUID, m order.Move) (order.Transfer, error) {
 	b, err := database.FencedBatch(ctx, s.Pool)
 	if err != nil {
@@ -77,8 +78,8 @@ type batcher interface {
 	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
 }
 
-// move locks the row, tries the action's arrow, and reads back what is: with the row locked each statement sees what
-// the one before it saw, and the row's newest state. b is a batch that has what must come first.
+// move locks the row, tries the action's transition, and reads the result: with the row locked each statement sees the
+// row's newest state. b is a batch that has what must come first.
 func move(ctx context.Context, db batcher, b *pgx.Batch, id uuid.UUID, m order.Move) (order.Transfer, error) {
 	arrow := transitions[m.Action]
 	args := pgx.NamedArgs{"id": id, "operation": m.Operation, "by": m.By, "reason": m.Reason, "ending": m.Ending}
@@ -121,7 +122,7 @@ func move(ctx context.Context, db batcher, b *pgx.Batch, id uuid.UUID, m order.M
 // Dispute freezes a completed transfer, and ends the live transfer by which the ticket was being handed on, if there is one, which it
 // returns too; a repeat answers the same. Beside what Move refuses, order.ErrTransferInvalidState says that the ticket was handed on, or is in this moment.
 func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order.Transfer, cancelled *order.Transfer, err error) {
-	// All or nothing: a dispute that is refused must not end the other transfer.
+	// All or nothing: a refused dispute must not end the other transfer.
 	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		if t, err = oneTransfer(tx.Query(ctx, getTransfer, id)); err != nil {
 			return err

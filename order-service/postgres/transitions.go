@@ -2,9 +2,9 @@ package postgres
 
 import order "ticketremaster/order-service"
 
-// transition is one arrow of a transfer's state machine, in SQL over the transfer's row, which is locked. An action
-// that meets `from` changes the row as `set` says; it has succeeded if the row then fits `done`, which is true of its repeat
-// as well. Otherwise it is refused, with the present state. void leaves a mark that refuses @operation from then on.
+// transition is one transition of a transfer's state machine, in SQL over the transfer's locked row. If the row meets
+// `from`, the action changes it by `set`; it has succeeded if the row then meets `done`, which also holds for a repeat.
+// Otherwise it is refused, with the present state. void leaves a mark that refuses @operation from then on.
 type transition struct {
 	from, set, done string
 	void            bool
@@ -42,7 +42,8 @@ var transitions = map[order.Action]transition{
 		set:  `status = 'COMPLETED', completed_at = now(), swapping = false`,
 		done: `completed_at IS NOT NULL`, // it may be disputed already when the swap's last step is repeated
 	},
-	// An undo must always be possible: what never began swapping is ended too, so that a late begin-swap finds it FAILED.
+	// An undo must always be possible: a transfer that never began swapping is ended too, so that a late begin-swap
+	// finds it FAILED.
 	order.AbortSwap: {
 		from: `status = 'PENDING_OTP'`,
 		set:  `status = 'FAILED', failure_reason = @reason, swapping = false`,

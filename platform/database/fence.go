@@ -23,7 +23,7 @@ func Fenced(migrations fs.FS) fs.FS { return fenced{migrations} }
 
 type fenced struct{ fs.FS }
 
-// migrationSets gives the migrations of a database by goose's table for their versions.
+// migrationSets returns the migrations of a database by goose's table for their versions.
 func migrationSets(migrations fs.FS) map[string]fs.FS {
 	sets := map[string]fs.FS{goose.DefaultTablename: migrations}
 	if _, ok := migrations.(fenced); ok {
@@ -36,7 +36,7 @@ func migrationSets(migrations fs.FS) map[string]fs.FS {
 	return sets
 }
 
-// Fence gives the statements that come first in a transaction that does a step of a saga: with them, the transaction fails if
+// Fence returns the statements that come first in a transaction that does a step of a saga: with them, the transaction fails if
 // a later driver of that saga has been here (Stale tells). There are none if ctx carries no fencing token. The caller's own
 // ctx decides, not one that is shared with others.
 //

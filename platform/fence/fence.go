@@ -28,7 +28,7 @@ type Token struct {
 	Epoch int64 // 1 for who began the saga; each later claim has a greater one
 }
 
-// String gives the token as it travels: the saga's id, a slash and the epoch.
+// String returns the token as it travels: the saga's id, a slash and the epoch.
 func (t Token) String() string { return t.Saga.String() + "/" + strconv.FormatInt(t.Epoch, 10) }
 
 // Parse reads a token's text.
@@ -45,10 +45,10 @@ func Parse(s string) (Token, error) {
 
 type key struct{}
 
-// With gives a context that carries the token.
+// With returns a context that carries the token.
 func With(ctx context.Context, t Token) context.Context { return context.WithValue(ctx, key{}, t) }
 
-// Receive gives a context that carries the token that a call came with; an empty text is a call without one, which nothing
+// Receive returns a context that carries the token that a call came with; an empty text is a call without one, which nothing
 // fences.
 func Receive(ctx context.Context, s string) (context.Context, error) {
 	if s == "" {
@@ -61,7 +61,7 @@ func Receive(ctx context.Context, s string) (context.Context, error) {
 	return With(ctx, t), nil
 }
 
-// From gives the token that ctx carries; false if there is none.
+// From returns the token that ctx carries; false if there is none.
 func From(ctx context.Context) (Token, bool) {
 	t, ok := ctx.Value(key{}).(Token)
 	return t, ok

@@ -127,7 +127,7 @@ func (b *bench) reserve(ctx context.Context, _ int) error {
 	return err
 }
 
-// reserveSeat gives the answer's body, and whose the hold is.
+// reserveSeat returns the answer's body, and whose the hold is.
 func (b *bench) reserveSeat(ctx context.Context, seat string) (body []byte, user int, err error) {
 	user = b.world.nextUser()
 	body, err = b.must(ctx, "/reserve", b.world.tokens[user], `{"seat_id":"`+seat+`"}`)

@@ -149,7 +149,7 @@ func brief(err error) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// report gives what did not fit.
+// report returns what did not fit.
 func (d *description) report() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -163,7 +163,7 @@ func (d *description) report() error {
 	return fmt.Errorf("docs/openapi.yaml is not true:\n%s", strings.Join(lines, "\n"))
 }
 
-// neverSeen gives the operations of which no call succeeded.
+// neverSeen returns the operations of which no call succeeded.
 func (d *description) neverSeen() (missing []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -125,7 +125,7 @@ func sendParameter(p *openapi3.Parameter, method, path, address string, send fun
 	}
 }
 
-// fieldsOf gives the paths of a body's fields, those of objects within too, and whether each may be left out.
+// fieldsOf returns the paths of a body's fields, those of objects within too, and whether each may be left out.
 func fieldsOf(schema *openapi3.Schema, prefix string) map[string]bool {
 	all := map[string]bool{}
 	for name, s := range schema.Properties {

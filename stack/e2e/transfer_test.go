@@ -342,7 +342,7 @@ func codes(t *testing.T, seller, buyer *client.Person, since time.Time) (sellerC
 	return sellerCode, buyerCode
 }
 
-// confirm gives one or both codes; an empty one is left out.
+// confirm sends one or both codes; an empty one is left out.
 func confirm(t *testing.T, by *client.Person, id, sellerCode, buyerCode string) (client.Answer, error) {
 	t.Helper()
 	body := map[string]any{"transfer_id": id}
@@ -372,7 +372,7 @@ func transferStatus(t *testing.T, party *client.Person, id string) string {
 	return must(t, a, err, http.StatusOK).Text("status")
 }
 
-// inbox gives what a person's phone got since then, newest first.
+// inbox returns what a person's phone got since then, newest first.
 func inbox(t *testing.T, p *client.Person, since time.Time) (texts []string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, app.Sandbox+"/inbox?phone="+url.QueryEscape(p.Phone), nil)
@@ -428,7 +428,7 @@ func seatsIn(t *testing.T, p *client.Person, path string) (ids []string) {
 	return ids
 }
 
-// history gives a seat's chain of custody as "CAUSE:owner CAUSE:owner".
+// history returns a seat's chain of custody as "CAUSE:owner CAUSE:owner".
 func history(t *testing.T, p *client.Person, seatID string) string {
 	t.Helper()
 	a, err := p.Get(t.Context(), "/tickets/"+seatID+"/history")

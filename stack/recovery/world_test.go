@@ -178,7 +178,7 @@ func person(t *testing.T, credits money.Cents) *client.Person {
 	return p
 }
 
-// changed gives a user another role or flag, and logs in again.
+// changed gives a user another role or flag and logs in again.
 func changed(t *testing.T, p *client.Person, what map[string]any) *client.Person {
 	t.Helper()
 	a, err := app.Do(t.Context(), client.Call{Method: http.MethodPatch, Path: "/admin/users/" + p.ID, Token: admin.Access, Body: what})

@@ -1,4 +1,5 @@
-// Package account is what people do with their accounts: register, log in and out, keep password, phone and authenticator app.
+// Package account has the flows around an account: registration, login and logout, password, phone and authenticator
+// app.
 package account
 
 import (
@@ -28,24 +29,24 @@ type Service struct {
 	Revoked    *token.Revocations
 	AccessTTL  time.Duration // of an access token
 	RefreshTTL time.Duration // of a session, seven days at most
-	// Background runs what no answer waits for, and is waited for at the end; false when too much is under way.
+	// Background runs work that no answer waits for; shutdown waits for it. false: too much is running.
 	Background func(func(context.Context)) bool
 }
 
 // Login is a new session.
 type Login struct {
 	Access    string
-	Refresh   string // opaque; kept as its hash only
+	Refresh   string // opaque; only its hash is stored
 	ExpiresIn time.Duration
 	User      user.User
 }
 
-// registrationLife is how long an account that nobody confirmed keeps its e-mail address from others.
+// registrationLife is how long an unverified account reserves its e-mail address.
 const registrationLife = 15 * time.Minute
 
-// Register makes an account that is not verified yet and sends the code that will verify it. Who registers the same again before the
-// code was entered gets the same account and a new code; after a quarter of an hour anyone may have the address. EMAIL_ALREADY_EXISTS;
-// SERVICE_UNAVAILABLE when no code could be sent: then there is no account.
+// Register makes an unverified account and sends the code that verifies it. Registering the same again before the code
+// was entered returns the same account and sends a new code; after a quarter of an hour anyone may register the
+// address. EMAIL_ALREADY_EXISTS; SERVICE_UNAVAILABLE when no code could be sent: then there is no account.
 func (s *Service) Register(ctx context.Context, email, phone, password string) (uuid.UUID, error) {
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {
@@ -79,7 +80,8 @@ func (s *Service) Register(ctx context.Context, email, phone, password string) (
 	return id, nil
 }
 
-// sameRegistration gives the unverified account with this address, phone and password, with a code on its way; Nil if there is none.
+// sameRegistration returns the unverified account with this address, phone and password, and sends a code; Nil if there
+// is none.
 func (s *Service) sameRegistration(ctx context.Context, email, phone, password string) (uuid.UUID, error) {
 	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
 	if errors.Is(err, user.ErrNotFound) || err == nil && (c.Verified || c.Phone != phone) {
@@ -115,8 +117,8 @@ func (s *Service) ResendRegistration(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// VerifyRegistration confirms the phone and logs in. NOT_FOUND; BAD_REQUEST for a wrong code or none pending, which is no 401 because nobody
-// is logged in.
+// VerifyRegistration confirms the phone and logs in. NOT_FOUND; BAD_REQUEST for a wrong code or none pending, which is
+// not 401 because nobody is logged in.
 func (s *Service) VerifyRegistration(ctx context.Context, id uuid.UUID, code string) (Login, error) {
 	c, err := s.Store.Credentials(ctx, id, "")
 	if errors.Is(err, user.ErrNotFound) {
@@ -135,7 +137,7 @@ func (s *Service) VerifyRegistration(ctx context.Context, id uuid.UUID, code str
 	return s.open(ctx, c)
 }
 
-// publicOTP gives what someone without a session learns of a code that did not fit.
+// publicOTP returns what a caller without a session is told about a wrong code.
 func publicOTP(err error) error {
 	switch fault.Code(err) {
 	case user.ErrOTPInvalid.Code, user.ErrOTPExpired.Code:
@@ -173,7 +175,7 @@ func (s *Service) LogIn(ctx context.Context, email, password string) (Login, err
 	return s.open(ctx, c)
 }
 
-// open begins a session for a user whose password or code was right.
+// open begins a session for a user whose password or code was correct.
 func (s *Service) open(ctx context.Context, c user.Credentials) (Login, error) {
 	session, err := uuid.NewV7()
 	if err != nil {
@@ -200,7 +202,7 @@ func refreshHash(refresh string) []byte {
 	return sum[:]
 }
 
-// Refresh gives a new access token for a refresh token, which stays good. UNAUTHORIZED once its session has ended.
+// Refresh returns a new access token for a refresh token, which stays valid. UNAUTHORIZED once its session has ended.
 func (s *Service) Refresh(ctx context.Context, refresh string) (access string, expiresIn time.Duration, err error) {
 	if len(refresh) != 43 { // of 32 bytes
 		return "", 0, user.ErrSession
@@ -213,7 +215,7 @@ func (s *Service) Refresh(ctx context.Context, refresh string) (access string, e
 	return access, s.AccessTTL, err
 }
 
-// LogOut ends a session: its refresh token at once, its access tokens as soon as the services hear of it.
+// LogOut ends a session: its refresh token at once, its access tokens as soon as the services have read the revocation.
 func (s *Service) LogOut(ctx context.Context, session uuid.UUID) error {
 	if err := s.Store.CloseSession(ctx, session, s.lastAccess()); err != nil {
 		return err
@@ -229,10 +231,10 @@ func (s *Service) SetStanding(ctx context.Context, id uuid.UUID, role *string, f
 	return u, err
 }
 
-// lastAccess is when an access token that was signed before now has ended for sure.
+// lastAccess is the time by which every access token signed before now has expired.
 func (s *Service) lastAccess() time.Time { return time.Now().Add(s.AccessTTL + time.Minute) }
 
-// revoked makes this process refuse the sessions at once; the feed tells the others.
+// revoked makes this process refuse the sessions at once; other processes learn of it from the feed.
 func (s *Service) revoked(sessions ...uuid.UUID) {
 	for _, id := range sessions {
 		s.Revoked.Add(time.Now(), token.Revocation{SessionID: id, Until: s.lastAccess()})

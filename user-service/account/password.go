@@ -12,10 +12,10 @@ import (
 	"ticketremaster/user-service/otp"
 )
 
-// errWrongPassword is no 401: the caller is logged in, and the web app would only refresh and try again.
+// errWrongPassword is not 401: the caller is logged in, and the web app would refresh its token and try again.
 var errWrongPassword = fault.New(fault.Forbidden, fault.CodeForbidden, "the password is wrong")
 
-// checked gives the caller's credentials if the password is theirs; FORBIDDEN otherwise.
+// checked returns the caller's credentials if the password is theirs; FORBIDDEN otherwise.
 func (s *Service) checked(ctx context.Context, id uuid.UUID, password string) (user.Credentials, error) {
 	c, err := s.Store.Credentials(ctx, id, "")
 	if err != nil {
@@ -51,8 +51,8 @@ func (s *Service) setPassword(ctx context.Context, c *user.Credentials, password
 	return err
 }
 
-// RequestReset has a code sent to the address's owner, if it has one. It says nothing of that, and takes the same time: the work is
-// done after the answer. RATE_LIMITED when too many are under way.
+// RequestReset has a code sent to the address's owner, if it has one. The answer is the same in either case and takes
+// the same time: the work is done after it. RATE_LIMITED when too many are under way.
 func (s *Service) RequestReset(ctx context.Context, email string) error {
 	started := s.Background(func(ctx context.Context) {
 		c, err := s.Store.Credentials(ctx, uuid.Nil, email)

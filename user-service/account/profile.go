@@ -12,7 +12,8 @@ import (
 	"ticketremaster/user-service/otp"
 )
 
-// prove asks for the SMS code beside the password: without a code it sends one and answers OTP_REQUIRED. phone is where to.
+// prove requires an SMS code in addition to the password: without a code it sends one to phone and returns
+// OTP_REQUIRED.
 func (s *Service) prove(ctx context.Context, id uuid.UUID, purpose, phone, code, message string) error {
 	if code == "" {
 		if _, err := s.OTP.Send(ctx, otp.Request{UserID: id, Purpose: purpose, Phone: phone, Message: message}); err != nil {
@@ -27,8 +28,9 @@ func (s *Service) prove(ctx context.Context, id uuid.UUID, purpose, phone, code,
 	return err
 }
 
-// ChangeContact sets a new e-mail address or phone ("" leaves it). It needs the password and a code, which goes to the new phone if there is
-// one, so that nobody enters a phone that is not theirs. FORBIDDEN, OTP_REQUIRED, EMAIL_ALREADY_EXISTS.
+// ChangeContact sets a new e-mail address or phone ("" leaves it). It needs the password and a code, which goes to the
+// new phone if there is one, so that nobody can enter another person's phone. FORBIDDEN, OTP_REQUIRED,
+// EMAIL_ALREADY_EXISTS.
 func (s *Service) ChangeContact(ctx context.Context, id uuid.UUID, email, phone, password, code string) (user.User, error) {
 	c, err := s.checked(ctx, id, password)
 	if err != nil {
@@ -77,7 +79,7 @@ func (s *Service) Enroll(ctx context.Context, id uuid.UUID, password, code strin
 	return Enrollment{secret, address}, s.Store.Enroll(ctx, id, sealed)
 }
 
-// Activate puts the app into force with its first valid code. OTP_INVALID; VALIDATION_ERROR if none was enrolled.
+// Activate enables the app with its first valid code. OTP_INVALID; VALIDATION_ERROR if none was enrolled.
 func (s *Service) Activate(ctx context.Context, id uuid.UUID, code string) error {
 	if err := user.CheckCode(code); err != nil {
 		return err
@@ -102,7 +104,8 @@ func (s *Service) Activate(ctx context.Context, id uuid.UUID, code string) error
 	return err
 }
 
-// Disenroll removes the app. It needs the password and an SMS code (OTP_REQUIRED sends one): someone who has the phone alone cannot.
+// Disenroll removes the app. It needs the password and an SMS code (OTP_REQUIRED sends one): having only the phone is
+// not enough.
 func (s *Service) Disenroll(ctx context.Context, id uuid.UUID, password, code string) error {
 	c, err := s.checked(ctx, id, password)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package httpapi serves the user service over HTTP: what people call through the gateway, what Stripe calls, and what the other
-// services call with this service's own secret (docs/internal-api.md).
+// Package httpapi serves the user service over HTTP: the calls of people through the gateway, Stripe's webhook, and the
+// calls of other services with this service's own secret (docs/internal-api.md).
 package httpapi
 
 import (
@@ -30,7 +30,7 @@ type API struct {
 	Tokens   []string // the secrets that services bear: the current one, and the previous one while it is being changed
 }
 
-// Handler gives every address of the service.
+// Handler returns all routes of the service.
 func (a *API) Handler() http.Handler {
 	r := web.NewRouter(a.Store.Health)
 	handle := func(r chi.Router, method, path string, h web.Handler) { r.Method(method, path, h) }
@@ -83,7 +83,8 @@ func (a *API) Handler() http.Handler {
 	return r
 }
 
-// userJSON is a user on the wire. is_flagged and flagged are one: each client reads another.
+// userJSON is a user on the wire. is_flagged and flagged are the same: different clients read different names
+// (docs/clients.md#accounts-and-credits).
 type userJSON struct {
 	ID       uuid.UUID   `json:"user_id"`
 	Email    string      `json:"email"`
@@ -118,7 +119,7 @@ func optionalID(field string, value *string) (*uuid.UUID, error) {
 	return &id, err
 }
 
-// own gives the id in the path if it is the caller's.
+// own returns the id in the path if it is the caller's.
 func own(ctx context.Context, id uuid.UUID) error {
 	if token.From(ctx).UserID != id {
 		return fault.New(fault.Forbidden, fault.CodeForbidden, "this is someone else's account")

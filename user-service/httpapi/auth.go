@@ -17,7 +17,8 @@ import (
 	"ticketremaster/user-service/account"
 )
 
-// answerAuth answers with data in the envelope and its keys at top level too: one client reads the one, one the other.
+// answerAuth answers with data in the envelope and repeats its keys at the top level
+// (docs/clients.md#across-all-endpoints).
 func answerAuth(w http.ResponseWriter, status int, data map[string]any) error {
 	body := maps.Clone(data)
 	body["success"], body["data"] = true, data
@@ -29,7 +30,7 @@ func answerAuth(w http.ResponseWriter, status int, data map[string]any) error {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the client is gone: nobody to tell
+	_, _ = w.Write(b.Bytes()) // the client is gone
 	return nil
 }
 
@@ -40,7 +41,7 @@ func answerLogin(w http.ResponseWriter, l account.Login) error {
 	})
 }
 
-// together gathers what is wrong with several fields into one VALIDATION_ERROR; nil if nothing is.
+// together joins the errors of several fields into one VALIDATION_ERROR; nil if there are none.
 func together(problems ...error) error {
 	fields, first := map[string]string{}, ""
 	for _, err := range problems {
@@ -132,7 +133,7 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if in.Email == "" || in.Password == "" {
 		return together(required("email", in.Email), required("password", in.Password))
 	}
-	// An address that cannot be one is as unknown as any other.
+	// A malformed address is treated as an unknown one.
 	login, err := a.Accounts.LogIn(r.Context(), strings.ToLower(strings.TrimSpace(printable(in.Email))), in.Password)
 	if err != nil {
 		return err
@@ -152,7 +153,7 @@ func required(field, value string) error {
 	return nil
 }
 
-// refresh takes the refresh token as bearer; the body, whatever it is, says nothing.
+// refresh takes the refresh token as bearer; the body is ignored.
 func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	access, expiresIn, err := a.Accounts.Refresh(r.Context(), web.Bearer(r))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// operation is what the calls on credits say, each its part of it.
+// operation has the fields of all calls on credits; each uses some of them.
 type operation struct {
 	OperationID string          `json:"operation_id"`
 	UserID      string          `json:"user_id"`
@@ -41,7 +41,7 @@ func readOperation(r *http.Request) (o operation, id uuid.UUID, err error) {
 
 type takes func(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (money.Cents, error)
 
-// take serves what takes credits from a user and answers the balance after.
+// take serves the calls that take credits from a user and answers the balance after.
 func (a *API) take(from takes) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		o, id, err := readOperation(r)
@@ -62,7 +62,7 @@ func (a *API) take(from takes) web.Handler {
 	}
 }
 
-// undo serves what undoes an operation and answers whether there was something to undo.
+// undo serves the calls that undo an operation and answers whether there was something to undo.
 func (a *API) undo(back func(context.Context, uuid.UUID) (bool, error)) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		_, id, err := readOperation(r)
@@ -126,7 +126,7 @@ func (a *API) freezeToEscrow(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, map[string]money.Cents{"amount": amount})
 }
 
-// first gives the first of the errors that is one.
+// first returns the first error that is not nil.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -1,4 +1,5 @@
-// Package otp asks users for one-time passwords, by SMS through SMU or from their authenticator app, and judges what they answer.
+// Package otp asks users for one-time passwords, by SMS through SMU or from their authenticator app, and checks what
+// they answer.
 package otp
 
 import (
@@ -15,17 +16,17 @@ import (
 	"ticketremaster/user-service/smu"
 )
 
-// Service sends and judges codes.
+// Service sends and checks codes.
 type Service struct {
 	store     *postgres.Store
 	smu       *smu.Client
 	vault     *user.Vault
 	limits    user.OTPLimits
-	answering chan struct{} // a slot for each answer that is judged
+	answering chan struct{} // one slot per answer being checked
 }
 
-// New makes the service. While an answer is judged it holds a database connection, SMU's time included: only a third of them is
-// given to that, so that a slow SMU leaves the rest for the money.
+// New makes the service. Checking an answer holds a database connection, also while SMU is asked: only a third of the
+// connections may be used for that, so that a slow SMU leaves the rest for other work.
 func New(store *postgres.Store, client *smu.Client, vault *user.Vault, limits user.OTPLimits) *Service {
 	return &Service{store, client, vault, limits, make(chan struct{}, max(1, store.Connections()/3))}
 }
@@ -78,7 +79,7 @@ func (s *Service) Send(ctx context.Context, r Request) (Sent, error) {
 	case sending != nil:
 		outcome = postgres.SentPerhaps
 	}
-	// Even if the caller has gone: what happened at SMU has happened.
+	// Even if the caller is gone: the state must follow what happened at SMU.
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	expires, err := s.store.FinishSending(finish, c, outcome, s.limits.TTL)
@@ -91,8 +92,9 @@ func (s *Service) Send(ctx context.Context, r Request) (Sent, error) {
 	return Sent{Method: c.Method, Expires: expires}, err
 }
 
-// Verify judges a code for the user's live challenge, which must be of that purpose and reference where they are given. OTP_INVALID,
-// OTP_EXPIRED, OTP_MAX_RETRIES, VALIDATION_ERROR if none is pending, SERVICE_UNAVAILABLE: then it was no try.
+// Verify judges a code for the user's live challenge, which must be of that purpose and reference where they are given.
+// OTP_INVALID, OTP_EXPIRED, OTP_MAX_RETRIES, VALIDATION_ERROR if none is pending; SERVICE_UNAVAILABLE, which does not
+// count as a try.
 func (s *Service) Verify(ctx context.Context, userID uuid.UUID, purpose string, reference *uuid.UUID, code string) (user.Challenge, error) {
 	if err := user.CheckCode(code); err != nil {
 		return user.Challenge{}, err

@@ -106,8 +106,8 @@ func (s *Service) intent(ctx context.Context, t user.TopUp) (*stripe.PaymentInte
 	return s.intents.New(params)
 }
 
-// faulty gives an error of stripe-go as a fault. What the client can do is the same for all: try again. A refusal of our
-// key or request is ours to mend, and told in the log.
+// faulty returns an error of stripe-go as a fault. What the client can do is the same for all: try again. A refusal of
+// our key or request is our error and is logged.
 func faulty(ctx context.Context, err error) error {
 	var e *stripe.Error
 	if errors.As(err, &e) && e.HTTPStatusCode < 500 && e.HTTPStatusCode != http.StatusTooManyRequests {

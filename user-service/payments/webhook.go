@@ -44,13 +44,13 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 	level := slog.LevelInfo
 	switch outcome {
 	case "unknown_topup", "wrong_currency", "topup_paid_twice":
-		level = slog.LevelError // money came that no one was credited for: a person must look
+		level = slog.LevelError // money came in that was credited to nobody: a person must look
 	}
 	slog.Log(ctx, level, "Stripe event", "event", event.ID, "type", event.Type, "intent", event.Intent, "outcome", outcome)
 	return nil
 }
 
-// read gives what an event says of a payment; ok is false for a type that is not handled, or a payment without an intent.
+// read returns what an event says of a payment; ok is false for a type that is not handled, or a payment without an intent.
 func read(id, kind string, raw json.RawMessage) (e user.PaymentEvent, ok bool, err error) {
 	e = user.PaymentEvent{ID: id, Type: kind}
 	var o struct {
@@ -89,7 +89,8 @@ func read(id, kind string, raw json.RawMessage) (e user.PaymentEvent, ok bool, e
 		refunded := money.Cents(amount)
 		e.Refunded = &refunded
 	default:
-		// An inquiry ("warning_…") moves no money; if it becomes a chargeback, funds_withdrawn tells. A lost one leaves things as they are.
+		// An inquiry ("warning_…") moves no money; if it becomes a chargeback, funds_withdrawn follows. A lost one
+		// leaves things as they are.
 		e.DisputeWon = kind == "charge.dispute.funds_reinstated" || o.Status == "won"
 		if strings.HasPrefix(o.Status, "warning_") || kind == "charge.dispute.closed" && !e.DisputeWon {
 			return e, false, nil
@@ -99,7 +100,7 @@ func read(id, kind string, raw json.RawMessage) (e user.PaymentEvent, ok bool, e
 	if id == "" || o.ID == "" || amount < 0 || amount > int64(money.Max) {
 		return e, false, fault.New(fault.Invalid, fault.CodeValidation, "the event lacks an id or has an impossible amount")
 	}
-	return e, e.Intent != "", nil // a charge without an intent is none of ours
+	return e, e.Intent != "", nil // a charge without an intent is not ours
 }
 
 // intentID reads payment_intent, which is an id or, where it was expanded, an object.

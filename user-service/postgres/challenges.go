@@ -12,11 +12,11 @@ import (
 	user "ticketremaster/user-service"
 )
 
-// challengeLocks is the class of the advisory locks under which one user's challenges are begun; unlike the user's
-// row it stands in no payment's way.
+// challengeLocks is the class of the advisory locks under which one user's challenges are begun; unlike the user's row
+// it does not block payments.
 const challengeLocks = 7_020_002
 
-// sendingTakes is longer than any sending: a challenge that is SENDING for longer was left by a crash.
+// sendingTakes is longer than any send takes: a challenge that is SENDING for longer was left by a crash.
 const sendingTakes = "10 seconds"
 
 // BeginChallenge writes a new challenge down. By SMS it is SENDING, and what was live before stays so until FinishSending; by
@@ -49,7 +49,8 @@ func (s *Store) BeginChallenge(ctx context.Context, c user.Challenge, limits use
 			}
 		}
 		var sent, because int
-		// Anyone may ask for a password reset: those are counted by themselves, so that they use up nobody's purchases.
+		// Anyone may ask for a password reset: those are counted separately, so that they use up nobody's codes for
+		// purchases.
 		err = tx.QueryRow(ctx, `
 			SELECT count(*), count(*) FILTER (WHERE counterparty_id = $2) FROM otp_challenges
 			WHERE user_id = $1 AND created_at > now() - interval '1 hour' AND state <> 'UNSENT' AND method = 'sms'
@@ -76,11 +77,11 @@ func (s *Store) BeginChallenge(ctx context.Context, c user.Challenge, limits use
 	return begun, pending, err
 }
 
-// What became of a sending.
+// Outcomes of a send.
 const (
 	Sent        = "PENDING" // the new challenge is live, the old one void
-	Unsent      = "UNSENT"  // surely not sent: the old one stands
-	SentPerhaps = "PERHAPS" // nobody knows, and the phone may have a new code: neither is live
+	Unsent      = "UNSENT"  // certainly not sent: the old one stays live
+	SentPerhaps = "PERHAPS" // unknown, and the phone may have a new code: neither is live
 )
 
 // FinishSending ends what BeginChallenge began and gives when the code expires.
@@ -114,8 +115,8 @@ func (s *Store) CancelChallenge(ctx context.Context, userID uuid.UUID, purpose s
 	return faulty(err)
 }
 
-// Check asks whether a code is the challenge's: "OK", "INVALID" or "EXPIRED", and for TOTP the time step it belongs to. An error leaves
-// it open, and nothing is recorded.
+// Check checks a code against the challenge: "OK", "INVALID" or "EXPIRED", and for TOTP its time step. After an error
+// the outcome is unknown, and nothing is recorded.
 type Check func(ctx context.Context, c user.Challenge, secret string) (answer string, step int64, err error)
 
 // Answer lets check judge a code for the user's present challenge (of that purpose and reference, where given) and records the answer. The
@@ -179,7 +180,7 @@ func (s *Store) Answer(ctx context.Context, userID uuid.UUID, purpose *string, r
 	return c, answers[answer]
 }
 
-// stateAfter and answers say what an answer does to its challenge and what its giver is told.
+// stateAfter and answers map an answer to the challenge's next state and to the caller's error.
 var (
 	stateAfter = map[string]string{"OK": "VERIFIED", "INVALID": "PENDING", "MAX_RETRIES": "FAILED", "EXPIRED": "EXPIRED"}
 	answers    = map[string]error{"OK": nil, "INVALID": user.ErrOTPInvalid, "MAX_RETRIES": user.ErrOTPMaxRetries, "EXPIRED": user.ErrOTPExpired}
@@ -204,7 +205,7 @@ func presentChallenge(ctx context.Context, tx pgx.Tx, userID uuid.UUID, purpose 
 	return c, secret, err
 }
 
-// useStep spends a TOTP time step: a code that was used before is as wrong as any other.
+// useStep uses up a TOTP time step: a code that was used before is wrong.
 func useStep(ctx context.Context, tx pgx.Tx, userID uuid.UUID, step int64) (answer string, err error) {
 	tag, err := tx.Exec(ctx, `UPDATE users SET two_fa_last_step = $2 WHERE user_id = $1 AND two_fa_last_step < $2`, userID, step)
 	if err == nil && tag.RowsAffected() == 0 {

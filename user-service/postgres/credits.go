@@ -29,7 +29,7 @@ func (s *Store) Deduct(ctx context.Context, operation, userID uuid.UUID, amount 
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_take('purchase', $1, $2, $3, $4)`, operation, userID, amount, reference)
 }
 
-// Return gives a deduction back, or marks one that never came so that it never will; returned is false then.
+// Return gives a deduction back, or leaves a mark that refuses one that has not come; returned is false then.
 func (s *Store) Return(ctx context.Context, operation uuid.UUID) (returned bool, err error) {
 	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_return($1)`, operation)
 }
@@ -76,13 +76,13 @@ func (s *Store) Grant(ctx context.Context, operation, userID uuid.UUID, amount m
 	return faulty(err)
 }
 
-// Balance gives a user's credits.
+// Balance returns a user's credits.
 func (s *Store) Balance(ctx context.Context, userID uuid.UUID) (balance money.Cents, err error) {
 	err = s.pool.QueryRow(ctx, `SELECT credit_balance FROM users WHERE user_id = $1`, userID).Scan(&balance)
 	return balance, orNotFound(err)
 }
 
-// Movements gives one page of a user's movements, newest first, and how many there are. Those of nothing are left out.
+// Movements returns one page of a user's movements, newest first, and how many there are. Those of nothing are left out.
 func (s *Store) Movements(ctx context.Context, userID uuid.UUID, limit, offset int) ([]user.Movement, int, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT count(*) FROM movements WHERE user_id = $1 AND amount > 0`, userID)

@@ -17,7 +17,7 @@ type Debtor struct {
 	Since  time.Time `json:"since"` // when the last of the debts that are open was made
 }
 
-// Debtors gives those whose id comes after this one, in the order of their ids, MostDebtors at most.
+// Debtors returns those whose id comes after this one, in the order of their ids, MostDebtors at most.
 func (s *Store) Debtors(ctx context.Context, after uuid.UUID) ([]Debtor, error) {
 	rows, err := s.pool.Query(ctx, `SELECT user_id, max(created_at) AS since FROM debts WHERE remaining > 0 AND target = 'stripe' AND user_id > $1
 		GROUP BY user_id ORDER BY user_id LIMIT $2`, after, MostDebtors)

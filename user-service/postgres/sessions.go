@@ -16,7 +16,7 @@ import (
 // reader who has seen one number has seen all before it.
 const revocationsLock = 7_020_001
 
-// maxRevocations bounds one reading of the feed; who gets that many asks again.
+// maxRevocations bounds one read of the feed; a reader that gets that many reads again.
 const maxRevocations = 5000
 
 // OpenSession begins a session whose refresh token has that hash, if the user still has the password that was checked, and gives the
@@ -33,7 +33,7 @@ func (s *Store) OpenSession(ctx context.Context, id, userID uuid.UUID, passwordH
 	return role, faulty(err)
 }
 
-// SessionOf gives the session of a refresh token and the role its user has now; UNAUTHORIZED unless it is alive.
+// SessionOf returns the session of a refresh token and the role its user has now; UNAUTHORIZED unless it is alive.
 func (s *Store) SessionOf(ctx context.Context, refreshHash []byte) (c token.Caller, err error) {
 	err = s.pool.QueryRow(ctx, `
 		SELECT s.session_id, u.user_id, u.role::text FROM sessions s JOIN users u USING (user_id)
@@ -64,7 +64,8 @@ func (s *Store) SetPassword(ctx context.Context, id uuid.UUID, hash string, unti
 	return revoked, err
 }
 
-// revoke ends the sessions that fit the condition on $1 and publishes them. It is the last thing its transaction waits for.
+// revoke ends the sessions that match the condition on $1 and publishes them. It must be the last statement of its
+// transaction that waits for a lock.
 func revoke(ctx context.Context, tx pgx.Tx, condition string, arg uuid.UUID, until time.Time) ([]uuid.UUID, error) {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, revocationsLock); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func revoke(ctx context.Context, tx pgx.Tx, condition string, arg uuid.UUID, unt
 	return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 }
 
-// Revocations gives what was revoked after that number, oldest first, 5,000 at most.
+// Revocations returns what was revoked after that number, oldest first, 5,000 at most.
 func (s *Store) Revocations(ctx context.Context, after int64) ([]token.Revocation, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT seq, session_id, until FROM revocations WHERE seq > $1 AND until > now() ORDER BY seq LIMIT $2`, after, maxRevocations)

@@ -36,7 +36,7 @@ type Store struct {
 	bookings *database.GroupCommit
 }
 
-// New gives the store on an open, migrated pool.
+// New returns the store on an open, migrated pool.
 func New(pool *pgxpool.Pool) *Store { return &Store{pool, database.NewGroupCommit(pool)} }
 
 // Health reports whether the database answers.
@@ -45,7 +45,7 @@ func (s *Store) Health(ctx context.Context) error { return s.pool.Ping(ctx) }
 // Connections is how many connections there are at most.
 func (s *Store) Connections() int { return int(s.pool.Config().MaxConns) }
 
-// refusals is the one table from a constraint, or the name that a function of ours raises, to what it means.
+// refusals is the one table from a constraint, or the name that a function of ours raises, to its fault.
 var refusals = map[string]*fault.Error{
 	"users_email_unique":                user.ErrEmailTaken,
 	"users_credit_balance_not_negative": user.ErrTooLittle,
@@ -60,7 +60,7 @@ var refusals = map[string]*fault.Error{
 	"saga_fence":                        fence.ErrStale,
 }
 
-// faulty gives an error of the database as a fault.
+// faulty maps an error of the database to a fault.
 func faulty(err error) error {
 	if err == nil {
 		return nil

@@ -10,8 +10,8 @@ import (
 	user "ticketremaster/user-service"
 )
 
-// BeginTopUp writes a top-up down before Stripe hears of it. With a client's key (not "") that was used before it gives the
-// top-up of that time; VALIDATION_ERROR if that one was of another amount. USER_NOT_FOUND.
+// BeginTopUp records a top-up before Stripe is called. With a client's key (not "") that was used before it returns
+// that top-up; VALIDATION_ERROR if that one was of another amount. USER_NOT_FOUND.
 func (s *Store) BeginTopUp(ctx context.Context, id, userID uuid.UUID, amount money.Cents, clientKey string) (t user.TopUp, err error) {
 	_, err = s.pool.Exec(ctx, `
 		INSERT INTO topups (topup_id, user_id, amount, client_key) VALUES ($1, $2, $3, nullif($4, ''))
@@ -34,8 +34,9 @@ func (s *Store) SetIntent(ctx context.Context, topUp uuid.UUID, intent string) e
 	return faulty(err)
 }
 
-// PaymentEvent takes in one event of Stripe's, in one transaction with what it does to the ledger, and says what came of it:
-// duplicate, credited, recorded, taken_back, given_back, or why it is not credited. It is payment_event of migrations/0004_payments.sql.
+// PaymentEvent records one event of Stripe's and its effect on the ledger in one transaction, and returns the outcome:
+// duplicate, credited, recorded, taken_back, given_back, or why it is not credited. It is payment_event of
+// migrations/0004_payments.sql.
 func (s *Store) PaymentEvent(ctx context.Context, e user.PaymentEvent) (outcome string, err error) {
 	var disputed *money.Cents
 	if e.DisputeID != nil {

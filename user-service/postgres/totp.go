@@ -12,7 +12,7 @@ func (s *Store) Enroll(ctx context.Context, id uuid.UUID, sealed string) error {
 	return faulty(err)
 }
 
-// Activate puts the sealed secret into force that waits, if it is still that one and the step was not used; false otherwise.
+// Activate enables the pending sealed secret, if it is still that one and the step was not used; false otherwise.
 func (s *Store) Activate(ctx context.Context, id uuid.UUID, sealed string, step int64) (bool, error) {
 	tag, err := s.pool.Exec(ctx, `
 		UPDATE users SET two_fa_secret = two_fa_pending, two_fa_pending = NULL, two_fa_last_step = $3
@@ -20,7 +20,7 @@ func (s *Store) Activate(ctx context.Context, id uuid.UUID, sealed string, step 
 	return err == nil && tag.RowsAffected() == 1, faulty(err)
 }
 
-// Disenroll forgets the authenticator app.
+// Disenroll removes the authenticator app.
 func (s *Store) Disenroll(ctx context.Context, id uuid.UUID) error {
 	_, err := s.pool.Exec(ctx, `UPDATE users SET two_fa_secret = NULL, two_fa_pending = NULL, two_fa_last_step = 0 WHERE user_id = $1`, id)
 	return faulty(err)

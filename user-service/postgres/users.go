@@ -42,17 +42,17 @@ func exactlyOne(list []user.User, err error) (user.User, error) {
 	return list[0], nil
 }
 
-// User gives a user; USER_NOT_FOUND.
+// User returns a user; USER_NOT_FOUND.
 func (s *Store) User(ctx context.Context, id uuid.UUID) (user.User, error) {
 	return exactlyOne(s.users(ctx, `SELECT `+userColumns+` FROM users WHERE user_id = $1`, id))
 }
 
-// Lookup gives the users with these ids or e-mail addresses (lower case); unknown ones are left out.
+// Lookup returns the users with these ids or e-mail addresses (lower case); unknown ones are left out.
 func (s *Store) Lookup(ctx context.Context, ids []uuid.UUID, emails []string) ([]user.User, error) {
 	return s.users(ctx, `SELECT `+userColumns+` FROM users WHERE user_id = ANY($1) OR email = ANY($2)`, ids, emails)
 }
 
-// List gives one page of users whose address contains part, in the order they came, and how many there are.
+// List returns one page of users whose address contains part, in the order they came, and how many there are.
 func (s *Store) List(ctx context.Context, part string, limit, offset int) ([]user.User, int, error) {
 	var total int
 	if err := s.pool.QueryRow(ctx, `SELECT count(*) FROM users WHERE strpos(email, lower($1)) > 0`, part).Scan(&total); err != nil {
@@ -63,7 +63,7 @@ func (s *Store) List(ctx context.Context, part string, limit, offset int) ([]use
 	return list, total, err
 }
 
-// Credentials gives a user by id or by e-mail address; USER_NOT_FOUND.
+// Credentials returns a user by id or by e-mail address; USER_NOT_FOUND.
 func (s *Store) Credentials(ctx context.Context, id uuid.UUID, email string) (user.Credentials, error) {
 	var c user.Credentials
 	u := &c.User
@@ -72,7 +72,7 @@ func (s *Store) Credentials(ctx context.Context, id uuid.UUID, email string) (us
 	return c, orNotFound(err)
 }
 
-// Risk is what a purchase asks of its buyer.
+// Risk is what a purchase needs to know of its buyer.
 type Risk struct {
 	UserID                  uuid.UUID
 	Known                   bool // there is such a user
@@ -80,7 +80,7 @@ type Risk struct {
 	OTPVerified, OTPPending bool // for the purchase that was asked about
 }
 
-// Risks gives users' risks in the order asked, each with where the OTP of one purchase stands: orders is as long as users, nil
+// Risks returns users' risks in the order asked, each with where the OTP of one purchase stands: orders is as long as users, nil
 // for none.
 func (s *Store) Risks(ctx context.Context, users []uuid.UUID, orders []*uuid.UUID) ([]Risk, error) {
 	rows, err := s.pool.Query(ctx, `
@@ -108,8 +108,8 @@ func (s *Store) Create(ctx context.Context, u user.User, passwordHash string) er
 	return faulty(err)
 }
 
-// Replace gives an account that nobody confirmed within the time since it was registered to who registers the address now; taken is
-// false if there is none such.
+// Replace reuses an account that was not verified within the time since its registration for a new registration of the
+// address; taken is false if there is none.
 func (s *Store) Replace(ctx context.Context, u user.User, passwordHash string, after time.Duration) (taken bool, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
@@ -126,7 +126,7 @@ func (s *Store) Replace(ctx context.Context, u user.User, passwordHash string, a
 	return taken, err
 }
 
-// Forget removes an account that was never confirmed.
+// Forget removes an account that was never verified.
 func (s *Store) Forget(ctx context.Context, id uuid.UUID) error {
 	_, err := s.pool.Exec(ctx, `DELETE FROM users WHERE user_id = $1 AND NOT is_verified`, id)
 	return faulty(err)
@@ -138,7 +138,7 @@ func (s *Store) MarkVerified(ctx context.Context, id uuid.UUID) error {
 	return faulty(err)
 }
 
-// SetContact changes e-mail address and phone. Codes on their way to the old phone are void. EMAIL_ALREADY_EXISTS.
+// SetContact changes e-mail address and phone. Pending codes of the old phone are void. EMAIL_ALREADY_EXISTS.
 func (s *Store) SetContact(ctx context.Context, id uuid.UUID, email, phone string) (user.User, error) {
 	var u user.User
 	err := s.tx(ctx, func(tx pgx.Tx) error {

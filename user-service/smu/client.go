@@ -1,5 +1,5 @@
-// Package smu speaks with the SMU Notification API, which sends one-time passwords by SMS and says whether one is right. Its codes
-// know a phone and nothing else: what a code is for is kept by us.
+// Package smu calls the SMU Notification API, which sends one-time passwords by SMS and checks them. A code is bound to
+// a phone and nothing else: its purpose is kept by us.
 package smu
 
 import (
@@ -22,14 +22,14 @@ import (
 
 // Limits of a call.
 const (
-	Deadline    = 800 * time.Millisecond // so that our caller knows within a second
+	Deadline    = 800 * time.Millisecond // so that our caller gets an answer within a second
 	maxAnswer   = 64 << 10               // bytes
 	breakAfter  = 5                      // failures in a row, then calls are refused at once …
 	breakFor    = 3 * time.Second        // … for this long
 	maxInFlight = 32
 )
 
-// ErrNotSent says that a code was surely not sent: SMU was not reached, or refused it.
+// ErrNotSent: a code was certainly not sent, because SMU was not reached or refused.
 var ErrNotSent = errors.New("smu: not sent")
 
 // Client calls SMU. It is safe for use by many goroutines.
@@ -58,20 +58,21 @@ func New(baseURL, key string) *Client {
 		breaker: gobreaker.NewCircuitBreaker[answer](gobreaker.Settings{
 			Name: "smu", Timeout: breakFor,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
-			// Someone who hung up says nothing of SMU.
+			// A cancelled call says nothing about SMU.
 			IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
 		}),
 		inFlight: make(chan struct{}, maxInFlight),
 	}
 }
 
-// Send has SMU send message with a new code to phone (E.164). An error is SERVICE_UNAVAILABLE; it wraps ErrNotSent where that is sure.
+// Send has SMU send message with a new code to phone (E.164). An error is SERVICE_UNAVAILABLE; it wraps ErrNotSent
+// where that is certain.
 func (c *Client) Send(ctx context.Context, phone, message string) error {
 	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
 	body := map[string]string{"phone_number": phone, "message": message}
 	a, err := c.call(ctx, "/sendOTP", body)
-	if notReached(err) { // no code went out: once more is safe
+	if notReached(err) { // no code was sent: a retry is safe
 		a, err = c.call(ctx, "/sendOTP", body)
 	}
 	switch {
@@ -85,8 +86,8 @@ func (c *Client) Send(ctx context.Context, phone, message string) error {
 	return nil
 }
 
-// Verify asks whether code is the one sent last to phone: "OK", "INVALID" or "EXPIRED" (or none). An error, SERVICE_UNAVAILABLE,
-// leaves it open. It is not tried again: SMU may have taken the code already.
+// Verify asks whether code is the one sent last to phone: "OK", "INVALID" or "EXPIRED" (or none). An error,
+// SERVICE_UNAVAILABLE, leaves it open. It is not retried: SMU may have used up the code already.
 func (c *Client) Verify(ctx context.Context, phone, code string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, Deadline)
 	defer cancel()
@@ -147,7 +148,7 @@ func (c *Client) post(ctx context.Context, path string, body map[string]string) 
 	return a, nil
 }
 
-// notReached reports whether no connection was made, so that SMU knows nothing.
+// notReached reports whether no connection was made, so that SMU received nothing.
 func notReached(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"

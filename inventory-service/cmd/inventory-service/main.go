@@ -1,4 +1,4 @@
-// Command inventory-service owns seats: it speaks gRPC, and frees holds that were abandoned.
+// Command inventory-service owns seats: it serves gRPC and frees abandoned holds.
 package main
 
 import (
@@ -34,7 +34,7 @@ type settings struct {
 	SweepGrace    time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
 }
 
-// Validate says what a ticker cannot live with.
+// Validate checks the intervals.
 func (s *settings) Validate() error {
 	var problems []error
 	if s.SweepInterval <= 0 {

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// service gives this program as the service, with nothing but these variables in its environment.
+// service returns this program as the service, with nothing but these variables in its environment.
 func service(ctx context.Context, t *testing.T, env ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	self, err := os.Executable()

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// program gives this test program as the service, with nothing but these variables in its environment.
+// program returns this test program as the service, with nothing but these variables in its environment.
 func program(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()

@@ -16,7 +16,7 @@ import (
 	"ticketremaster/user-service/smu"
 )
 
-// service is everything, wired.
+// service is all parts, wired.
 type service struct {
 	store      *postgres.Store
 	accounts   *account.Service
@@ -66,7 +66,7 @@ func (svc *service) catchUp(ctx context.Context) error {
 	}
 }
 
-// background runs a bounded number of pieces of work that no answer waits for.
+// background runs a bounded number of tasks that no answer waits for.
 type background struct {
 	slots chan struct{}
 	wg    sync.WaitGroup
