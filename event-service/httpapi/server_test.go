@@ -63,7 +63,7 @@ func start(t *testing.T) *service {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- web.ServeOn(ctx, l, httpapi.New(postgres.Store{Pool: pool, Zone: "Asia/Singapore"}, secret))
+		ended <- web.ServeOn(ctx, l, httpapi.New(postgres.Store{Pool: pool, Zone: "Asia/Singapore"}, secret), 0)
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -4,13 +4,10 @@ package grpcapi
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"ticketremaster/platform/rpc"
 	"ticketremaster/platform/web"
@@ -22,9 +19,7 @@ import (
 // Limits of the server.
 const (
 	// callLimit bounds a call whose client set no deadline.
-	callLimit = 10 * time.Second
-	// stopLimit bounds how long calls in flight may take once the service is to stop.
-	stopLimit  = 10 * time.Second
+	callLimit  = 10 * time.Second
 	maxStreams = 1_000 // calls in flight per connection
 )
 
@@ -35,47 +30,15 @@ type Server struct {
 }
 
 // New makes the gRPC server: Inventory for callers with one of the secrets, health for all.
-func New(store *postgres.Store, secrets ...string) *grpc.Server {
-	s := rpc.NewServer(secrets, grpc.MaxConcurrentStreams(maxStreams), grpc.ChainUnaryInterceptor(
+func New(store *postgres.Store, secrets ...string) *rpc.Server {
+	s := rpc.NewServer(secrets, store.Ping, grpc.MaxConcurrentStreams(maxStreams), grpc.ChainUnaryInterceptor(
 		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 			ctx, cancel := context.WithTimeout(ctx, callLimit)
 			defer cancel()
 			return handle(ctx, req)
 		}))
 	inventoryv1.RegisterInventoryServer(s, &Server{store: store})
-	healthv1.RegisterHealthServer(s, healthServer{health.NewServer(), store})
 	return s
-}
-
-// Serve answers on l until ctx ends, then lets calls in flight finish for a while.
-func Serve(ctx context.Context, l net.Listener, s *grpc.Server) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(l) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	hard := time.AfterFunc(stopLimit, s.Stop)
-	defer hard.Stop()
-	s.GracefulStop()
-	return nil
-}
-
-// healthServer is gRPC's standard health service; a check asks the database.
-type healthServer struct {
-	*health.Server
-	store *postgres.Store
-}
-
-// Check answers SERVING while the database does.
-func (h healthServer) Check(ctx context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := h.store.Ping(ctx); err != nil {
-		return &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_NOT_SERVING}, nil
-	}
-	return h.Server.Check(ctx, r)
 }
 
 // ids reads UUIDs from a request and keeps the first error.

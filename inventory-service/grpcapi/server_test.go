@@ -250,7 +250,7 @@ func TestServeEndsCleanly(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- grpcapi.Serve(ctx, l, grpcapi.New(s.Store, inventorytest.Secret)) }()
+	go func() { ended <- grpcapi.New(s.Store, inventorytest.Secret).Serve(ctx, l, 0) }()
 	conn, err := rpc.Dial("inventory", l.Addr().String(), inventorytest.Secret)
 	if err != nil {
 		t.Fatal(err)

@@ -41,12 +41,7 @@ func Start(t testing.TB) *Service {
 	t.Helper()
 	s := &Service{URL: Database(t)}
 	s.Store = Open(t, s.URL)
-	pool, err := pgxpool.New(t.Context(), s.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	s.SQL = pool
+	s.SQL = Pool(t, s.URL)
 	s.Addr, s.InventoryClient = Serve(t, s.Store)
 	return s
 }
@@ -81,6 +76,17 @@ func Database(t testing.TB) string {
 	return u.String()
 }
 
+// Pool opens connections of the test's own.
+func Pool(t testing.TB, dsn string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
 // Open opens a store as the service does; it closes with the test.
 func Open(t testing.TB, dsn string) *postgres.Store {
 	t.Helper()
@@ -101,7 +107,7 @@ func Serve(t testing.TB, store *postgres.Store) (addr string, client inventoryv1
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- grpcapi.Serve(ctx, l, grpcapi.New(store, Secret)) }()
+	go func() { ended <- grpcapi.New(store, Secret).Serve(ctx, l, 0) }()
 	conn, err := rpc.Dial("inventory", l.Addr().String(), Secret)
 	if err != nil {
 		t.Fatal(err)

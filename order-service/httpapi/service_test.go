@@ -62,7 +62,7 @@ func start(t *testing.T) *service {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- web.ServeOn(ctx, l, httpapi.New(postgres.New(pool), secret)) }()
+	go func() { ended <- web.ServeOn(ctx, l, httpapi.New(postgres.New(pool), secret), 0) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

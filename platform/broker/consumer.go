@@ -12,6 +12,9 @@ import (
 	"ticketremaster/platform/fault"
 )
 
+// handleLimit bounds one try of one message.
+const handleLimit = 10 * time.Second
+
 // Consumer handles the messages of one queue and acknowledges each of them.
 type Consumer struct {
 	URL, Role, Queue string
@@ -64,7 +67,10 @@ func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery)
 	ctx = correlation.With(ctx, id)
 	var err error
 	for try := range c.Tries {
-		if err = c.Handle(ctx, d.Body); err == nil {
+		if ctx.Err() != nil {
+			return
+		}
+		if err = c.handleOnce(ctx, d.Body); err == nil {
 			if err := d.Ack(false); err != nil {
 				slog.WarnContext(ctx, "the acknowledgement was lost; the message will come again", "queue", c.Queue, "error", err)
 			}
@@ -87,4 +93,11 @@ func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery)
 	if err := ch.PublishWithContext(ctx, "", c.Parking, false, false, park); err == nil {
 		_ = d.Ack(false) // if this is lost, the message is parked twice, which does no harm
 	}
+}
+
+// handleOnce handles a message to its end, even if the program is to end meanwhile.
+func (c Consumer) handleOnce(ctx context.Context, body []byte) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handleLimit)
+	defer cancel()
+	return c.Handle(ctx, body)
 }

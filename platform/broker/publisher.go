@@ -72,7 +72,7 @@ func (p *Publisher) drop(m Message, why string) {
 	slog.Error("message given up; a sweep has to do its work", "exchange", m.Exchange, "key", m.Key, "why", why, "correlation_id", m.correlationID)
 }
 
-// Run sends until ctx ends.
+// Run sends until ctx ends, and then what was handed over until that moment, if the broker can be reached.
 func (p *Publisher) Run(ctx context.Context) {
 	stayConnected(ctx, p.url, p.role, p.topology, p.session)
 }
@@ -93,19 +93,20 @@ func (p *Publisher) session(ctx context.Context, ch line) error {
 			slog.Error("message came back unroutable; a sweep has to do its work", "exchange", r.Exchange, "key", r.RoutingKey, "correlation_id", r.Headers[correlation.Header])
 		}
 	}()
+	unbroken := context.WithoutCancel(ctx) // what was sent is waited for when ctx ends; a lost connection settles it, too
 	flight := make(chan sent, inFlight)
 	settled := make(chan struct{})
 	go func() {
 		defer close(settled)
 		for s := range flight {
-			p.settle(ctx, s)
+			p.settle(unbroken, s)
 		}
 	}()
 	defer func() { close(flight); <-settled }()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return p.sendRest(unbroken, ch, flight)
 		case m := <-p.queue:
 			if err := p.sendBatch(ctx, ch, m, flight); err != nil {
 				return err
@@ -115,6 +116,16 @@ func (p *Publisher) session(ctx context.Context, ch line) error {
 		case <-ctx.Done():
 		case <-time.After(batchPause):
 		}
+	}
+}
+
+// sendRest sends what still waits when the program ends.
+func (p *Publisher) sendRest(ctx context.Context, ch line, flight chan<- sent) error {
+	select {
+	case m := <-p.queue:
+		return p.sendBatch(ctx, ch, m, flight)
+	default:
+		return nil
 	}
 }
 

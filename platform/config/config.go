@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 
@@ -119,6 +120,17 @@ type Common struct {
 	AppEnv    string `env:"APP_ENV" envDefault:"development"` // production refuses placeholder secrets
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
 	DebugAddr string `env:"DEBUG_ADDR"` // serves pprof if set; a loopback address
+	// DrainPause is how long a service that is to end says that it is not ready before it takes no more requests: as long as
+	// whoever sends them needs to notice.
+	DrainPause time.Duration `env:"DRAIN_PAUSE" envDefault:"0s"`
+}
+
+// Validate checks what the tags cannot say.
+func (c *Common) Validate() error {
+	if c.DrainPause < 0 || c.DrainPause > time.Minute {
+		return errors.New("DRAIN_PAUSE must be from 0s to 1m")
+	}
+	return nil
 }
 
 // Secret is a setting that never appears in a log: it prints as ***.

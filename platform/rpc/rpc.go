@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
@@ -52,6 +55,8 @@ const (
 	margin = 10 * time.Millisecond
 	// maxAge is how long a connection is used, give or take a tenth: until then a new replica may be without calls.
 	maxAge = time.Minute
+	// stopLimit bounds how long calls in flight may take once a server is to end.
+	stopLimit = 10 * time.Second
 )
 
 // serviceConfig has calls take turns over all addresses of a service, and try another one when one does not answer.
@@ -103,10 +108,17 @@ func fromStatus(dependency string, err error) error {
 	return fault.Unreachable(dependency, err)
 }
 
+// Server is a gRPC server with gRPC's standard health service.
+type Server struct {
+	*grpc.Server
+	health *healthServer
+}
+
 // NewServer makes a gRPC server that accepts only callers with one of the secrets (the current one and, while it is being
-// changed, the previous one); health checks need none.
-func NewServer(secrets []string, options ...grpc.ServerOption) *grpc.Server {
-	return grpc.NewServer(append([]grpc.ServerOption{
+// changed, the previous one). Health checks need none; the service is SERVING while ready returns nil.
+func NewServer(secrets []string, ready func(context.Context) error, options ...grpc.ServerOption) *Server {
+	s := &Server{health: &healthServer{health.NewServer(), ready}}
+	s.Server = grpc.NewServer(append([]grpc.ServerOption{
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 			return serve(ctx, secrets, req, info, handle)
 		}),
@@ -118,6 +130,45 @@ func NewServer(secrets []string, options ...grpc.ServerOption) *grpc.Server {
 		// Clients ping every 20 s (Dial); the default would answer that with GOAWAY.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	}, options...)...)
+	healthv1.RegisterHealthServer(s.Server, s.health)
+	return s
+}
+
+// Serve answers on l until ctx ends. Then it drains: for pause it goes on answering but is NOT_SERVING; after that clients are
+// told to go elsewhere, and calls in flight may finish for up to ten seconds.
+func (s *Server) Serve(ctx context.Context, l net.Listener, pause time.Duration) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.Server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.health.Shutdown()
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(pause):
+	}
+	hard := time.AfterFunc(stopLimit, s.Stop)
+	defer hard.Stop()
+	s.GracefulStop()
+	return nil
+}
+
+// healthServer is gRPC's standard health service, whose check asks whether the service is ready.
+type healthServer struct {
+	*health.Server
+	ready func(context.Context) error
+}
+
+func (h *healthServer) Check(ctx context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := h.ready(ctx); err != nil {
+		return &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_NOT_SERVING}, nil
+	}
+	return h.Server.Check(ctx, r)
 }
 
 func serve(ctx context.Context, secrets []string, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (res any, err error) {

@@ -60,9 +60,9 @@ func serve(t *testing.T, s *service) string {
 
 func serveOn(t *testing.T, s *service, l net.Listener) (stop func()) {
 	t.Helper()
-	server := rpc.NewServer([]string{"its secret", "its previous secret", ""})
+	server := rpc.NewServer([]string{"its secret", "its previous secret", ""}, func(context.Context) error { return nil })
 	server.RegisterService(&description, s)
-	go func() { _ = server.Serve(l) }()
+	go func() { _ = server.Server.Serve(l) }()
 	t.Cleanup(server.Stop)
 	return server.Stop
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"ticketremaster/platform/fault"
 )
 
 // Revocation is one revoked session. Seq grows with every revocation; after Until no access token of the session can be
@@ -17,20 +19,44 @@ type Revocation struct {
 	Until     time.Time `json:"until"`
 }
 
-// Revocations is the set of revoked sessions, refreshed off the request's path. While the feed cannot be read, the last
-// known set applies; tokens are valid for 15 minutes at most.
+// maxSilence is how long the last known set stands when no news can be had: longer than a database takes to fail over, and a
+// third of an access token's life.
+const maxSilence = 5 * time.Minute
+
+// ErrUnjudged refuses a token because it is not known whether its session is revoked.
+var ErrUnjudged = fault.Unreachable("Checking who you are", nil)
+
+// Revocations is the set of revoked sessions, kept fresh off the request's path. Until it was read for the first time, and once
+// there was no news for five minutes, it judges nobody: a session that it does not know may be revoked.
 type Revocations struct {
 	mu       sync.RWMutex
 	sessions map[uuid.UUID]time.Time
 	seq      int64
+	current  time.Time // when all that was revoked was known
 }
 
-// Revoked reports whether the session is known to be revoked.
-func (r *Revocations) Revoked(session uuid.UUID) bool {
+// Check returns UNAUTHORIZED for a session that is revoked, ErrUnjudged when that is not known.
+func (r *Revocations) Check(session uuid.UUID) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	_, yes := r.sessions[session]
-	return yes
+	if _, revoked := r.sessions[session]; revoked {
+		return errLogIn
+	}
+	return r.ready()
+}
+
+// Ready returns ErrUnjudged unless every session can be judged; a service is not ready before.
+func (r *Revocations) Ready(context.Context) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ready()
+}
+
+func (r *Revocations) ready() error {
+	if r.current.IsZero() || time.Since(r.current) > maxSilence {
+		return ErrUnjudged
+	}
+	return nil
 }
 
 // Add adds revocations and drops those whose time is over.
@@ -58,17 +84,37 @@ func (r *Revocations) last() int64 {
 	return r.seq
 }
 
-// Follow calls fetch for what came after the last sequence number, every interval, until ctx ends.
-func (r *Revocations) Follow(ctx context.Context, every time.Duration, fetch func(ctx context.Context, after int64) ([]Revocation, error)) {
+// Fetch gives what was revoked after a sequence number, oldest first; not all at once if that is much, and nothing if there is
+// nothing more.
+type Fetch func(ctx context.Context, after int64) ([]Revocation, error)
+
+// CatchUp asks fetch for all that was revoked since the last time.
+func (r *Revocations) CatchUp(ctx context.Context, fetch Fetch) error {
+	for {
+		now, after := time.Now(), r.last()
+		news, err := fetch(ctx, after)
+		if err != nil {
+			return err
+		}
+		r.Add(now, news...)
+		if r.last() == after {
+			r.mu.Lock()
+			r.current = now
+			r.mu.Unlock()
+			return nil
+		}
+	}
+}
+
+// Follow catches up every interval until ctx ends.
+func (r *Revocations) Follow(ctx context.Context, every time.Duration, fetch Fetch) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	failing := false
 	for {
-		news, err := fetch(ctx, r.last())
-		if err == nil {
-			r.Add(time.Now(), news...)
-		} else if !failing && ctx.Err() == nil {
-			slog.Warn("revoked sessions cannot be read; the last known set stands", "error", err)
+		err := r.CatchUp(ctx, fetch)
+		if err != nil && !failing && ctx.Err() == nil {
+			slog.Warn("revoked sessions cannot be read; the last known set stands for a while", "for", maxSilence, "error", err)
 		}
 		failing = err != nil
 		select {

@@ -41,8 +41,8 @@ func (c Caller) IsStaff() bool { return c.Role == Staff || c.Role == Admin }
 type Keys struct {
 	Secret []byte
 	Issuer string // Kong finds the key by it
-	// Revoked reports whether a session is revoked; nil: none is.
-	Revoked func(session uuid.UUID) bool
+	// Revocations knows which sessions are revoked; nil: none is.
+	Revocations *Revocations
 }
 
 type claims struct {
@@ -65,7 +65,10 @@ func (k Keys) Sign(c Caller) (string, error) {
 	}).SignedString(k.Secret)
 }
 
-// Verify reads an access token: UNAUTHORIZED unless it is ours, TOKEN_EXPIRED when its time is over.
+var errLogIn = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "please log in")
+
+// Verify reads an access token: UNAUTHORIZED unless it is ours and its session lives, TOKEN_EXPIRED when its time is over, ErrUnjudged
+// when it is not known whether its session lives.
 func (k Keys) Verify(tokenString string) (Caller, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(tokenString, &c, func(*jwt.Token) (any, error) { return k.Secret, nil },
@@ -75,8 +78,13 @@ func (k Keys) Verify(tokenString string) (Caller, error) {
 	}
 	user, errUser := uuid.Parse(c.Subject)
 	session, errSession := uuid.Parse(c.Session)
-	if err != nil || errUser != nil || errSession != nil || c.Type != accessType || k.Revoked != nil && k.Revoked(session) {
-		return Caller{}, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "please log in")
+	if err != nil || errUser != nil || errSession != nil || c.Type != accessType {
+		return Caller{}, errLogIn
+	}
+	if k.Revocations != nil {
+		if err := k.Revocations.Check(session); err != nil {
+			return Caller{}, err
+		}
 	}
 	return Caller{UserID: user, Role: c.Role, SessionID: session, ExpiresAt: c.ExpiresAt.Time}, nil
 }

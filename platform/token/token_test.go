@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -96,7 +97,7 @@ func TestRequireAndAllow(t *testing.T) {
 func TestRevokedSessionsAreFollowedAndForgotten(t *testing.T) {
 	var revoked token.Revocations
 	k := keys
-	k.Revoked = revoked.Revoked
+	k.Revocations = &revoked
 	c := caller()
 	s := signed(t, k, c)
 	feed := make(chan []token.Revocation, 1)
@@ -116,9 +117,11 @@ func TestRevokedSessionsAreFollowedAndForgotten(t *testing.T) {
 			}
 		})
 	}()
-	if _, err := k.Verify(s); err != nil {
-		t.Fatal(err)
+	if _, err := k.Verify(s); fault.Code(err) != fault.CodeUnavailable {
+		t.Fatalf("nothing is known of revoked sessions: %v", err)
 	}
+	feed <- nil
+	wait(t, func() bool { _, err := k.Verify(s); return err == nil })
 	feed <- []token.Revocation{{Seq: 7, SessionID: c.SessionID, Until: time.Now().Add(time.Minute)}}
 	wait(t, func() bool { _, err := k.Verify(s); return fault.Code(err) == fault.CodeUnauthorized })
 	feed <- nil
@@ -129,9 +132,46 @@ func TestRevokedSessionsAreFollowedAndForgotten(t *testing.T) {
 		t.Errorf("asked after %d first and %d last", asked[0], asked[len(asked)-1])
 	}
 	revoked.Add(time.Now().Add(time.Hour)) // no token of that session can be alive any more
-	if revoked.Revoked(c.SessionID) {
-		t.Error("the set only grows")
+	if err := revoked.Check(c.SessionID); err != nil {
+		t.Errorf("the set only grows: %v", err)
 	}
+}
+
+// A set that was not heard of for long judges nobody, and neither does one of which only the first part is known.
+func TestWhoIsNotKnownToBeRevokedIsNotJudgedTooSoonOrTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var revoked token.Revocations
+		session, down := uuid.New(), errors.New("the feed is down")
+		parts := [][]token.Revocation{{{Seq: 1, SessionID: uuid.New(), Until: time.Now().Add(time.Hour)}}, {{Seq: 2, SessionID: session, Until: time.Now().Add(time.Hour)}}, nil}
+		asked := 0
+		err := revoked.CatchUp(t.Context(), func(_ context.Context, after int64) ([]token.Revocation, error) {
+			asked++
+			if after == 1 {
+				return nil, down
+			}
+			return parts[0], nil
+		})
+		if !errors.Is(err, down) || !errors.Is(revoked.Check(session), token.ErrUnjudged) || !errors.Is(revoked.Ready(t.Context()), token.ErrUnjudged) {
+			t.Errorf("half of the set is known after %d questions: %v, %v", asked, err, revoked.Check(session))
+		}
+		feed := func(_ context.Context, after int64) ([]token.Revocation, error) { return parts[after], nil }
+		if err := revoked.CatchUp(t.Context(), feed); err != nil || fault.Code(revoked.Check(session)) != fault.CodeUnauthorized {
+			t.Errorf("%v, %v", err, revoked.Check(session))
+		}
+		stranger := uuid.New()
+		for _, x := range []struct {
+			after time.Duration
+			want  string
+		}{{0, ""}, {4 * time.Minute, ""}, {2 * time.Minute, fault.CodeUnavailable}} {
+			time.Sleep(x.after)
+			if got := fault.Code(revoked.Check(stranger)); got != x.want {
+				t.Errorf("silent for %s more: %q", x.after, got)
+			}
+		}
+		if fault.Code(revoked.Check(session)) != fault.CodeUnauthorized {
+			t.Error("who is known to be revoked is so whatever else is known")
+		}
+	})
 }
 
 func wait(t *testing.T, is func() bool) {

@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 
-	"golang.org/x/sync/errgroup"
-
 	event "ticketremaster/event-service"
 	"ticketremaster/event-service/httpapi"
 	"ticketremaster/event-service/postgres"
 	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/platform/web"
 )
 
@@ -37,21 +35,14 @@ func (s *settings) Validate() error {
 	return nil
 }
 
-func main() { run.Main("event-service", defaultAddr, start) }
+func main() { service.Main("event-service", defaultAddr, start) }
 
-func start(ctx context.Context) error {
-	c, err := config.Load[settings]()
-	if err != nil {
-		return err
-	}
-	pool, err := database.Open(ctx, c.DSN(c.Password), postgres.Migrations)
+func start(ctx context.Context, s settings) error {
+	pool, err := database.Open(ctx, s.DSN(s.Password), postgres.Migrations)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	handler := httpapi.New(postgres.Store{Pool: pool, Zone: c.Zone}, c.Token.Reveal(), c.TokenBefore.Reveal())
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return web.Serve(ctx, c.HTTPAddr, handler) })
-	group.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })
-	return group.Wait()
+	api := httpapi.New(postgres.Store{Pool: pool, Zone: s.Zone}, s.Token.Reveal(), s.TokenBefore.Reveal())
+	return service.Run(ctx, s.Common, service.Servers{web.Server(s.HTTPAddr, api, s.DrainPause)}, nil)
 }

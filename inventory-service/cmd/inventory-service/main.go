@@ -7,12 +7,10 @@ import (
 	"net"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"ticketremaster/platform/broker"
 	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/platform/web"
 
 	"ticketremaster/inventory-service/grpcapi"
@@ -46,29 +44,26 @@ func (s *settings) Validate() error {
 	return errors.Join(problems...)
 }
 
-func main() { run.Main("inventory-service", ":50052", start) }
+func main() { service.Main("inventory-service", ":50052", start) }
 
-func start(ctx context.Context) error {
-	c, err := config.Load[settings]()
-	if err != nil {
-		return err
-	}
-	store, err := postgres.Open(ctx, c.Database.DSN(c.DBPass))
+func start(ctx context.Context, s settings) error {
+	store, err := postgres.Open(ctx, s.Database.DSN(s.DBPass))
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	listener, err := net.Listen("tcp", c.GRPCAddr)
+	listener, err := net.Listen("tcp", s.GRPCAddr)
 	if err != nil {
 		return err
 	}
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error {
-		return grpcapi.Serve(ctx, listener, grpcapi.New(store, c.Token.Reveal(), c.TokenBefore.Reveal()))
-	})
-	all.Go(func() error { return web.Serve(ctx, c.HTTPAddr, web.NewRouter(store.Ping)) })
-	all.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })
-	all.Go(func() error { release.Consumer(c.Broker.URL(), store).Run(ctx); return nil })
-	all.Go(func() error { release.Sweep(ctx, store, c.SweepInterval, c.SweepGrace); return nil })
-	return all.Wait()
+	api := grpcapi.New(store, s.Token.Reveal(), s.TokenBefore.Reveal())
+	return service.Run(ctx, s.Common,
+		service.Servers{
+			func(ctx context.Context) error { return api.Serve(ctx, listener, s.DrainPause) },
+			web.Server(s.HTTPAddr, web.NewRouter(store.Ping), s.DrainPause),
+		},
+		service.Workers{
+			release.Consumer(s.Broker.URL(), store).Run,
+			func(ctx context.Context) { release.Sweep(ctx, store, s.SweepInterval, s.SweepGrace) },
+		})
 }

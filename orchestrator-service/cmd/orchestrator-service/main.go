@@ -2,12 +2,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"ticketremaster/orchestrator-service/catalogue"
 	"ticketremaster/orchestrator-service/clients"
@@ -27,7 +26,7 @@ import (
 	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/rpc"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/platform/token"
 	"ticketremaster/platform/web"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
@@ -81,13 +80,9 @@ func (s *settings) Validate() error {
 	return errors.Join(problems...)
 }
 
-func main() { run.Main("orchestrator-service", ":5003", start) }
+func main() { service.Main("orchestrator-service", ":5003", start) }
 
-func start(ctx context.Context) error {
-	s, err := config.Load[settings]()
-	if err != nil {
-		return err
-	}
+func start(ctx context.Context, s settings) error {
 	pool, err := database.Open(ctx, s.Database.DSN(s.DatabasePassword), postgres.Migrations())
 	if err != nil {
 		return err
@@ -130,21 +125,20 @@ func start(ctx context.Context) error {
 	transfers.Register(sagas)
 	onSale.Register(sagas)
 
-	var revoked token.Revocations
+	revoked := &token.Revocations{}
 	server := &httpapi.Server{
 		Purchases: purchases, Transfers: transfers, Gate: door, Catalogue: onSale, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users,
-		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revoked: revoked.Revoked},
-		Health: pool.Ping, InFlight: s.MaxInFlight,
+		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revocations: revoked},
+		Health: func(ctx context.Context) error { return cmp.Or(revoked.Ready(ctx), pool.Ping(ctx)) }, InFlight: s.MaxInFlight,
 	}
-	// When one part ends, by the signal or a failure, all end.
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { holds.Run(ctx); return nil })
-	g.Go(func() error { hold.NewExpiryConsumer(s.Broker.URL(), purchases.ExpireHold).Run(ctx); return nil })
-	g.Go(func() error { purchases.GiveBackLost(ctx); return nil })
-	g.Go(func() error { sweep.Run(ctx, s.SweepInterval, purchases.Sweep(), transfers.Sweep()); return nil })
-	g.Go(func() error { sagas.Recover(ctx); return nil })
-	g.Go(func() error { revoked.Follow(ctx, 500*time.Millisecond, users.Revocations); return nil })
-	g.Go(func() error { return web.ServeDebug(ctx, s.DebugAddr) })
-	g.Go(func() error { return web.Serve(ctx, s.HTTPAddr, server.Handler()) })
-	return g.Wait()
+	return service.Run(ctx, s.Common,
+		service.Servers{web.Server(s.HTTPAddr, server.Handler(), s.DrainPause)},
+		service.Workers{
+			holds.Run,
+			hold.NewExpiryConsumer(s.Broker.URL(), purchases.ExpireHold).Run,
+			func(ctx context.Context) { sweep.Run(ctx, s.SweepInterval, purchases.Sweep(), transfers.Sweep()) },
+			purchases.GiveBackLost,
+			sagas.Recover,
+			func(ctx context.Context) { revoked.Follow(ctx, 500*time.Millisecond, users.Revocations) },
+		})
 }

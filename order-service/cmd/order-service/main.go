@@ -4,13 +4,11 @@ package main
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
 	"ticketremaster/order-service/httpapi"
 	"ticketremaster/order-service/postgres"
 	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/platform/web"
 )
 
@@ -26,21 +24,14 @@ type settings struct {
 	TokenBefore config.Secret `env:"ORDER_TOKEN_PREVIOUS"`
 }
 
-func main() { run.Main("order-service", defaultAddr, start) }
+func main() { service.Main("order-service", defaultAddr, start) }
 
-func start(ctx context.Context) error {
-	c, err := config.Load[settings]()
-	if err != nil {
-		return err
-	}
-	pool, err := database.Open(ctx, c.DSN(c.Password), postgres.Migrations)
+func start(ctx context.Context, s settings) error {
+	pool, err := database.Open(ctx, s.DSN(s.Password), postgres.Migrations)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	handler := httpapi.New(postgres.New(pool), c.Token.Reveal(), c.TokenBefore.Reveal())
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return web.Serve(ctx, c.HTTPAddr, handler) })
-	group.Go(func() error { return web.ServeDebug(ctx, c.DebugAddr) })
-	return group.Wait()
+	api := httpapi.New(postgres.New(pool), s.Token.Reveal(), s.TokenBefore.Reveal())
+	return service.Run(ctx, s.Common, service.Servers{web.Server(s.HTTPAddr, api, s.DrainPause)}, nil)
 }

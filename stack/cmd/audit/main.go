@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"ticketremaster/platform/config"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/stack/audit"
 )
 
@@ -27,13 +27,9 @@ type settings struct {
 	Grace  time.Duration `env:"AUDIT_GRACE"`
 }
 
-func main() { run.Main("audit", "", start) }
+func main() { service.Main("audit", "", start) }
 
-func start(ctx context.Context) error {
-	s, err := config.Load[settings]()
-	if err != nil {
-		return err
-	}
+func start(ctx context.Context, s settings) error {
 	offenders, err := audit.Run(ctx, map[string]string{
 		"seats_db": s.Seats.Reveal(), "users_db": s.Users.Reveal(), "orders_db": s.Orders.Reveal(),
 		"events_db": s.Events.Reveal(), "sagas_db": s.Sagas.Reveal(),

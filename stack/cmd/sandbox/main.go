@@ -7,8 +7,7 @@ import (
 	"log/slog"
 	"os"
 
-	"ticketremaster/platform/config"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/platform/web"
 	"ticketremaster/stack/sandbox"
 )
@@ -18,14 +17,10 @@ func main() {
 	if addr == "" {
 		addr = ":8025"
 	}
-	run.Main("sandbox", addr, start)
+	service.Main("sandbox", addr, start)
 }
 
-func start(ctx context.Context) error {
-	c, err := config.Load[sandbox.Config]()
-	if err != nil {
-		return err
-	}
+func start(ctx context.Context, c sandbox.Config) error {
 	slog.Warn("the sandbox stands in for SMU and Stripe; never in production", "addr", c.Listen())
-	return web.Serve(ctx, c.Listen(), sandbox.New(ctx, c).Handler())
+	return web.Serve(ctx, c.Listen(), sandbox.New(ctx, c).Handler(), 0)
 }

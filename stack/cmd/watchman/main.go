@@ -11,8 +11,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"ticketremaster/platform/config"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/stack/watchman"
 )
 
@@ -28,14 +27,10 @@ func main() {
 		}
 		return
 	}
-	run.Main("watchman", "", start)
+	service.Main("watchman", "", start)
 }
 
-func start(ctx context.Context) error {
-	s, err := config.Load[settings]()
-	if err != nil {
-		return err
-	}
+func start(ctx context.Context, s settings) error {
 	engine, err := client.New()
 	if err != nil {
 		return err

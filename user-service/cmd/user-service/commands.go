@@ -14,7 +14,7 @@ import (
 	user "ticketremaster/user-service"
 )
 
-func (svc *service) createAdmin(ctx context.Context, email, phone string) error {
+func (p *parts) createAdmin(ctx context.Context, email, phone string) error {
 	email, err := user.ParseEmail(email)
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func (svc *service) createAdmin(ctx context.Context, email, phone string) error 
 	if err := user.CheckPassword("ADMIN_PASSWORD", password); err != nil {
 		return err
 	}
-	id, made, err := svc.accounts.CreateAdmin(ctx, email, phone, password)
+	id, made, err := p.accounts.CreateAdmin(ctx, email, phone, password)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (svc *service) createAdmin(ctx context.Context, email, phone string) error 
 	return nil
 }
 
-func (svc *service) grant(ctx context.Context, email, amount, operation string) error {
+func (p *parts) grant(ctx context.Context, email, amount, operation string) error {
 	id, err := web.UUID("OPERATION", operation)
 	if err != nil {
 		return err
@@ -51,14 +51,14 @@ func (svc *service) grant(ctx context.Context, email, amount, operation string) 
 	if err != nil || cents <= 0 {
 		return fmt.Errorf("AMOUNT must be above zero with at most two decimals")
 	}
-	c, err := svc.store.Credentials(ctx, uuid.Nil, strings.ToLower(email))
+	c, err := p.store.Credentials(ctx, uuid.Nil, strings.ToLower(email))
 	if err != nil {
 		return err
 	}
-	if err := svc.store.Grant(ctx, id, c.ID, cents); err != nil {
+	if err := p.store.Grant(ctx, id, c.ID, cents); err != nil {
 		return err
 	}
-	balance, err := svc.store.Balance(ctx, c.ID)
+	balance, err := p.store.Balance(ctx, c.ID)
 	if err == nil {
 		fmt.Printf("%s has %s\n", c.Email, balance)
 	}

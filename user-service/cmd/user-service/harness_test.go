@@ -232,22 +232,16 @@ func migrate(ctx context.Context, dsn string) error {
 	return database.Migrate(ctx, dsn, postgres.Migrations())
 }
 
-const runTheService = "RUN_THE_SERVICE"
-
-// TestMain is the service itself when a test starts this program again for that.
-
 func TestMain(m *testing.M) {
-	if os.Getenv(runTheService) != "" {
-		main()
-		return
+	if !testenv.IsProgram() {
+		slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1}))) // the tests look at answers
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1}))) // the tests look at answers
-	os.Exit(m.Run())
+	testenv.RunMain(m, main)
 }
 
 // assembled gives the service's parts on the same database, as a command of the binary has them.
 
-func (w *world) assembled() *service {
+func (w *world) assembled() *parts {
 	svc, err := assemble(w.settings, postgres.New(w.db))
 	must(w.t, err)
 	return svc

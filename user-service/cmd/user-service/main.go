@@ -13,51 +13,48 @@ import (
 	"os"
 	"time"
 
-	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
-	"ticketremaster/platform/run"
+	"ticketremaster/platform/service"
 	"ticketremaster/platform/web"
 	"ticketremaster/user-service/postgres"
 )
 
-func main() { run.Main("user-service", ":5000", start) }
+func main() { service.Main("user-service", ":5000", start) }
 
-func start(ctx context.Context) error {
-	s, err := config.Load[settings]()
-	if err != nil {
-		return err
-	}
+func start(ctx context.Context, s settings) error {
 	pool, err := database.Open(ctx, s.DSN(s.DBPassword), postgres.Migrations())
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	svc, err := assemble(s, postgres.New(pool))
+	wired, err := assemble(s, postgres.New(pool))
 	if err != nil {
 		return err
 	}
-	defer svc.background.wait()
+	defer wired.background.wait()
 	switch args := os.Args[1:]; {
 	case len(args) == 0:
 		l, err := net.Listen("tcp", s.HTTPAddr)
 		if err != nil {
 			return err
 		}
-		return svc.serve(ctx, s, l)
+		return wired.serve(ctx, s, l)
 	case args[0] == "create-admin" && len(args) == 3:
-		return svc.createAdmin(ctx, args[1], args[2])
+		return wired.createAdmin(ctx, args[1], args[2])
 	case args[0] == "grant" && len(args) == 4:
-		return svc.grant(ctx, args[1], args[2], args[3])
+		return wired.grant(ctx, args[1], args[2], args[3])
 	}
 	return fmt.Errorf("usage: user-service [health | create-admin EMAIL PHONE | grant EMAIL AMOUNT OPERATION]")
 }
 
 // serve answers until ctx ends. Sessions that were revoked before the start are known before the first request.
-func (svc *service) serve(ctx context.Context, s settings, l net.Listener) error {
-	if err := svc.catchUp(ctx); err != nil {
+func (p *parts) serve(ctx context.Context, s settings, l net.Listener) error {
+	if err := p.revoked.CatchUp(ctx, p.store.Revocations); err != nil {
 		return err
 	}
-	go svc.revoked.Follow(ctx, 500*time.Millisecond, svc.store.Revocations)
-	go func() { _ = web.ServeDebug(ctx, s.DebugAddr) }()
-	return web.ServeOn(ctx, l, svc.api.Handler())
+	return service.Run(ctx, s.Common,
+		service.Servers{func(ctx context.Context) error { return web.ServeOn(ctx, l, p.api.Handler(), s.DrainPause) }},
+		service.Workers{
+			func(ctx context.Context) { p.revoked.Follow(ctx, 500*time.Millisecond, p.store.Revocations) },
+		})
 }

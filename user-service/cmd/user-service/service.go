@@ -16,8 +16,8 @@ import (
 	"ticketremaster/user-service/smu"
 )
 
-// service is all parts, wired.
-type service struct {
+// parts is all parts, wired.
+type parts struct {
 	store      *postgres.Store
 	accounts   *account.Service
 	revoked    *token.Revocations
@@ -25,7 +25,7 @@ type service struct {
 	background *background
 }
 
-func assemble(s settings, store *postgres.Store) (*service, error) {
+func assemble(s settings, store *postgres.Store) (*parts, error) {
 	hasher, err := user.NewHasher(s.BcryptCost)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func assemble(s settings, store *postgres.Store) (*service, error) {
 		return nil, err
 	}
 	revoked := &token.Revocations{}
-	keys := token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revoked: revoked.Revoked}
+	keys := token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revocations: revoked}
 	codes := otp.New(store, smu.New(s.SMUURL, s.SMUKey.Reveal()), vault, user.OTPLimits{
 		TTL: s.OTPTTL, SendsPerHour: s.OTPSendsPerHour, PairPerHour: s.OTPPairPerHour, WrongPerDay: s.OTPWrongPerDay,
 	})
@@ -51,19 +51,7 @@ func assemble(s settings, store *postgres.Store) (*service, error) {
 			Min: money.Cents(s.TopUpMin), Max: money.Cents(s.TopUpMax),
 		}),
 	}
-	return &service{store, accounts, revoked, api, bg}, nil
-}
-
-// catchUp reads every revocation that is in force.
-func (svc *service) catchUp(ctx context.Context) error {
-	for after := int64(0); ; {
-		list, err := svc.store.Revocations(ctx, after)
-		if err != nil || len(list) == 0 {
-			return err
-		}
-		svc.revoked.Add(time.Now(), list...)
-		after = list[len(list)-1].Seq
-	}
+	return &parts{store, accounts, revoked, api, bg}, nil
 }
 
 // background runs a bounded number of tasks that no answer waits for.
