@@ -40,6 +40,13 @@ CREATE TABLE sagas (
     lease_until timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    epoch bigint DEFAULT 1 NOT NULL,
+    reached integer DEFAULT 0 NOT NULL,
+    rounds integer DEFAULT 0 NOT NULL,
+    stalled_since timestamp with time zone,
+    unreported boolean DEFAULT false NOT NULL,
+    parked_from text,
+    CONSTRAINT sagas_parked_from CHECK ((parked_from = ANY (ARRAY['RUNNING'::text, 'COMPENSATING'::text]))),
     CONSTRAINT sagas_refusal_known CHECK (((status <> ALL (ARRAY['COMPENSATING'::text, 'UNDONE'::text, 'PARKED'::text])) OR (refusal IS NOT NULL))),
     CONSTRAINT sagas_status_known CHECK ((status = ANY (ARRAY['RUNNING'::text, 'COMPENSATING'::text, 'DONE'::text, 'UNDONE'::text, 'PARKED'::text])))
 )
@@ -56,5 +63,7 @@ CREATE INDEX sagas_by_subject ON sagas USING btree (kind, subject, created_at DE
 CREATE INDEX sagas_live ON sagas USING btree (lease_until) WHERE (status = ANY (ARRAY['RUNNING'::text, 'COMPENSATING'::text]));
 
 CREATE UNIQUE INDEX sagas_one_per_subject ON sagas USING btree (kind, subject) WHERE (status <> 'UNDONE'::text);
+
+CREATE INDEX sagas_parked ON sagas USING btree (created_at DESC) WHERE (status = 'PARKED'::text);
 
 CREATE TRIGGER sagas_guard BEFORE DELETE OR UPDATE ON sagas FOR EACH ROW EXECUTE FUNCTION sagas_guard();

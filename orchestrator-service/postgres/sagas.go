@@ -6,11 +6,13 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ticketremaster/orchestrator-service/saga"
@@ -43,14 +45,20 @@ func New(pool *pgxpool.Pool) *Sagas {
 
 var _ saga.Log = (*Sagas)(nil)
 
-const columns = `saga_id, kind, subject, status, state, turned, refusal, trail, correlation_id, created_at, updated_at`
+const columns = `saga_id, kind, subject, status, state, turned, refusal, trail, correlation_id, created_at, updated_at,
+	lease_owner, epoch, reached, rounds, stalled_since, unreported, coalesce(parked_from, '')`
 
 func scan(row pgx.Row) (*saga.Record, error) {
 	var r saga.Record
 	var refusal, trail []byte
-	err := row.Scan(&r.ID, &r.Kind, &r.Subject, &r.Status, &r.State, &r.Turned, &refusal, &trail, &r.CorrelationID, &r.CreatedAt, &r.UpdatedAt)
+	var stalled *time.Time
+	err := row.Scan(&r.ID, &r.Kind, &r.Subject, &r.Status, &r.State, &r.Turned, &refusal, &trail, &r.CorrelationID, &r.CreatedAt, &r.UpdatedAt,
+		&r.Owner, &r.Epoch, &r.Reached, &r.Rounds, &stalled, &r.Unreported, &r.ParkedFrom)
 	if err != nil {
 		return nil, err
+	}
+	if stalled != nil {
+		r.StalledSince = *stalled
 	}
 	if refusal != nil {
 		if err := json.Unmarshal(refusal, &r.Refusal); err != nil {
@@ -61,20 +69,23 @@ func scan(row pgx.Row) (*saga.Record, error) {
 }
 
 // Begin writes a saga down; see saga.Log. One round trip and one commit, which sagas that begin at once share.
-func (s *Sagas) Begin(ctx context.Context, r *saga.Record, owner uuid.UUID, lease time.Duration) error {
+func (s *Sagas) Begin(ctx context.Context, r *saga.Record, lease time.Duration) error {
 	err := s.begins.Exec(ctx, database.Statement{SQL: `
 		INSERT INTO sagas (saga_id, kind, subject, status, state, correlation_id, lease_owner, lease_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8::interval)`,
-		Args: []any{r.ID, r.Kind, r.Subject, r.Status, r.State, r.CorrelationID, owner, lease}})
-	if !database.Violates(err, "sagas_one_per_subject") && !database.Violates(err, "sagas_pkey") {
+		Args: []any{r.ID, r.Kind, r.Subject, r.Status, r.State, r.CorrelationID, r.Owner, lease}})
+	var refused *pgconn.ConnectError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused) || pgconn.SafeToRetry(err):
+		return known(fmt.Errorf("%w: %w", saga.ErrNotSent, err))
+	case !database.Violates(err, "sagas_one_per_subject") && !database.Violates(err, "sagas_pkey"):
 		return known(err)
 	}
-	other, err := s.Latest(ctx, r.Kind, r.Subject)
+	other, err := s.inTheWay(ctx, r)
 	if err != nil {
 		return err
-	}
-	if other == nil {
-		return fault.New(fault.Conflict, "SAGA_ID_TAKEN", "this id belongs to something else")
 	}
 	why := saga.ErrLive
 	if other.Status == saga.Done {
@@ -83,33 +94,66 @@ func (s *Sagas) Begin(ctx context.Context, r *saga.Record, owner uuid.UUID, leas
 	return why.With("saga_id", other.ID.String())
 }
 
-// Turn writes down that the saga goes back. Of two that drive it at once, the first has its way.
-func (s *Sagas) Turn(ctx context.Context, r *saga.Record) error {
-	_, err := s.Pool.Exec(ctx, `
-		UPDATE sagas SET status = $2, turned = $3, refusal = $4, state = $5, trail = coalesce($6, '[]'::jsonb), updated_at = clock_timestamp()
-		WHERE saga_id = $1 AND status = 'RUNNING'`,
-		r.ID, saga.Compensating, r.Turned, r.Refusal, r.State, r.Trail)
+// inTheWay reads why r could not be written down: it is there itself, or its subject has another.
+func (s *Sagas) inTheWay(ctx context.Context, r *saga.Record) (*saga.Record, error) {
+	other, err := scan(s.Pool.QueryRow(ctx, `
+		SELECT `+columns+` FROM sagas WHERE saga_id = $1 OR kind = $2 AND subject = $3 AND status <> 'UNDONE'
+		ORDER BY saga_id = $1 DESC LIMIT 1`, r.ID, r.Kind, r.Subject))
+	if errors.Is(err, pgx.ErrNoRows) { // it was undone just now
+		return nil, fault.Unreachable("the saga log", err)
+	}
+	return other, known(err)
+}
+
+// mine is the claim under which a record may be written. An owner that claims in the manner of an older version, without a new
+// epoch, is told apart by its name.
+const mine = ` WHERE saga_id = $1 AND lease_owner = $2 AND epoch = $3`
+
+// written tells from the rows of a statement with mine whether the claim stands.
+func written(tag pgconn.CommandTag, err error) error {
+	if err == nil && tag.RowsAffected() == 0 {
+		return saga.ErrLost
+	}
 	return known(err)
+}
+
+// Turn writes down that the saga goes back.
+func (s *Sagas) Turn(ctx context.Context, r *saga.Record) error {
+	return written(s.Pool.Exec(ctx, `
+		UPDATE sagas SET status = $4, turned = $5, refusal = $6, state = $7, trail = coalesce($8, '[]'::jsonb), updated_at = clock_timestamp(),
+			reached = 0, rounds = 0, stalled_since = NULL`+mine+` AND status IN ('RUNNING', 'COMPENSATING')`,
+		r.ID, r.Owner, r.Epoch, saga.Compensating, r.Turned, r.Refusal, r.State, r.Trail))
 }
 
 // End writes a saga's end down. That it is not flushed before it answers does no harm: a saga that looks live
 // after a power cut is run again and ends the same.
 func (s *Sagas) End(ctx context.Context, r *saga.Record) error {
-	return known(s.ends.Exec(ctx, database.Statement{SQL: `SELECT set_config('synchronous_commit', 'off', true)`}, database.Statement{SQL: `
-		UPDATE sagas SET status = $2, turned = $3, refusal = $4, state = $5, trail = coalesce($6, '[]'::jsonb), updated_at = clock_timestamp()
-		WHERE saga_id = $1 AND status IN ('RUNNING', 'COMPENSATING')`,
-		Args: []any{r.ID, r.Status, r.Turned, r.Refusal, r.State, r.Trail}}))
+	_, err := database.Commit(ctx, s.ends, pgx.RowTo[bool], database.Statement{SQL: `SELECT set_config('synchronous_commit', 'off', true)`}, database.Statement{SQL: `
+		UPDATE sagas SET status = $4, turned = $5, refusal = $6, state = $7, trail = coalesce($8, '[]'::jsonb), updated_at = clock_timestamp(),
+			reached = $9, parked_from = nullif($10, '')` + mine + ` AND status IN ('RUNNING', 'COMPENSATING', $4) RETURNING true`,
+		Args: []any{r.ID, r.Owner, r.Epoch, r.Status, r.Turned, r.Refusal, r.State, r.Trail, r.Reached, r.ParkedFrom}})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return saga.ErrLost
+	}
+	return known(err)
 }
 
-// Claim leases abandoned sagas; replicas pass over each other's rows.
+// Claim leases abandoned sagas; replicas pass over each other's rows. A lease that nobody gave back is a driver that vanished.
 func (s *Sagas) Claim(ctx context.Context, owner uuid.UUID, lease time.Duration, limit int) ([]*saga.Record, error) {
 	rows, err := s.Pool.Query(ctx, `
-		UPDATE sagas SET lease_owner = $1, lease_until = clock_timestamp() + $2::interval
-		WHERE saga_id IN (
+		WITH fresh AS (
 			SELECT saga_id FROM sagas
-			WHERE status IN ('RUNNING', 'COMPENSATING') AND lease_until < clock_timestamp()
-			ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED)
-		RETURNING `+columns, owner, lease, limit)
+			WHERE status IN ('RUNNING', 'COMPENSATING') AND lease_until < clock_timestamp() AND stalled_since IS NULL
+			ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED
+		), stalled AS (
+			SELECT saga_id FROM sagas
+			WHERE status IN ('RUNNING', 'COMPENSATING') AND lease_until < clock_timestamp() AND stalled_since IS NOT NULL
+			ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED
+		)
+		UPDATE sagas SET lease_owner = $1, lease_until = clock_timestamp() + $2::interval, epoch = epoch + 1,
+			unreported = unreported OR lease_owner <> $5
+		WHERE saga_id IN (SELECT saga_id FROM fresh UNION ALL SELECT saga_id FROM stalled)
+		RETURNING `+columns, owner, lease, limit-limit/2, limit/2, nobody)
 	if err != nil {
 		return nil, known(err)
 	}
@@ -117,18 +161,49 @@ func (s *Sagas) Claim(ctx context.Context, owner uuid.UUID, lease time.Duration,
 	return records, known(err)
 }
 
+// nobody owns a lease that was given back.
+var nobody uuid.UUID
+
 // Renew extends a lease.
-func (s *Sagas) Renew(ctx context.Context, id, owner uuid.UUID, lease time.Duration) (bool, error) {
-	tag, err := s.Pool.Exec(ctx, `
-		UPDATE sagas SET lease_until = clock_timestamp() + $3::interval
-		WHERE saga_id = $1 AND lease_owner = $2`, id, owner, lease)
-	return tag.RowsAffected() == 1, known(err)
+func (s *Sagas) Renew(ctx context.Context, r *saga.Record, lease time.Duration) error {
+	return written(s.Pool.Exec(ctx, `UPDATE sagas SET lease_until = clock_timestamp() + $4::interval`+mine, r.ID, r.Owner, r.Epoch, lease))
 }
 
-// Rest gives a lease back early.
-func (s *Sagas) Rest(ctx context.Context, id, owner uuid.UUID, pause time.Duration) error {
-	_, err := s.Renew(ctx, id, owner, pause)
+// Rest gives a lease back early. The saga is nobody's then: a repeat is ErrLost.
+func (s *Sagas) Rest(ctx context.Context, r *saga.Record, pause time.Duration) error {
+	var stalled *time.Time
+	if !r.StalledSince.IsZero() {
+		stalled = &r.StalledSince
+	}
+	return written(s.Pool.Exec(ctx, `
+		UPDATE sagas SET lease_owner = $4, lease_until = clock_timestamp() + $5::interval, reached = $6, rounds = $7, stalled_since = $8`+mine,
+		r.ID, r.Owner, r.Epoch, nobody, pause, r.Reached, r.Rounds, stalled))
+}
+
+// Reopen has a parked saga claimed again. Its epoch grows, so that nothing is written any more under the claim that parked it.
+func (s *Sagas) Reopen(ctx context.Context, r *saga.Record) error {
+	err := written(s.Pool.Exec(ctx, `
+		UPDATE sagas SET status = $4, turned = $5, refusal = $6, trail = $7, updated_at = clock_timestamp(), lease_owner = $8,
+			lease_until = clock_timestamp(), epoch = epoch + 1, rounds = 0, stalled_since = NULL, parked_from = NULL`+mine+` AND status = 'PARKED'`,
+		r.ID, r.Owner, r.Epoch, r.Status, r.Turned, r.Refusal, r.Trail, nobody))
+	if errors.Is(err, saga.ErrLost) {
+		return saga.ErrNotParked
+	}
 	return err
+}
+
+// List reads sagas of one status, newest first, and how many there are in all.
+func (s *Sagas) List(ctx context.Context, status saga.Status, limit, offset int) ([]*saga.Record, int, error) {
+	var total int
+	if err := s.Pool.QueryRow(ctx, `SELECT count(*) FROM sagas WHERE status = $1`, status).Scan(&total); err != nil {
+		return nil, 0, known(err)
+	}
+	rows, err := s.Pool.Query(ctx, `SELECT `+columns+` FROM sagas WHERE status = $1 ORDER BY created_at DESC LIMIT $2 OFFSET $3`, status, limit, offset)
+	if err != nil {
+		return nil, 0, known(err)
+	}
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*saga.Record, error) { return scan(row) })
+	return records, total, known(err)
 }
 
 // Get reads a saga.

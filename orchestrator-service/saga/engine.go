@@ -3,31 +3,27 @@ package saga
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"log/slog"
-	"math/rand/v2"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/fence"
 )
 
 // Limits of the engine.
 const (
 	lease       = 10 * time.Second       // a dead process's sagas wait no longer than this
 	renewal     = lease / 3              // so a live one never loses its lease
-	patience    = 20 * time.Second       // of trying a step again, before the saga rests
-	rest        = 3 * time.Second        // between two rounds of patience
-	firstPause  = 20 * time.Millisecond  // before a step is tried again
-	longPause   = time.Second            // the longest such pause
+	roundTime   = 20 * time.Second       // of trying a step again, before the saga rests
 	stepTimeout = 3 * time.Second        // of one try of a step
+	beginTime   = 2 * time.Second        // of writing a saga down, before its caller is told that it is pending
 	recovery    = 500 * time.Millisecond // between two looks for abandoned sagas
-	claimAtOnce = 32                     // sagas one look takes up
+	claimAtOnce = 64                     // sagas one look takes up
 )
 
 // Engine runs sagas and takes up those that another process left.
@@ -42,82 +38,79 @@ type Engine struct {
 	// here has the sagas that this process runs now, so that a second caller can wait for the first's.
 	mu   sync.Mutex
 	here map[uuid.UUID]*Run
+	// sleep waits between two tries, less if ctx ends.
+	sleep func(ctx context.Context, pause time.Duration)
 }
-
-// kind is a table of steps with its state's type hidden.
-type kind struct {
-	names []string
-	undo  []bool
-	open  func(json.RawMessage) (bound, error)
-}
-
-// lastBeforePivot is the last step that can be undone with all before it. A saga that was taken up may have come that
-// far in its former life, whatever is refused now; undoing what never ran does nothing but forbid it.
-func (k kind) lastBeforePivot() int {
-	for i, undoable := range k.undo {
-		if !undoable {
-			return i - 1
-		}
-	}
-	return len(k.undo) - 1
-}
-
-type bound interface {
-	do(ctx context.Context, i int) error
-	undo(ctx context.Context, i int) error
-	state() (json.RawMessage, error)
-}
-
-type table[T any] struct {
-	steps []Step[T]
-	s     *T
-}
-
-func (t *table[T]) do(ctx context.Context, i int) error   { return t.steps[i].Do(ctx, t.s) }
-func (t *table[T]) undo(ctx context.Context, i int) error { return t.steps[i].Undo(ctx, t.s) }
-func (t *table[T]) state() (json.RawMessage, error)       { return json.Marshal(t.s) }
 
 // NewEngine makes an engine. crashAt is for tests of recovery; empty: never.
 func NewEngine(log Log, crashAt string) *Engine {
-	return &Engine{log: log, owner: uuid.New(), kinds: map[string]kind{}, crashAt: crashAt, here: map[uuid.UUID]*Run{}}
+	return &Engine{log: log, owner: uuid.New(), kinds: map[string]kind{}, crashAt: crashAt, here: map[uuid.UUID]*Run{}, sleep: sleep}
 }
 
-// tableOf hides the type of a table's state.
-func tableOf[T any](steps []Step[T]) kind {
-	k := kind{open: func(raw json.RawMessage) (bound, error) {
-		t := &table[T]{steps: steps, s: new(T)}
-		return t, json.Unmarshal(raw, t.s)
-	}}
-	for _, s := range steps {
-		k.names = append(k.names, s.Name)
-		k.undo = append(k.undo, s.Undo != nil)
+func sleep(ctx context.Context, pause time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
 	}
-	return k
 }
 
 func (e *Engine) register(name string, k kind) { e.kinds[name] = k }
 
 // Run is a saga under way in this process.
 type Run struct {
+	engine *Engine
 	record *Record
-	ended  chan struct{}
+	ended  chan struct{} // closed at the saga's end
+	left   chan struct{} // closed when this process drives it no more
 }
 
-// start writes a saga down and runs it, beyond the caller's own life. ErrLive and ErrDone come with the saga in
-// the way as detail "saga_id".
+// start writes a saga down and runs it, beyond the caller's own life. ErrLive and ErrDone come with the saga in the way as
+// detail "saga_id". On any other error nothing was written, or ever will be. If it is unknown whether the saga was written,
+// there is no error: it is settled behind the caller's back, and the Run ends only when the saga does.
 func (e *Engine) start(ctx context.Context, kind string, id uuid.UUID, subject string, raw json.RawMessage) (*Run, error) {
-	r := &Record{ID: id, Kind: kind, Subject: subject, Status: Running, State: raw, CorrelationID: correlation.ID(ctx)}
-	if err := e.log.Begin(ctx, r, e.owner, lease); err != nil {
-		return nil, err
+	r := &Record{
+		ID: id, Kind: kind, Subject: subject, Status: Running, State: raw, CorrelationID: correlation.ID(ctx), Owner: e.owner, Epoch: 1,
 	}
-	return e.run(r), nil
+	once, cancel := context.WithTimeout(ctx, beginTime)
+	defer cancel()
+	err := e.log.Begin(once, r, lease)
+	switch {
+	case err == nil:
+		return e.run(r), nil
+	case fault.From(err).Kind == fault.Unavailable && !errors.Is(err, ErrNotSent):
+		slog.WarnContext(ctx, "it is unknown whether a saga was written down; it is asked again", "kind", kind, "saga", id, "error", err)
+		run := e.newRun(r)
+		e.running.Go(func() { e.settleBegin(run) })
+		return run, nil
+	}
+	return nil, err
 }
 
-// Wait gives the saga's end, or the zero status when ctx ends first. The record must not be changed.
+// settleBegin finds out whether a saga was written down, or writes it, and drives it then. When that is not to be known in
+// time, the saga is there, and Recover drives it when its lease is over, or it is not, and nothing of it happens.
+func (e *Engine) settleBegin(run *Run) {
+	defer e.leave(run)
+	r := run.record
+	ctx, stop := context.WithTimeout(correlation.With(context.Background(), r.CorrelationID), roundTime)
+	defer stop()
+	err := e.insist(ctx, func(ctx context.Context) error { return e.log.Begin(ctx, r, lease) })
+	if errors.Is(err, ErrLive) && fault.From(err).Details["saga_id"] == r.ID.String() {
+		err = e.log.Renew(ctx, r, lease) // written by an earlier try: is it still this process's?
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "this process does not drive the saga that it meant to begin", "kind", r.Kind, "saga", r.ID, "error", err)
+		return
+	}
+	e.round(run)
+}
+
+// Wait gives the saga's end, or false when ctx ends first. The record must not be changed.
 func (r *Run) Wait(ctx context.Context) (*Record, bool) {
 	select {
 	case <-r.ended:
 		return r.record, true
+	case <-r.left:
+		return r.engine.Await(ctx, r.record.ID)
 	case <-ctx.Done():
 		return nil, false
 	}
@@ -133,7 +126,7 @@ func (e *Engine) Await(ctx context.Context, id uuid.UUID) (*Record, bool) {
 	}
 	for {
 		r, err := e.log.Get(ctx, id)
-		if err == nil && r.Status != Running && r.Status != Compensating {
+		if err == nil && !r.Status.Live() {
 			return r, true
 		}
 		select {
@@ -154,8 +147,7 @@ func (e *Engine) Recover(ctx context.Context) {
 			slog.Error("abandoned sagas cannot be looked for", "error", err)
 		}
 		for _, r := range records {
-			slog.Info("saga taken up", "kind", r.Kind, "saga", r.ID, "subject", r.Subject, "status", r.Status)
-			r.takenUp = true
+			slog.Info("saga taken up", "kind", r.Kind, "saga", r.ID, "subject", r.Subject, "status", r.Status, "epoch", r.Epoch)
 			e.run(r)
 		}
 		select {
@@ -167,32 +159,49 @@ func (e *Engine) Recover(ctx context.Context) {
 	}
 }
 
-func (e *Engine) run(r *Record) *Run {
-	run := &Run{record: r, ended: make(chan struct{})}
+func (e *Engine) newRun(r *Record) *Run {
+	run := &Run{engine: e, record: r, ended: make(chan struct{}), left: make(chan struct{})}
 	e.mu.Lock()
 	e.here[r.ID] = run
 	e.mu.Unlock()
+	return run
+}
+
+// leave takes a run off those of this process, if no later one of the same saga has its place.
+func (e *Engine) leave(run *Run) {
+	e.mu.Lock()
+	if e.here[run.record.ID] == run {
+		delete(e.here, run.record.ID)
+	}
+	e.mu.Unlock()
+	close(run.left)
+}
+
+func (e *Engine) run(r *Record) *Run {
+	run := e.newRun(r)
 	e.running.Go(func() {
-		defer func() {
-			e.mu.Lock()
-			delete(e.here, r.ID)
-			e.mu.Unlock()
-		}()
-		ctx, stop := context.WithTimeout(correlation.With(context.Background(), r.CorrelationID), patience)
-		defer stop()
-		go e.keepLease(ctx, stop, r.ID)
-		err := e.drive(ctx, run)
-		if err != nil {
-			slog.WarnContext(ctx, "saga rests; it will be taken up again", "kind", r.Kind, "saga", r.ID, "error", err)
-			back, cancel := context.WithTimeout(context.Background(), stepTimeout)
-			defer cancel()
-			_ = e.log.Rest(back, r.ID, e.owner, rest) // failing that, the lease ends by itself
-		}
+		defer e.leave(run)
+		e.round(run)
 	})
 	return run
 }
 
-func (e *Engine) keepLease(ctx context.Context, stop func(), id uuid.UUID) {
+// round drives a saga for a while under its claim: to its end, or until it rests.
+func (e *Engine) round(run *Run) {
+	r := run.record
+	ctx, stop := context.WithTimeout(claimed(r), roundTime)
+	defer stop()
+	go e.keepLease(ctx, stop, r)
+	e.settleRound(run, e.drive(ctx, run))
+}
+
+// claimed gives the context of all that is done under r's claim.
+func claimed(r *Record) context.Context {
+	return fence.With(correlation.With(context.Background(), r.CorrelationID), fence.Token{Saga: r.ID, Epoch: r.Epoch})
+}
+
+func (e *Engine) keepLease(ctx context.Context, stop func(), r *Record) {
+	claim := &Record{ID: r.ID, Owner: r.Owner, Epoch: r.Epoch} // r itself changes meanwhile
 	tick := time.NewTicker(renewal)
 	defer tick.Stop()
 	for {
@@ -200,137 +209,10 @@ func (e *Engine) keepLease(ctx context.Context, stop func(), id uuid.UUID) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if mine, err := e.log.Renew(ctx, id, e.owner, lease); err == nil && !mine {
-				stop() // someone else has it: two at once do no harm, but one is enough
+			if errors.Is(e.log.Renew(ctx, claim, lease), ErrLost) {
+				stop()
 				return
 			}
 		}
-	}
-}
-
-// drive brings the saga to its end; an error means that it is not there yet.
-func (e *Engine) drive(ctx context.Context, run *Run) error {
-	r := run.record
-	k, ok := e.kinds[r.Kind]
-	if !ok {
-		return fmt.Errorf("no saga of kind %q is known here", r.Kind)
-	}
-	t, err := k.open(r.State)
-	if err != nil {
-		return err
-	}
-	if r.Status == Running {
-		for i, name := range k.names {
-			refusal, err := e.step(ctx, r, name, "done", func(ctx context.Context) error { return t.do(ctx, i) })
-			if err != nil {
-				return err
-			}
-			if refusal != nil {
-				r.Turned, r.Refusal = i, refusal
-				if r.takenUp {
-					r.Turned = max(i, k.lastBeforePivot())
-				}
-				break
-			}
-		}
-		if r.State, err = t.state(); err != nil {
-			return err
-		}
-		if r.Refusal == nil {
-			r.Status = Done
-			close(run.ended) // the client need not wait for this to be written: run again, it would end the same
-			return e.insist(ctx, func(ctx context.Context) error { return e.log.End(ctx, r) })
-		}
-		for i := range r.Turned {
-			if !k.undo[i] {
-				return e.park(ctx, run, fmt.Sprintf("%q was refused after the point of no return", k.names[r.Turned]))
-			}
-		}
-		r.Status = Compensating
-		if err := e.insist(ctx, func(ctx context.Context) error { return e.log.Turn(ctx, r) }); err != nil {
-			return err
-		}
-	}
-	ctx = context.WithValue(ctx, refusalKey{}, r.Refusal)
-	for i := r.Turned; i >= 0; i-- {
-		if !k.undo[i] {
-			continue // the refused step itself: it did nothing
-		}
-		refusal, err := e.step(ctx, r, k.names[i], "undone", func(ctx context.Context) error { return t.undo(ctx, i) })
-		if err != nil {
-			return err
-		}
-		if refusal != nil {
-			return e.park(ctx, run, fmt.Sprintf("undoing %q was refused: %s", k.names[i], refusal))
-		}
-	}
-	r.Status = Undone
-	err = e.insist(ctx, func(ctx context.Context) error { return e.log.End(ctx, r) })
-	if err == nil {
-		close(run.ended)
-	}
-	return err
-}
-
-func (e *Engine) park(ctx context.Context, run *Run, why string) error {
-	run.record.Status = Parked
-	run.record.Trail = append(run.record.Trail, Entry{Step: why, What: "parked", At: time.Now().UTC()})
-	slog.ErrorContext(ctx, "ALARM: saga parked, a person must look at it", "kind", run.record.Kind, "saga", run.record.ID, "subject", run.record.Subject, "why", why)
-	err := e.insist(ctx, func(ctx context.Context) error { return e.log.End(ctx, run.record) })
-	if err == nil {
-		close(run.ended)
-	}
-	return err
-}
-
-// step runs one step or its undoing until its outcome is known: done, or refused for good.
-func (e *Engine) step(ctx context.Context, r *Record, name, what string, f func(context.Context) error) (*fault.Error, error) {
-	start := time.Now()
-	e.crash(r, name, what, "before")
-	err := e.insist(ctx, f)
-	entry := Entry{Step: name, What: what, At: start.UTC(), MS: time.Since(start).Milliseconds()}
-	var refusal *fault.Error
-	if err != nil {
-		if fault.Unknown(err) {
-			return nil, err
-		}
-		refusal = fault.From(err)
-		entry.What, entry.Note = "refused", refusal.Code
-	}
-	r.Trail = append(r.Trail, entry)
-	e.crash(r, name, what, "after")
-	return refusal, nil
-}
-
-// insist tries f until its outcome is known or ctx ends.
-func (e *Engine) insist(ctx context.Context, f func(context.Context) error) error {
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		once, cancel := context.WithTimeout(ctx, stepTimeout)
-		err := f(once)
-		cancel()
-		if !fault.Unknown(err) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause/2 + rand.N(pause)):
-		}
-	}
-}
-
-// crash is kill -9 at a named instant, for the tests of recovery: "purchase:deduct credits:before",
-// "…:after", and with "undo " before the step's name for its undoing.
-func (e *Engine) crash(r *Record, step, what, when string) {
-	if e.crashAt == "" || r.takenUp {
-		return
-	}
-	if what == "undone" {
-		step = "undo " + step
-	}
-	if e.crashAt == r.Kind+":"+step+":"+when {
-		slog.Error("crashing here, as SAGA_CRASH_AT demands", "at", e.crashAt)
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		os.Exit(128 + int(syscall.SIGKILL)) // as process 1 of a container it cannot kill itself
 	}
 }

@@ -12,12 +12,19 @@
 //   - A step without Undo is a pivot: once it is done, the saga can only go forward. A refusal after a
 //     pivot, or a refused Undo, parks the saga: visible, alarmed, never dropped.
 //
-// The process that runs a saga holds a lease on it. When it dies the lease ends, and any replica goes on.
+// The process that runs a saga holds a lease on it. When it dies the lease ends, and any replica goes on. Each claim of a
+// saga has an epoch of its own, greater than the last; whatever a driver writes to the log or asks of a service carries it,
+// and is refused once there is a greater one. So a driver that was stopped for longer than its lease does no harm: it
+// learns that the saga is not its own any more, and touches nothing.
+//
+// A saga that makes no progress is tried less and less often, and parked in the end: after ten rounds that failed for another
+// reason than an outage, or after six hours of outage. A person can have it go on (Resume) or turn it back (Compensate).
 package saga
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,6 +54,9 @@ const (
 	Parked       Status = "PARKED"
 )
 
+// Live reports whether a saga with this status is still under way.
+func (s Status) Live() bool { return s == Running || s == Compensating }
+
 // Record is a saga as it is written down.
 type Record struct {
 	ID            uuid.UUID
@@ -60,42 +70,68 @@ type Record struct {
 	CorrelationID string
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
-	takenUp       bool // from a process that left it
+
+	// The claim under which this record may be written: Begin's is epoch 1, each Claim's and each reopening's is one more.
+	Owner uuid.UUID
+	Epoch int64
+
+	// What is known of its progress, for who decides how to go on.
+	Reached      int       // steps done (or undone, on the way back) at the most, as drivers have reported
+	Rounds       int       // rounds without progress that failed for another reason than an outage
+	StalledSince time.Time // when the first round without progress ended; zero: it has made progress since
+	Unreported   bool      // a driver vanished without a report: more than Reached may have been done
+	ParkedFrom   Status    // RUNNING or COMPENSATING, when Status is PARKED
 }
 
 // Entry is one line of a saga's trail.
 type Entry struct {
 	Step string    `json:"step"`
-	What string    `json:"what"` // done, undone, refused
+	What string    `json:"what"` // done, undone, refused, stalled, parked, resumed, compensated
 	At   time.Time `json:"at"`
 	MS   int64     `json:"ms"`
 	Note string    `json:"note,omitempty"`
 }
 
-// Log is where sagas are written down. Lease times are the log's own clock's.
+// Log is where sagas are written down. Lease times are the log's own clock's. Turn, End, Renew and Rest are for the claim
+// that r.Owner and r.Epoch name, and answer ErrLost, having changed nothing, once there is a later one. An error of kind
+// Unavailable leaves the outcome open; to ask again is safe.
 type Log interface {
-	// Begin writes a new saga down under a lease; ErrLive or ErrDone if its subject has one already.
-	Begin(ctx context.Context, r *Record, owner uuid.UUID, lease time.Duration) error
+	// Begin writes a new saga down under a lease of epoch 1. ErrLive or ErrDone, with detail "saga_id", if its subject has one
+	// already: that may be this one, from a try whose outcome was unknown. An error that wraps ErrNotSent wrote nothing.
+	Begin(ctx context.Context, r *Record, lease time.Duration) error
 	// Turn writes down that the saga goes back, and why, from the step at r.Turned.
 	Turn(ctx context.Context, r *Record) error
 	// End writes down how the saga ended: DONE, UNDONE or PARKED.
 	End(ctx context.Context, r *Record) error
-	// Claim leases live sagas whose lease is over, at most limit of them.
+	// Claim leases live sagas whose lease is over to owner, each under its next epoch: at most limit of them, the longest
+	// overdue first. Half of the places are for sagas that are not stalled, so that those which are never starve them.
 	Claim(ctx context.Context, owner uuid.UUID, lease time.Duration, limit int) ([]*Record, error)
-	// Renew extends the owner's lease; false if it is lost.
-	Renew(ctx context.Context, id, owner uuid.UUID, lease time.Duration) (bool, error)
-	// Rest gives the lease back, so that the saga is claimed again after the pause.
-	Rest(ctx context.Context, id, owner uuid.UUID, pause time.Duration) error
+	// Renew extends the lease.
+	Renew(ctx context.Context, r *Record, lease time.Duration) error
+	// Rest gives the lease back with r's progress, so that the saga is claimed again after the pause.
+	Rest(ctx context.Context, r *Record, pause time.Duration) error
+	// Reopen has a parked saga go on in r.Status, RUNNING or COMPENSATING, under its next epoch, at once; r is as Get gave it,
+	// changed in Status, Turned, Refusal and Trail. ErrNotParked if it is not parked any more.
+	Reopen(ctx context.Context, r *Record) error
 	// Get reads a saga; fault NOT_FOUND.
 	Get(ctx context.Context, id uuid.UUID) (*Record, error)
 	// Latest reads the newest saga of a subject; nil if there is none.
 	Latest(ctx context.Context, kind, subject string) (*Record, error)
+	// List reads sagas of one status, newest first, and how many there are in all.
+	List(ctx context.Context, status Status, limit, offset int) ([]*Record, int, error)
 }
 
-// What Begin answers when the subject has a saga that is not undone.
+// What the log answers.
 var (
+	// ErrLive and ErrDone: Begin's subject has a saga that is not undone.
 	ErrLive = fault.New(fault.Conflict, "SAGA_LIVE", "this is under way already")
 	ErrDone = fault.New(fault.Conflict, "SAGA_DONE", "this is done already")
+	// ErrLost: the saga is driven under a later claim.
+	ErrLost = fault.New(fault.Conflict, "SAGA_LOST", "another process drives this saga now")
+	// ErrNotParked: only a parked saga can be reopened.
+	ErrNotParked = fault.New(fault.Conflict, "SAGA_NOT_PARKED", "This saga is not parked")
+	// ErrNotSent marks an error of the log that came before anything left this process.
+	ErrNotSent = errors.New("nothing was sent")
 )
 
 type refusalKey struct{}

@@ -25,7 +25,6 @@ var _ saga.Log = (*Log)(nil)
 
 type row struct {
 	record saga.Record
-	owner  uuid.UUID
 	until  time.Time // of the lease
 }
 
@@ -56,18 +55,34 @@ func (l *Log) find(id uuid.UUID) *row {
 	return nil
 }
 
-func live(s saga.Status) bool { return s == saga.Running || s == saga.Compensating }
+// claimed gives the saga that r names if r's claim is its latest.
+func (l *Log) claimed(r *saga.Record) (*row, error) {
+	s := l.find(r.ID)
+	if s == nil || s.record.Owner != r.Owner || s.record.Epoch != r.Epoch {
+		return nil, saga.ErrLost
+	}
+	return s, nil
+}
 
-// Begin implements saga.Log.
-func (l *Log) Begin(ctx context.Context, r *saga.Record, owner uuid.UUID, lease time.Duration) error {
-	if err := reach(ctx); err != nil {
-		return err
+// enter begins a call: it takes the lock, or is an outage for callers whose time is over, as with a database.
+func (l *Log) enter(ctx context.Context) (leave func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Unreachable("the saga log", err)
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	return l.mu.Unlock, nil
+}
+
+// Begin implements saga.Log.
+func (l *Log) Begin(ctx context.Context, r *saga.Record, lease time.Duration) error {
+	leave, err := l.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for _, s := range l.sagas {
 		other := s.record
-		if other.Status == saga.Undone || other.ID != r.ID && (other.Kind != r.Kind || other.Subject != r.Subject) {
+		if other.ID != r.ID && (other.Status == saga.Undone || other.Kind != r.Kind || other.Subject != r.Subject) {
 			continue
 		}
 		why := saga.ErrLive
@@ -76,88 +91,123 @@ func (l *Log) Begin(ctx context.Context, r *saga.Record, owner uuid.UUID, lease 
 		}
 		return why.With("saga_id", other.ID.String())
 	}
-	written := copied(*r)
-	written.CreatedAt, written.UpdatedAt = l.now, l.now
-	l.sagas = append(l.sagas, &row{record: *written, owner: owner, until: l.now.Add(lease)})
+	s := &row{record: *copied(*r), until: l.now.Add(lease)}
+	s.record.Epoch, s.record.CreatedAt, s.record.UpdatedAt = 1, l.now, l.now
+	l.sagas = append(l.sagas, s)
 	return nil
 }
 
 // Turn implements saga.Log.
 func (l *Log) Turn(ctx context.Context, r *saga.Record) error {
-	return l.write(ctx, r, func(s *row) bool { return s.record.Status == saga.Running })
+	return l.write(ctx, r, func(s *row) bool { return s.record.Status.Live() }, func(s *saga.Record) {
+		s.Status, s.Reached, s.Rounds, s.StalledSince = saga.Compensating, 0, 0, time.Time{}
+	})
 }
 
 // End implements saga.Log.
 func (l *Log) End(ctx context.Context, r *saga.Record) error {
-	return l.write(ctx, r, func(s *row) bool { return live(s.record.Status) })
+	return l.write(ctx, r, func(s *row) bool { return s.record.Status.Live() || s.record.Status == r.Status }, func(s *saga.Record) {
+		s.Status, s.Reached, s.ParkedFrom = r.Status, r.Reached, r.ParkedFrom
+	})
 }
 
-func (l *Log) write(ctx context.Context, r *saga.Record, may func(*row) bool) error {
-	if err := reach(ctx); err != nil {
+func (l *Log) write(ctx context.Context, r *saga.Record, may func(*row) bool, change func(*saga.Record)) error {
+	leave, err := l.enter(ctx)
+	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.find(r.ID)
-	if s == nil || !may(s) {
-		return nil
+	defer leave()
+	s, err := l.claimed(r)
+	if err != nil || !may(s) {
+		return saga.ErrLost
 	}
 	written := copied(*r)
-	s.record.Status, s.record.Turned, s.record.Refusal = written.Status, written.Turned, written.Refusal
-	s.record.State, s.record.Trail, s.record.UpdatedAt = written.State, written.Trail, l.now
+	s.record.Turned, s.record.Refusal, s.record.State, s.record.Trail = written.Turned, written.Refusal, written.State, written.Trail
+	s.record.UpdatedAt = l.now
+	change(&s.record)
 	return nil
 }
 
 // Claim implements saga.Log.
 func (l *Log) Claim(ctx context.Context, owner uuid.UUID, lease time.Duration, limit int) ([]*saga.Record, error) {
-	if err := reach(ctx); err != nil {
+	leave, err := l.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var due []*row
-	for _, s := range l.sagas {
-		if live(s.record.Status) && s.until.Before(l.now) {
-			due = append(due, s)
-		}
-	}
+	defer leave()
+	places := map[bool]int{false: limit - limit/2, true: limit / 2} // by whether a saga is stalled
+	due := slices.Clone(l.sagas)
 	slices.SortStableFunc(due, func(a, b *row) int { return a.until.Compare(b.until) })
 	var claimed []*saga.Record
-	for _, s := range due[:min(limit, len(due))] {
-		s.owner, s.until = owner, l.now.Add(lease)
+	for _, s := range due {
+		stalled := !s.record.StalledSince.IsZero()
+		if !s.record.Status.Live() || !s.until.Before(l.now) || places[stalled] == 0 {
+			continue
+		}
+		places[stalled]--
+		s.record.Unreported = s.record.Unreported || s.record.Owner != uuid.Nil
+		s.record.Owner, s.until = owner, l.now.Add(lease)
+		s.record.Epoch++
 		claimed = append(claimed, copied(s.record))
 	}
 	return claimed, nil
 }
 
 // Renew implements saga.Log.
-func (l *Log) Renew(ctx context.Context, id, owner uuid.UUID, lease time.Duration) (bool, error) {
-	if err := reach(ctx); err != nil {
-		return false, err
+func (l *Log) Renew(ctx context.Context, r *saga.Record, lease time.Duration) error {
+	leave, err := l.enter(ctx)
+	if err != nil {
+		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.find(id)
-	if s == nil || s.owner != owner {
-		return false, nil
+	defer leave()
+	s, err := l.claimed(r)
+	if err == nil {
+		s.until = l.now.Add(lease)
 	}
-	s.until = l.now.Add(lease)
-	return true, nil
+	return err
 }
 
 // Rest implements saga.Log.
-func (l *Log) Rest(ctx context.Context, id, owner uuid.UUID, pause time.Duration) error {
-	_, err := l.Renew(ctx, id, owner, pause)
+func (l *Log) Rest(ctx context.Context, r *saga.Record, pause time.Duration) error {
+	leave, err := l.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s, err := l.claimed(r)
+	if err == nil {
+		s.record.Owner, s.until = uuid.Nil, l.now.Add(pause)
+		s.record.Reached, s.record.Rounds, s.record.StalledSince = r.Reached, r.Rounds, r.StalledSince
+	}
 	return err
+}
+
+// Reopen implements saga.Log.
+func (l *Log) Reopen(ctx context.Context, r *saga.Record) error {
+	leave, err := l.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s, err := l.claimed(r)
+	if err != nil || s.record.Status != saga.Parked {
+		return saga.ErrNotParked
+	}
+	changed := copied(*r)
+	s.record.Status, s.record.Turned, s.record.Refusal, s.record.Trail = changed.Status, changed.Turned, changed.Refusal, changed.Trail
+	s.record.Owner, s.until, s.record.ParkedFrom = uuid.Nil, l.now.Add(-time.Nanosecond), ""
+	s.record.Rounds, s.record.StalledSince, s.record.UpdatedAt = 0, time.Time{}, l.now
+	s.record.Epoch++
+	return nil
 }
 
 // Get implements saga.Log.
 func (l *Log) Get(ctx context.Context, id uuid.UUID) (*saga.Record, error) {
-	if err := reach(ctx); err != nil {
+	leave, err := l.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer leave()
 	s := l.find(id)
 	if s == nil {
 		return nil, fault.New(fault.NotFound, fault.CodeNotFound, "there is no such saga")
@@ -167,11 +217,11 @@ func (l *Log) Get(ctx context.Context, id uuid.UUID) (*saga.Record, error) {
 
 // Latest implements saga.Log.
 func (l *Log) Latest(ctx context.Context, kind, subject string) (*saga.Record, error) {
-	if err := reach(ctx); err != nil {
+	leave, err := l.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer leave()
 	for _, s := range slices.Backward(l.sagas) {
 		if s.record.Kind == kind && s.record.Subject == subject {
 			return copied(s.record), nil
@@ -180,10 +230,19 @@ func (l *Log) Latest(ctx context.Context, kind, subject string) (*saga.Record, e
 	return nil, nil
 }
 
-// reach is an outage for callers whose time is over, as it is with a database.
-func reach(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fault.Unreachable("the saga log", err)
+// List implements saga.Log.
+func (l *Log) List(ctx context.Context, status saga.Status, limit, offset int) ([]*saga.Record, int, error) {
+	leave, err := l.enter(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
-	return nil
+	defer leave()
+	var all []*saga.Record
+	for _, s := range slices.Backward(l.sagas) {
+		if s.record.Status == status {
+			all = append(all, copied(s.record))
+		}
+	}
+	from := min(offset, len(all))
+	return all[from:min(from+limit, len(all))], len(all), nil
 }
