@@ -15,7 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// The description of the public API, and what makes a page of it. The page needs nothing from elsewhere.
+// The description of the public API and the template of its page. The page loads nothing from elsewhere.
 var (
 	//go:embed openapi.yaml
 	openAPI []byte
@@ -52,7 +52,7 @@ var readDocs = sync.OnceValues(func() (d docs, err error) {
 	return d, err
 })
 
-// Page answers with the description as a page. It takes nothing from elsewhere.
+// Page answers with the description as a page, which loads nothing from elsewhere.
 func Page(w http.ResponseWriter, _ *http.Request) error {
 	d, err := readDocs()
 	if err != nil {
@@ -75,7 +75,7 @@ func JSON(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// document is what the page shows of the description. Nodes keep the order in which it was written.
+// document is the part of the description that the page shows. Nodes keep the order in which they were written.
 type document struct {
 	Info struct {
 		Title, Summary, Description string
@@ -117,7 +117,7 @@ type word struct {
 	Code bool
 }
 
-// words takes a line of a Markdown list apart: what stands between backquotes is code.
+// words splits a line of a Markdown list: text between backquotes is code.
 func words(line string) (all []word) {
 	line, item := strings.CutPrefix(line, "- ")
 	if !item {
@@ -129,7 +129,7 @@ func words(line string) (all []word) {
 	return all
 }
 
-// What the template is given.
+// Data of the template.
 type (
 	docsView struct {
 		Title, Summary, Tour string

@@ -10,7 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// pairs goes through a mapping in the order it was written in.
+// pairs iterates over a mapping in the order in which it was written.
 func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		if n == nil || n.Kind != yaml.MappingNode {
@@ -50,7 +50,7 @@ func values(n *yaml.Node) (all []string) {
 	return all
 }
 
-// shape writes a schema the way its JSON looks, with the names of other schemas as links. An optional field has a
+// shape renders a schema in the form of its JSON, with the names of other schemas as links. An optional field has a
 // question mark. Everything but the links is escaped.
 func shape(n *yaml.Node, indent string) template.HTML {
 	esc := func(s string) template.HTML { return template.HTML(template.HTMLEscapeString(s)) }
@@ -108,7 +108,7 @@ func shape(n *yaml.Node, indent string) template.HTML {
 	}
 }
 
-// limits says how long a text or large a number may be.
+// limits renders the bounds of a text or number.
 func limits(n *yaml.Node) string {
 	least, most := text(n, "minLength")+text(n, "minimum"), text(n, "maxLength")+text(n, "maximum")
 	switch {

@@ -1,5 +1,5 @@
-// Package catalogue is the events on sale: their making by an administrator, what the public sees of them, and what an
-// administrator sees of one.
+// Package catalogue has the flows around events: their creation by an administrator, the public's view, and an
+// administrator's view.
 package catalogue
 
 import (
@@ -19,7 +19,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Inventory is what the catalogue asks the inventory service.
+// Inventory is what the catalogue needs of the inventory service.
 type Inventory interface {
 	CreateSeats(ctx context.Context, in *inventoryv1.CreateSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.CreateSeatsResponse, error)
 	DeleteSeats(ctx context.Context, in *inventoryv1.DeleteSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.DeleteSeatsResponse, error)
@@ -29,7 +29,7 @@ type Inventory interface {
 	ListScans(ctx context.Context, in *inventoryv1.ListScansRequest, opts ...grpc.CallOption) (*inventoryv1.ListScansResponse, error)
 }
 
-// Events is what the catalogue asks the event service.
+// Events is what the catalogue needs of the event service.
 type Events interface {
 	Get(ctx context.Context, id uuid.UUID) (clients.Event, error)
 	Recent(ctx context.Context, id uuid.UUID) (clients.Event, error)
@@ -86,7 +86,7 @@ type View struct {
 	clients.Rules
 }
 
-// ViewOf gives the public's view of an event of whose seats that many are free.
+// ViewOf returns the public's view of an event with that many free seats.
 func ViewOf(e clients.Event, available int) View {
 	return View{
 		EventID: e.EventID, Name: e.Name, Status: e.Status,
@@ -107,8 +107,7 @@ func optional(t *time.Time) *string {
 	return &s
 }
 
-// List gives a page of events, the next first, with the number of their seats that are free now: two calls, however many
-// events.
+// List returns a page of events, the next first, with the number of their free seats: two calls, however many events.
 func (f *Flows) List(ctx context.Context, page web.Page, filter clients.EventFilter) ([]View, int, error) {
 	events, total, err := f.Events.List(ctx, page, filter)
 	if err != nil || len(events) == 0 {

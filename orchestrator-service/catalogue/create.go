@@ -12,7 +12,8 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// createSteps makes an event and its seats as one: nobody sees the event before it has all its seats.
+// createSteps makes an event and its seats (docs/architecture.md#events): nobody sees the event before it has all its
+// seats.
 func (f *Flows) createSteps() []saga.Step[NewEvent] {
 	return []saga.Step[NewEvent]{
 		{Name: "draft event", Do: f.draftEvent, Undo: f.deleteDraft},
@@ -21,7 +22,7 @@ func (f *Flows) createSteps() []saga.Step[NewEvent] {
 	}
 }
 
-// NewEvent is the state of the making of an event.
+// NewEvent is the state of the saga that creates an event.
 type NewEvent struct {
 	EventID uuid.UUID                  `json:"event_id"`
 	Body    map[string]json.RawMessage `json:"body"`  // as the administrator wrote it: the event service checks it

@@ -78,7 +78,7 @@ func (f *Flows) fillEmails(ctx context.Context, owners map[uuid.UUID]string) err
 	return nil
 }
 
-// Scans gives a page of an event's scans, newest first, and the counts per result.
+// Scans returns a page of an event's scans, newest first, and the counts per result.
 func (f *Flows) Scans(ctx context.Context, eventID uuid.UUID, result inventoryv1.ScanResult, page web.Page) (*inventoryv1.ListScansResponse, error) {
 	if _, err := f.Events.Recent(ctx, eventID); err != nil {
 		return nil, err

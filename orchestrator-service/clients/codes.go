@@ -1,7 +1,7 @@
 package clients
 
-// Codes that more than one flow answers, or that a service answers and a flow acts on. A code of one flow alone is
-// declared in that flow's package.
+// Codes that several flows return, or that a service returns and a flow acts on. A code of one flow alone is declared
+// in that flow's package.
 const (
 	CodeSeatNotFound      = "SEAT_NOT_FOUND"
 	CodeSeatUnavailable   = "SEAT_UNAVAILABLE"

@@ -36,7 +36,7 @@ type Venue struct {
 	Timezone   string    `json:"timezone"`
 }
 
-// Event is one entry of the catalogue. Its times are UTC, nil where a default holds.
+// Event is one entry of the catalogue. Its times are UTC, nil where a default applies.
 type Event struct {
 	EventID      uuid.UUID              `json:"event_id"`
 	Name         string                 `json:"name"`
@@ -44,7 +44,7 @@ type Event struct {
 	HallID       string                 `json:"hall_id"`
 	EventDate    time.Time              `json:"event_date"`
 	Timezone     string                 `json:"timezone"`
-	DateLocal    string                 `json:"event_date_local"` // event_date on the venue's clocks
+	DateLocal    string                 `json:"event_date_local"` // event_date in the venue's time zone
 	EndsAt       time.Time              `json:"ends_at"`
 	PricingTiers map[string]money.Cents `json:"pricing_tiers"`
 	TotalSeats   int                    `json:"total_seats"`
@@ -72,7 +72,7 @@ type Rules struct {
 	Includes          []Part `json:"includes"`
 }
 
-// Part is a fee or tax that a price includes: a fixed amount, or a percentage that was added to what is net.
+// Part is a fee or tax that a price includes: a fixed amount, or a percentage of the net price.
 type Part struct {
 	Name    string       `json:"name"`
 	Amount  *money.Cents `json:"amount,omitempty"`
@@ -97,10 +97,10 @@ const (
 // Public reports whether the public may see the event.
 func (e Event) Public() bool { return e.Status != "" && e.Status != EventDraft }
 
-// Stands reports whether the event is public and will take place, if perhaps on another date than it was announced for.
+// Stands reports whether the event is public and will take place, possibly on another date than announced.
 func (e Event) Stands() bool { return e.Public() && e.Status != EventCancelled }
 
-// Tiers gives the names of the tiers by falling price, equal prices by name: the order of the blocks of seats.
+// Tiers returns the names of the tiers by falling price, equal prices by name: the order of the blocks of seats.
 func (e Event) Tiers() []string {
 	names := make([]string, 0, len(e.PricingTiers))
 	for name := range e.PricingTiers {
@@ -124,8 +124,8 @@ type cachedEvent struct {
 }
 
 const (
-	eventLife  = 3 * time.Second // an event's price or date changes no oftener than a person looks
-	mostEvents = 1000            // kept at once
+	eventLife  = 3 * time.Second // how long an event may be cached
+	mostEvents = 1000            // cached at once
 )
 
 // Get reads an event, fresh.
@@ -134,7 +134,7 @@ func (e *Events) Get(ctx context.Context, id uuid.UUID) (out Event, err error) {
 	return out, err
 }
 
-// Fresh reads an event as it is now; those who ask for it at once share one call.
+// Fresh reads an event as it is now; concurrent callers share one call.
 func (e *Events) Fresh(ctx context.Context, id uuid.UUID) (Event, error) {
 	event, err := e.fresh.Do(ctx, id, func(ctx context.Context, ids []uuid.UUID) ([]Event, error) {
 		events, read := make([]Event, len(ids)), map[uuid.UUID]Event{}
@@ -154,7 +154,7 @@ func (e *Events) Fresh(ctx context.Context, id uuid.UUID) (Event, error) {
 	return event, late(e.Client, ctx, err)
 }
 
-// Recent reads an event that may be a few seconds old, once it is public; callers that come at once share one call.
+// Recent reads an event that may be a few seconds old, once it is public; concurrent callers share one call.
 func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 	e.mu.Lock()
 	c, ok := e.cached[id]
@@ -163,13 +163,13 @@ func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 		return c.event, nil
 	}
 	v, err, _ := e.flight.Do(id.String(), func() (any, error) {
-		// The first caller may give up; the others must not fail with it.
+		// Not the first caller's context: if it gives up, the others must not fail.
 		event, err := e.Get(context.WithoutCancel(ctx), id)
 		if err != nil {
 			return Event{}, err
 		}
 		if !event.Public() {
-			return event, nil // not to be kept: it is about to change
+			return event, nil // not cached: it is about to change
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -182,15 +182,15 @@ func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 	return v.(Event), err
 }
 
-// EventFilter narrows a list of events; the zero EventFilter is what the public may see and is not over.
+// EventFilter narrows a list of events; the zero EventFilter selects public events that are not over.
 type EventFilter struct {
 	Date     string // a day of the venue's calendar, such as 2027-12-31
 	Featured string // true or false
-	Past     string // true: what is over too
+	Past     string // true: past events too
 	Status   string
 }
 
-// List gives a page of events, the next first.
+// List returns a page of events, the next first.
 func (e *Events) List(ctx context.Context, page web.Page, f EventFilter) (events []Event, total int, err error) {
 	q := pageQuery(page)
 	for k, v := range map[string]string{"date": f.Date, "featured": f.Featured, "past": f.Past, "status": f.Status} {
@@ -213,7 +213,7 @@ type EventChange struct {
 	By          uuid.UUID                  `json:"changed_by"`
 	Reason      string                     `json:"reason"`
 	OperationID uuid.UUID                  `json:"operation_id,omitzero"` // a repeat under it changes nothing
-	Version     int                        `json:"version,omitempty"`     // that the administrator looked at; 0: whatever it is
+	Version     int                        `json:"version,omitempty"`     // that the administrator saw; 0: any
 	AllowPast   bool                       `json:"allow_past,omitempty"`
 	Fields      map[string]json.RawMessage `json:"fields,omitempty"`
 	// Of GrowEvent only.
@@ -231,7 +231,7 @@ const (
 	GrowEvent     = "/capacity"
 )
 
-// Change changes an event; how is one of the constants above. Those who read it from here see the change at once.
+// Change changes an event; how is one of the constants above. Callers of this process see the change at once.
 func (e *Events) Change(ctx context.Context, id uuid.UUID, how string, c EventChange) (out Event, err error) {
 	method := http.MethodPost
 	if how == PatchEvent {
@@ -252,12 +252,12 @@ type EventNote struct {
 	To    json.RawMessage `json:"to,omitempty"`
 }
 
-// Note writes into an event's history.
+// Note records in an event's history.
 func (e *Events) Note(ctx context.Context, id uuid.UUID, n EventNote) error {
 	return e.Do(ctx, http.MethodPost, "/events/"+id.String()+"/notes", n, nil)
 }
 
-// Changes gives a page of an event's history, newest first, as the event service writes it.
+// Changes returns a page of an event's history, newest first, in the event service's form.
 func (e *Events) Changes(ctx context.Context, id uuid.UUID, page web.Page) (changes json.RawMessage, total int, err error) {
 	p, err := e.Page(ctx, http.MethodGet, "/events/"+id.String()+"/changes?"+pageQuery(page).Encode(), nil, &changes)
 	return changes, totalOf(p), err
@@ -272,7 +272,7 @@ func (e *Events) Publish(ctx context.Context, id uuid.UUID, by *EventChange) err
 	return err
 }
 
-// DeleteDraft undoes Draft, also one that has not come yet.
+// DeleteDraft undoes Draft, also one that has not arrived yet.
 func (e *Events) DeleteDraft(ctx context.Context, id uuid.UUID) error {
 	return e.Do(ctx, http.MethodDelete, "/events/"+id.String(), nil, nil)
 }

@@ -32,7 +32,7 @@ const (
 	OrderRefunded  = "REFUNDED"
 )
 
-// Order is one line of the ledger of purchases. Its id names the hold it stands for.
+// Order is a hold and its payment. Its id is the hold's.
 type Order struct {
 	OrderID        uuid.UUID   `json:"order_id"`
 	UserID         uuid.UUID   `json:"user_id"`
@@ -48,8 +48,8 @@ type Order struct {
 	FailureReason  string      `json:"failure_reason,omitempty"`
 }
 
-// Place writes an order down as PENDING; one that exists already is answered as it is. Orders that come at once are written
-// in one call and one commit.
+// Place records an order as PENDING; one that exists already is returned as it is. Concurrent calls are coalesced into
+// one call and one commit.
 func (o *Orders) Place(ctx context.Context, in Order) (Order, error) {
 	in.Status = OrderPending
 	out, err := o.places.Do(ctx, in, func(ctx context.Context, orders []Order) (placed []Order, err error) {
@@ -68,13 +68,13 @@ func (o *Orders) Place(ctx context.Context, in Order) (Order, error) {
 	return out, late(o.Client, ctx, err)
 }
 
-// Confirm writes an order down as CONFIRMED by its attempt, making it if need be.
+// Confirm records an order as CONFIRMED by its attempt and creates it if necessary.
 func (o *Orders) Confirm(ctx context.Context, in Order) error {
 	in.Status = OrderConfirmed
 	return o.Do(ctx, http.MethodPost, "/orders", in, nil)
 }
 
-// UndoConfirm takes an attempt's confirmation back, or forbids it if it has not come yet.
+// UndoConfirm undoes an attempt's confirmation, or refuses it in advance if it has not arrived yet.
 func (o *Orders) UndoConfirm(ctx context.Context, order, attempt uuid.UUID, reason string) error {
 	return o.Do(ctx, http.MethodPost, "/orders/"+order.String()+"/undo-confirm", map[string]any{"attempt_id": attempt, "reason": reason}, nil)
 }
@@ -102,7 +102,7 @@ func (o *Orders) OfUser(ctx context.Context, user uuid.UUID, status string, page
 	return orders, totalOf(p), err
 }
 
-// Confirmed reports whether the seat has a CONFIRMED order. Seats that are asked about at once are looked up in one call.
+// Confirmed reports whether the seat has a CONFIRMED order. Concurrent calls are coalesced into one.
 func (o *Orders) Confirmed(ctx context.Context, seat uuid.UUID) (bool, error) {
 	sold, err := o.sales.Do(ctx, seat, func(ctx context.Context, seats []uuid.UUID) ([]bool, error) {
 		var sold []uuid.UUID

@@ -23,7 +23,7 @@ const (
 	TransferFailed     = "FAILED"
 )
 
-// Transfer is a ticket's way from its seller to its buyer, as the order service records it.
+// Transfer is a transfer of a ticket as the order service records it.
 type Transfer struct {
 	TransferID        uuid.UUID   `json:"transfer_id"`
 	SeatID            uuid.UUID   `json:"seat_id"`
@@ -44,8 +44,8 @@ type Transfer struct {
 	ExpiresAt         time.Time   `json:"expires_at"`
 	CreatedAt         time.Time   `json:"created_at,omitzero"`
 	CompletedAt       *time.Time  `json:"completed_at"`
-	ListingID         *uuid.UUID  `json:"listing_id,omitempty"` // it came of a purchase at the marketplace: the buyer's credits are in escrow while it is live
-	Refused           bool        `json:"refused,omitempty"`    // failed from the start: only who offered it may see it
+	ListingID         *uuid.UUID  `json:"listing_id,omitempty"` // of a purchase at the marketplace: the buyer's credits are in escrow while it is live
+	Refused           bool        `json:"refused,omitempty"`    // failed from the start: visible only to the user who offered it
 }
 
 // Party reports whether user is the transfer's seller or buyer.
@@ -68,7 +68,7 @@ func (o *Orders) CreateTransfer(ctx context.Context, t Transfer) (out Transfer, 
 	return out, err
 }
 
-// Actions on a transfer; docs/internal-api.md says which status each needs and gives.
+// Actions on a transfer; docs/internal-api.md#order-service has the statuses before and after each.
 const (
 	AwaitOTP      = "await-otp"
 	OTPVerified   = "otp-verified"
@@ -88,7 +88,7 @@ const (
 	DisputeRejected  = "REJECTED"
 )
 
-// TransferAction is what an action needs to know.
+// TransferAction has the parameters of an action.
 type TransferAction struct {
 	Party      string    `json:"party,omitempty"` // seller or buyer
 	Reason     string    `json:"reason,omitempty"`
@@ -98,7 +98,7 @@ type TransferAction struct {
 	ReversalID uuid.UUID `json:"reversal_id,omitzero"`
 }
 
-// ActOnTransfer moves a transfer on and gives it as it is then.
+// ActOnTransfer performs an action on a transfer and returns the transfer as it is then.
 func (o *Orders) ActOnTransfer(ctx context.Context, id uuid.UUID, action string, a TransferAction) (out Transfer, err error) {
 	err = o.Do(ctx, http.MethodPost, "/transfers/"+id.String()+"/"+action, a, &out)
 	return out, err

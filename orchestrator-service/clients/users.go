@@ -1,6 +1,6 @@
-// Package clients are the orchestrator's views of the other services. Inventory's is the generated
-// gRPC client; the three REST services' are here, one method per call of docs/internal-api.md. Errors are
-// faults: the callee's own, or SERVICE_UNAVAILABLE when the outcome is unknown.
+// Package clients has the orchestrator's clients of the other services. Inventory's is the generated gRPC client; those
+// of the three REST services are here, one method per call of docs/internal-api.md. Errors are faults: the callee's
+// own, or SERVICE_UNAVAILABLE when the outcome is unknown.
 package clients
 
 import (
@@ -42,7 +42,7 @@ type User struct {
 	CreatedAt     time.Time   `json:"created_at"`
 }
 
-// Risk says if a user must prove a purchase by one-time password, and how far that is for one order.
+// Risk says whether a user must confirm purchases by one-time password, and whether that was done for one order.
 type Risk struct {
 	IsFlagged   bool `json:"is_flagged"`
 	IsVerified  bool `json:"is_verified"`
@@ -55,7 +55,7 @@ type riskQuery struct {
 	ReferenceID uuid.UUID `json:"reference_id"`
 }
 
-// Risk asks about a user and the order that they are at; USER_NOT_FOUND. Questions that come at once are asked in one call.
+// Risk reads a user's risk for an order; USER_NOT_FOUND. Concurrent calls are coalesced into one.
 func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (Risk, error) {
 	r, err := u.risks.Do(ctx, riskQuery{user, order}, func(ctx context.Context, asked []riskQuery) (risks []*Risk, err error) {
 		if len(asked) == 1 {
@@ -73,7 +73,7 @@ func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (Risk, error) {
 	return found(r, late(u.Client, ctx, err))
 }
 
-// found gives what was looked up for several at once, or that this one is unknown.
+// found returns a coalesced call's result, or USER_NOT_FOUND.
 func found[T any](one *T, err error) (T, error) {
 	if err == nil && one == nil {
 		err = ErrUserNotFound
@@ -84,7 +84,7 @@ func found[T any](one *T, err error) (T, error) {
 	return *one, nil
 }
 
-// late tells that a caller's time was over before the answer to a shared call came: its outcome is unknown.
+// late is the error of a caller whose deadline passed before the answer to a coalesced call: its outcome is unknown.
 func late(c call.Client, ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return fault.Unreachable(c.Name, err)
@@ -92,7 +92,7 @@ func late(c call.Client, ctx context.Context, err error) error {
 	return err
 }
 
-// User gives one user; USER_NOT_FOUND. Those who are asked for at once are looked up in one call.
+// User reads one user; USER_NOT_FOUND. Concurrent calls are coalesced into one.
 func (u *Users) User(ctx context.Context, id uuid.UUID) (User, error) {
 	user, err := u.people.Do(ctx, id, func(ctx context.Context, ids []uuid.UUID) ([]*User, error) {
 		known, err := u.Lookup(ctx, ids, nil)
@@ -118,7 +118,7 @@ func (u *Users) Lookup(ctx context.Context, ids []uuid.UUID, emails []string) (u
 	return users, err
 }
 
-// List gives a page of users for an administrator, those whose e-mail contains email if it is not empty.
+// List returns a page of users for an administrator, those whose e-mail address contains email if it is not empty.
 func (u *Users) List(ctx context.Context, page web.Page, email string) (users []User, total int, err error) {
 	q := pageQuery(page)
 	if email != "" {
@@ -141,7 +141,7 @@ func (u *Users) Change(ctx context.Context, id uuid.UUID, role *string, flagged 
 	return user, err
 }
 
-// Revocations gives the sessions revoked after a sequence number.
+// Revocations returns the sessions revoked after a sequence number.
 func (u *Users) Revocations(ctx context.Context, after int64) (news []token.Revocation, err error) {
 	err = u.Do(ctx, http.MethodGet, "/internal/revocations?after="+strconv.FormatInt(after, 10), nil, &news)
 	return news, err
@@ -157,13 +157,13 @@ type Booking struct {
 	CoverShort  bool        `json:"cover_short,omitzero"`
 }
 
-// Booked is what a booking answers.
+// Booked is the answer to a booking.
 type Booked struct {
 	CreditBalance money.Cents `json:"credit_balance"`
 	Amount        money.Cents `json:"amount"`
 }
 
-// The paths of Book: what each does, undoes and refuses stands in docs/internal-api.md.
+// The paths of Book; docs/internal-api.md#user-service has what each does, undoes and refuses.
 const (
 	Deduct           = "/credits/deduct"
 	Return           = "/credits/return"
@@ -215,7 +215,7 @@ func (u *Users) VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, r
 	}, nil)
 }
 
-// ErrUserNotFound is what a call about an unknown user answers.
+// ErrUserNotFound is the answer to a call about an unknown user.
 var ErrUserNotFound = fault.New(fault.NotFound, CodeUserNotFound, "there is no such user")
 
 func pageQuery(p web.Page) url.Values {

@@ -1,4 +1,5 @@
-// Package hold tells the broker of each hold, and listens for those whose time is over (docs/architecture.md#the-broker).
+// Package hold publishes a message for each hold and consumes those whose time is over
+// (docs/architecture.md#the-broker).
 package hold
 
 import (
@@ -33,14 +34,14 @@ type Message struct {
 	HeldUntil time.Time `json:"held_until"`
 }
 
-// Publisher sends hold messages into the queue of their time to live.
+// Publisher publishes hold messages to the queue of their TTL.
 type Publisher struct {
 	*broker.Publisher
 	key string
 }
 
-// NewPublisher makes a publisher for holds of that life. A queue expires from its head only, so every life
-// has a queue of its own; the standard one is seat.hold.queue.
+// NewPublisher makes a publisher for holds of that TTL. A queue expires from its head only, so every TTL has a queue of
+// its own; the standard one is seat.hold.queue.
 func NewPublisher(url string, ttl time.Duration) *Publisher {
 	queue, key := holdQueue, holdKey
 	args := amqp.Table{"x-message-ttl": int32(ttl.Milliseconds()), "x-dead-letter-exchange": releaseExchange}
@@ -56,7 +57,7 @@ func NewPublisher(url string, ttl time.Duration) *Publisher {
 	return &Publisher{broker.NewPublisher(url, "orchestrator publishes holds", topology), key}
 }
 
-// Publish hands the message over and returns at once; what a crash loses the sweeps find.
+// Publish queues the message and returns at once; the sweeps find what a crash loses.
 func (p *Publisher) Publish(ctx context.Context, m Message) {
 	body, err := json.Marshal(m)
 	if err != nil {
@@ -65,7 +66,7 @@ func (p *Publisher) Publish(ctx context.Context, m Message) {
 	p.Publisher.Publish(ctx, broker.Message{Exchange: holdExchange, Key: p.key, Body: body})
 }
 
-// NewExpiryConsumer makes a consumer of the holds whose time is over.
+// NewExpiryConsumer makes a consumer of expired holds.
 func NewExpiryConsumer(url string, expire func(ctx context.Context, seat, hold uuid.UUID) error) broker.Consumer {
 	return broker.Consumer{
 		URL: url, Role: "orchestrator consumes " + expiryQueue, Queue: expiryQueue, Parking: parkedQueue,

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// mostWaiting bounds those who wait for a slot in a rush: when an on-sale begins, or two hundred want one seat.
+	// mostWaiting bounds the requests that wait for a slot in a burst: when an on-sale begins, or two hundred users
+	// want one seat.
 	mostWaiting = 200
-	// aRush is how long a rush may last. A queue that has not been empty for longer is one that is not getting shorter: then
-	// waiting gives nobody anything.
+	// aRush is how long a burst may last. A queue that has not been empty for longer does not get shorter, and waiting
+	// in it gains nothing.
 	aRush = 150 * time.Millisecond
 )
 
@@ -26,10 +27,10 @@ var errCrowded = func() *fault.Error {
 	return e
 }()
 
-// admission bounds the work in flight. Beyond what the machine can do at once, more of it makes everyone slower; so the rest
-// waits its turn, first come, first served, and what is too much even for that is refused at once.
+// admission bounds the requests in flight, since more at once would make all of them slower. The others wait in a
+// queue, first come, first served; beyond its bound they are refused at once.
 type admission struct {
-	steady   int           // how many wait when the rush does not end, mostWaiting at most
+	steady   int           // the queue's bound when a burst does not end, mostWaiting at most
 	patience time.Duration // how long a request waits
 	mu       sync.Mutex
 	free     int             // slots
@@ -37,9 +38,9 @@ type admission struct {
 	noneAt   time.Time       // when last nobody waited
 }
 
-// admit lets that many requests work at once, and more wait for that long: 200, or steady when the queue does not get
-// shorter. A request that only waits for a saga gives its slot back before it has ended. 429, not 503: the web app takes
-// 503 for an outage.
+// admit admits slots requests at once; others wait for at most patience: 200 of them, or steady when the queue does not
+// get shorter. A request that only waits for a saga gives its slot back before it has ended. 429, not 503: the web app
+// takes 503 for an outage.
 func admit(slots, steady int, patience time.Duration) func(http.Handler) http.Handler {
 	a := &admission{steady: steady, patience: patience, free: slots}
 	return func(next http.Handler) http.Handler {
@@ -84,10 +85,10 @@ func (a *admission) enter(ctx context.Context) bool {
 		a.waiting = slices.Delete(a.waiting, i, i+1)
 		return false
 	}
-	return true // its turn came at the same moment
+	return true // it got a slot at the same moment
 }
 
-// bound is how many may wait now.
+// bound is how many requests may wait now.
 func (a *admission) bound() int {
 	now := time.Now()
 	if len(a.waiting) == 0 {
@@ -99,7 +100,7 @@ func (a *admission) bound() int {
 	return mostWaiting
 }
 
-// leave gives the slot on.
+// leave passes the slot to the next request.
 func (a *admission) leave() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -49,8 +49,8 @@ func (s *Server) createEvent(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// storable gives a field as its saga can be written down: in UTF-8, and without NUL, which PostgreSQL's JSON cannot hold.
-// What else is wrong with it the event service says.
+// storable returns a field in the form in which the saga log can hold it: UTF-8 without NUL, which PostgreSQL's JSON
+// refuses. All else is checked by the event service.
 func storable(field string, raw json.RawMessage) (json.RawMessage, error) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -116,13 +116,13 @@ func (s *Server) getEventAsAdmin(w http.ResponseWriter, r *http.Request) error {
 	return answerEvent(w, e)
 }
 
-// answerEvent gives an event with the version that a change has to name.
+// answerEvent answers an event with the version that a change has to name.
 func answerEvent(w http.ResponseWriter, e clients.Event) error {
 	w.Header().Set("ETag", `"`+strconv.Itoa(e.Version)+`"`)
 	return web.OK(w, e)
 }
 
-// changeEvent serves what changes an event by the fields of the body.
+// changeEvent serves changes of an event by the fields of the body.
 func (s *Server) changeEvent(how string) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, change, err := readEventChange(r)

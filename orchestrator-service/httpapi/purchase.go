@@ -37,7 +37,7 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 	if res.OTPRequired {
 		message = "The seat is held for you. We sent a one-time password to your phone: please enter it to pay."
 	}
-	return web.OK(w, struct { // not a map: this is the address that a crowd asks
+	return web.OK(w, struct { // not a map: this is the busiest endpoint
 		OrderID     uuid.UUID   `json:"order_id"`
 		SeatID      uuid.UUID   `json:"seat_id"`
 		Status      string      `json:"status"`
@@ -112,7 +112,7 @@ func (s *Server) verifyOTP(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, map[string]any{"verified": true, "reference_id": order, "message": "Thank you. You can pay now."})
 }
 
-// checkOTP refuses what cannot be a one-time password.
+// checkOTP refuses a malformed one-time password.
 func checkOTP(field, code string) error {
 	if code == "" {
 		return fault.Field(field, "is required")

@@ -37,21 +37,21 @@ type Server struct {
 	InFlight int
 }
 
-// Handler gives the routes: who may call what stands here, and nowhere else.
+// Handler returns the routes. Who may call what is decided here and nowhere else.
 func (s *Server) Handler() http.Handler {
 	r := web.NewRouter(s.Health)
 
-	r.Group(func(r chi.Router) { // anyone; a stale token is not looked at
+	r.Group(func(r chi.Router) { // anyone; a stale token is ignored
 		get(r, "/events", s.listEvents)
 		get(r, "/events/{event_id}", s.getEvent)
 		get(r, "/docs", apidocs.Page)
 		get(r, "/docs/openapi.json", apidocs.JSON)
 	})
-	r.Group(func(r chi.Router) { // the crowd of an on-sale; it is not in the way of those who have their seats
+	r.Group(func(r chi.Router) { // reservations have a queue of their own, so that those who have seats do not wait behind them
 		r.Use(admit(s.InFlight, s.InFlight, 500*time.Millisecond), s.Keys.Require)
 		post(r, "/reserve", s.reserve)
 	})
-	r.Group(func(r chi.Router) { // whoever is logged in, for themselves
+	r.Group(func(r chi.Router) { // logged-in users, about what is theirs
 		r.Use(admit(s.InFlight, mostWaiting, time.Second), s.Keys.Require)
 		post(r, "/pay", s.pay)
 		post(r, "/verify-otp", s.verifyOTP)
@@ -70,7 +70,7 @@ func (s *Server) Handler() http.Handler {
 		post(r, "/transfer/withdraw", s.withdrawDispute)
 		post(r, "/transfer/reverse", s.reverseTransfer)
 	})
-	r.Group(func(r chi.Router) { // the gate: an on-sale crowd must not close it, and its app knows no 429 (docs/clients.md#the-gatekeeper-app)
+	r.Group(func(r chi.Router) { // the gate is not bounded: an on-sale must not block it, and its app cannot handle 429 (docs/clients.md#the-gatekeeper-app)
 		r.Use(s.Keys.Require, token.Allow(token.Caller.IsStaff))
 		post(r, "/verify", s.verify)
 	})
@@ -111,7 +111,7 @@ func mustBeCaller(r *http.Request, field, value string) error {
 	return nil
 }
 
-// status is 200, or 202 while a saga is under way.
+// status is 200, or 202 while a saga is running.
 func status(pending bool) int {
 	if pending {
 		return http.StatusAccepted
@@ -121,7 +121,7 @@ func status(pending bool) int {
 
 func caller(r *http.Request) token.Caller { return token.From(r.Context()) }
 
-// rfc3339 gives a time on the wire, null for none.
+// rfc3339 returns a time for the wire, null for none.
 func rfc3339(t time.Time) *time.Time {
 	if t.IsZero() || t.Unix() == 0 {
 		return nil
@@ -130,5 +130,5 @@ func rfc3339(t time.Time) *time.Time {
 	return &t
 }
 
-// wholeSeconds rounds up: a client that waits that long is not early.
+// wholeSeconds rounds up, so that a client that waits that long is not early.
 func wholeSeconds(d time.Duration) int { return int((max(d, 0) + time.Second - 1) / time.Second) }

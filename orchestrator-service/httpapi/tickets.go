@@ -12,7 +12,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// viewTicket gives a ticket as GET /tickets lists it.
+// viewTicket returns a ticket as GET /tickets lists it.
 func viewTicket(t tickets.Ticket) map[string]any {
 	return map[string]any{
 		"seat_id": t.Seat.GetSeatId(), "status": t.Seat.GetStatus().String(), "category": t.Seat.GetTier(),
@@ -49,7 +49,7 @@ func (s *Server) listSold(w http.ResponseWriter, r *http.Request) error {
 	views := make([]map[string]any, len(sold))
 	for i, x := range sold {
 		v := viewTicket(x.Ticket)
-		// The seat's present state and price are its present owner's business; what was sold is this.
+		// The seat's present state and price are private to its present owner; this shows what was sold.
 		v["status"], v["price_paid"] = "SOLD", x.Transfer.CreditsAmount
 		delete(v, "purchased_at")
 		v["transfer_id"], v["buyer_user_id"], v["sold_at"] = x.Transfer.TransferID, x.Transfer.BuyerUserID, x.Transfer.CompletedAt

@@ -122,7 +122,7 @@ func (s *Server) disputeTransfer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reason, err := web.Text("reason", strings.Join(strings.Fields(in.Reason), " "), 500) // people write in lines
+	reason, err := web.Text("reason", strings.Join(strings.Fields(in.Reason), " "), 500) // line breaks become blanks
 	if err != nil {
 		return err
 	}

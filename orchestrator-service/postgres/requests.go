@@ -11,8 +11,8 @@ import (
 // Requests remembers which operation each request of an administrator began.
 type Requests struct{ Pool *pgxpool.Pool }
 
-// Claim gives the operation of an administrator's request: proposed, unless the same key came within the window; then the operation
-// of that request, and the fingerprint that it came with.
+// Claim returns the operation of an administrator's request: proposed, or, if the same key came within the window, the
+// operation and fingerprint of that request.
 func (r Requests) Claim(ctx context.Context, admin uuid.UUID, key string, fingerprint []byte, proposed uuid.UUID, window time.Duration) (operation uuid.UUID, first []byte, err error) {
 	err = r.Pool.QueryRow(ctx, `
 		INSERT INTO admin_requests AS known (admin_id, key, fingerprint, operation_id) VALUES ($1, $2, $3, $4)
@@ -25,7 +25,7 @@ func (r Requests) Claim(ctx context.Context, admin uuid.UUID, key string, finger
 	return operation, first, known(err)
 }
 
-// Forget lets a request be made anew that was refused.
+// Forget allows a refused request to be made again.
 func (r Requests) Forget(ctx context.Context, admin uuid.UUID, key string, operation uuid.UUID) error {
 	_, err := r.Pool.Exec(ctx, `DELETE FROM admin_requests WHERE admin_id = $1 AND key = $2 AND operation_id = $3`, admin, key, operation)
 	return known(err)

@@ -1,5 +1,5 @@
-// Package purchase is the way from a free seat to a paid ticket: a seat is reserved, paid for, given back or expires, and
-// a flagged user proves the payment by a one-time password.
+// Package purchase has the flows from a free seat to a paid ticket (docs/architecture.md#purchase): reserving, paying,
+// giving back, expiry, and a flagged user's one-time password.
 package purchase
 
 import (
@@ -19,7 +19,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Inventory is what a purchase asks the inventory service.
+// Inventory is what a purchase needs of the inventory service.
 type Inventory interface {
 	ReserveSeat(ctx context.Context, in *inventoryv1.ReserveSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ReserveSeatResponse, error)
 	PinHold(ctx context.Context, in *inventoryv1.PinHoldRequest, opts ...grpc.CallOption) (*inventoryv1.PinHoldResponse, error)
@@ -28,7 +28,7 @@ type Inventory interface {
 	ReleaseSeat(ctx context.Context, in *inventoryv1.ReleaseSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ReleaseSeatResponse, error)
 }
 
-// Users is what a purchase asks the user service.
+// Users is what a purchase needs of the user service.
 type Users interface {
 	Risk(ctx context.Context, user, order uuid.UUID) (clients.Risk, error)
 	User(ctx context.Context, id uuid.UUID) (clients.User, error)
@@ -37,7 +37,7 @@ type Users interface {
 	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error
 }
 
-// Orders is what a purchase asks the order service.
+// Orders is what a purchase needs of the order service.
 type Orders interface {
 	Place(ctx context.Context, in clients.Order) (clients.Order, error)
 	Confirm(ctx context.Context, in clients.Order) error
@@ -48,7 +48,7 @@ type Orders interface {
 	Overdue(ctx context.Context, olderThan time.Duration, limit int) ([]clients.Order, error)
 }
 
-// Events gives an event that may be a few seconds old.
+// Events reads an event that may be a few seconds old.
 type Events interface {
 	Recent(ctx context.Context, id uuid.UUID) (clients.Event, error)
 }
@@ -59,16 +59,16 @@ type Tickets interface {
 	FirstQR(ctx context.Context, seat, event uuid.UUID) string
 }
 
-// Holds tells the broker of a hold, so that it expires in time.
+// Holds publishes a hold, so that it expires in time.
 type Holds interface {
 	Publish(ctx context.Context, m hold.Message)
 }
 
 // Settings of the purchase; docs/internal-api.md has the variables and defaults.
 type Settings struct {
-	HoldTTL    time.Duration // life of an unpaid hold
+	HoldTTL    time.Duration // TTL of an unpaid hold
 	MaxHolds   int           // live holds a user may have
-	SweepGrace time.Duration // how long after its time the sweep leaves a hold to the broker
+	SweepGrace time.Duration // how long after its time a hold is left to the broker
 }
 
 // Flows runs purchases.
@@ -86,13 +86,13 @@ type Flows struct {
 	sending   errgroup.Group
 }
 
-// Register tells the engine the table of steps; it comes before the first Pay.
+// Register registers the table of steps; it must be called before the first Pay.
 func (f *Flows) Register(e *saga.Engine) {
 	f.payments = saga.Register(e, "purchase", f.steps())
 	f.sending.SetLimit(sendingAtOnce)
 }
 
-// Refusals of a purchase. Others come from the services as they are.
+// Refusals of a purchase. Those of services are passed on as they are.
 var (
 	errOrderNotFound  = fault.New(fault.NotFound, clients.CodeOrderNotFound, "there is no such order of yours")
 	errOrderConfirmed = fault.New(fault.Conflict, "ORDER_ALREADY_CONFIRMED", "this order is paid already")
@@ -126,7 +126,7 @@ func (f *Flows) OrdersOf(ctx context.Context, user uuid.UUID, status string, pag
 	return f.Orders.OfUser(ctx, user, status, page)
 }
 
-// Trail gives what was done of an order's latest payment, for a person; empty if none was tried.
+// Trail returns the steps of an order's latest payment, for people; empty if none was tried.
 func (f *Flows) Trail(ctx context.Context, orderID uuid.UUID) ([]saga.Entry, error) {
 	return f.payments.Trail(ctx, orderID.String())
 }

@@ -19,16 +19,16 @@ const (
 	lostBackOff = 8 * time.Second // the longest pause after a round that was not
 )
 
-// lostHold is a hold whose making was not answered: the client was told 503, so nothing may stay, yet the call may still
-// come about when its service catches up.
+// lostHold is a hold with an unknown outcome: the client was told 503, so nothing may remain, but the call may still be
+// executed when the service catches up.
 type lostHold struct {
 	seat, hold uuid.UUID
 	until      time.Time
 	freed      bool // once; a late call may still make the hold
 }
 
-// lostHolds are given back one after the other, however many they are: with the inventory away, more at once would only
-// keep the other services from their work. What is too much for this expires by itself, as every hold does.
+// lostHolds are given back one by one: while the inventory is down, more at once would only load the other services.
+// Those beyond the limits expire like every hold.
 type lostHolds struct {
 	mu  sync.Mutex
 	all []lostHold
@@ -44,7 +44,7 @@ func (l *lostHolds) add(ctx context.Context, seat, hold uuid.UUID) {
 	l.all = append(l.all, lostHold{seat: seat, hold: hold, until: time.Now().Add(lostFor)})
 }
 
-// first gives the hold that has waited longest.
+// first returns the hold that has waited longest.
 func (l *lostHolds) first() (lostHold, int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *lostHolds) first() (lostHold, int) {
 	return l.all[0], len(l.all)
 }
 
-// settle takes the first hold off the queue, and puts it last as h if again is true.
+// settle removes the first hold from the queue, and appends it as h if again is true.
 func (l *lostHolds) settle(h lostHold, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,7 +64,7 @@ func (l *lostHolds) settle(h lostHold, again bool) {
 	}
 }
 
-// GiveBackLost frees holds whose making was not answered, until ctx ends.
+// GiveBackLost frees holds with an unknown outcome until ctx ends.
 func (f *Flows) GiveBackLost(ctx context.Context) {
 	pause := lostRound
 	for {
@@ -82,7 +82,7 @@ func (f *Flows) GiveBackLost(ctx context.Context) {
 	}
 }
 
-// giveBackRound asks for each hold once; it ends with the first that is not answered.
+// giveBackRound tries each hold once; it ends at the first unknown outcome.
 func (f *Flows) giveBackRound(ctx context.Context) error {
 	_, round := f.lost.first()
 	for range round {
@@ -104,8 +104,8 @@ func (f *Flows) giveBackRound(ctx context.Context) error {
 	return nil
 }
 
-// freeLost frees one hold. It lets go of one that has an order, and answers false: the user has asked again and was
-// given it. An error means that the outcome is unknown.
+// freeLost frees one hold. It leaves one that has an order and returns false: the user has reserved again and got it.
+// An error means that the outcome is unknown.
 func (f *Flows) freeLost(ctx context.Context, h lostHold) (freed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()

@@ -11,10 +11,10 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// payWithin bounds one request to pay; it is above what its calls and its wait for the saga take together.
+// payWithin bounds one request to pay; it is more than its calls and its wait for the saga can take.
 const payWithin = 12 * time.Second
 
-// paying has the requests to pay that this process is working on: one for each user and order. The zero value is empty.
+// paying has the requests to pay that are in progress in this process: one per user and order. The zero value is empty.
 type paying struct {
 	mu  sync.Mutex
 	now map[[2]uuid.UUID]*payRequest
@@ -27,7 +27,7 @@ type payRequest struct {
 	err     error
 }
 
-// enter gives the request that is now worked on, or the other one that is already.
+// enter returns the request that is now in progress: this one, or an earlier one.
 func (p *paying) enter(user, order uuid.UUID) (mine, other *payRequest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,7 +50,7 @@ func (p *paying) leave(user, order uuid.UUID, mine *payRequest) {
 	close(mine.ended)
 }
 
-// payToo answers a request to pay with the outcome of the one that came before it.
+// payToo answers a request to pay with the outcome of the earlier one.
 func (f *Flows) payToo(ctx context.Context, user, orderID uuid.UUID, other *payRequest) (Payment, error) {
 	saga.Waiting(ctx)
 	wait := time.NewTimer(saga.JoinWithin)

@@ -31,7 +31,7 @@ type Purchase struct {
 	Order     clients.Order `json:"order"`
 	// What the steps learn.
 	Balance money.Cents `json:"balance"`
-	QR      string      `json:"qr"` // the first one: it lives a minute
+	QR      string      `json:"qr"` // the first one, valid for a minute
 }
 
 func (f *Flows) pinHold(ctx context.Context, p *Purchase) error {
@@ -86,7 +86,7 @@ func (f *Flows) confirmSeat(ctx context.Context, p *Purchase) error {
 		PinId: p.AttemptID.String(), PriceCents: int64(p.Order.Price), QrSha256: qr.Hash(p.QR),
 	})
 	if err != nil && !fault.Unknown(err) {
-		return errHoldExpired.Because(err) // lost all the same: the money goes back
+		return errHoldExpired.Because(err) // the seat is lost all the same: the credits go back
 	}
 	return err
 }
@@ -94,13 +94,13 @@ func (f *Flows) confirmSeat(ctx context.Context, p *Purchase) error {
 // Payment is the outcome of Pay.
 type Payment struct {
 	Order   clients.Order
-	Pending bool // written down and under way: GET /orders/{id} tells the outcome
+	Pending bool // the saga is running: GET /orders/{id} gives the outcome
 	Balance money.Cents
 	QR      string
 }
 
-// Pay pays an order of the user's. Repeated or doubled, it charges once: a request that finds the user's payment of the
-// order under way in this process does no work, but waits up to 1 s for the other's outcome.
+// Pay pays an order of the user's. Repeated or concurrent calls charge once: a request that finds a payment of the
+// order in progress in this process only waits up to 1 s for its outcome.
 func (f *Flows) Pay(ctx context.Context, user, orderID uuid.UUID) (Payment, error) {
 	mine, other := f.paying.enter(user, orderID)
 	if other != nil {

@@ -14,7 +14,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// giveBack frees a hold that leads nowhere, and fails its order if it was written; failing that both expire.
+// giveBack frees a hold after a failed reservation and fails its order if there is one; if that fails, both expire.
 func (f *Flows) giveBack(ctx context.Context, seat, holdID uuid.UUID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
@@ -39,8 +39,8 @@ func (f *Flows) Cancel(ctx context.Context, user, orderID uuid.UUID) (clients.Or
 	return f.endHold(ctx, order.SeatID, order.OrderID, false, reasonCancelled)
 }
 
-// ExpireHold ends a hold whose time is over, and its order with it; the broker's dead letters and the sweep
-// both come here. A pinned hold belongs to its saga.
+// ExpireHold ends an expired hold and its order, for the broker's dead letters and for the sweep. A pinned hold belongs
+// to its saga.
 func (f *Flows) ExpireHold(ctx context.Context, seat, holdID uuid.UUID) error {
 	_, err := f.endHold(ctx, seat, holdID, true, errHoldExpired.Code)
 	switch {
@@ -52,7 +52,7 @@ func (f *Flows) ExpireHold(ctx context.Context, seat, holdID uuid.UUID) error {
 	return err
 }
 
-// endHold frees the seat from the hold and then fails its order, but only if the hold is truly gone.
+// endHold frees the seat from the hold and then fails the order, but only if the hold is gone.
 func (f *Flows) endHold(ctx context.Context, seat, holdID uuid.UUID, onlyIfExpired bool, reason string) (clients.Order, error) {
 	res, err := f.Inventory.ReleaseSeat(ctx, &inventoryv1.ReleaseSeatRequest{
 		SeatId: seat.String(), HoldId: holdID.String(), OnlyIfExpired: onlyIfExpired,
@@ -67,13 +67,12 @@ func (f *Flows) endHold(ctx context.Context, seat, holdID uuid.UUID, onlyIfExpir
 		return clients.Order{}, errPayUnderWay
 	case inventoryv1.ReleaseOutcome_BOUGHT:
 		return clients.Order{}, errOrderConfirmed
-	default: // NOT_DUE: the message was faster than the clock
+	default: // NOT_DUE: the message came before the database's clock
 		return clients.Order{}, errNotDue
 	}
 }
 
-// Sweep gives the rounds that end the holds whose time is over and whose message was lost. They come after the broker:
-// SweepGrace later.
+// Sweep returns the rounds that end expired holds whose message was lost, SweepGrace after their time.
 func (f *Flows) Sweep() sweep.Round {
 	overdue := func(ctx context.Context, limit int) ([]clients.Order, error) {
 		return f.Orders.Overdue(ctx, f.SweepGrace, limit)

@@ -20,9 +20,9 @@ type Reservation struct {
 	OTPRequired bool
 }
 
-// Reserve holds a seat for a user. Nothing is logged: a hold expires by itself. A seat that the user holds
-// already gives the same order, and repairs what a crash left out of it. Who comes too late for a seat costs one
-// call: the rest is asked, side by side, once the seat is held.
+// Reserve holds a seat for a user (docs/architecture.md#reserving). It is no saga, because a hold expires by itself.
+// Reserving a seat that the user holds already returns the same order and repairs what a crash left out. A losing
+// request costs one call: the others are made, in parallel, once the seat is held.
 func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservation, error) {
 	proposed := uuid.Must(uuid.NewV7())
 	held, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{

@@ -30,11 +30,11 @@ const (
 	keyIDLen  = 4
 )
 
-// ErrUnreadable is what Open answers for anything that we did not make or that is not whole.
+// ErrUnreadable is Open's error for anything that we did not make or that is damaged.
 var ErrUnreadable = errors.New("the QR code cannot be read")
 
-// Ticket is what a QR says: which seat, of which event, in which hall, when it was made, and for which
-// ownership of the seat; a seat's version grows with every change of owner.
+// Ticket is the content of a QR code: seat, event, hall, time, and ownership version, which grows with every change of
+// the seat's owner.
 type Ticket struct {
 	SeatID           uuid.UUID
 	EventID          uuid.UUID
@@ -52,8 +52,8 @@ type wire struct {
 	Version int64  `json:"o"`
 }
 
-// Codec seals with the current key and opens with the current and the previous one, so that keys can be
-// changed while tickets are out.
+// Codec seals with the current key and opens with the current and the previous one, so that keys can be changed while
+// codes are in use.
 type Codec struct {
 	current string
 	keys    map[string]cipher.AEAD
@@ -77,7 +77,7 @@ func NewCodec(current config.Key32, previous *config.Key32) (*Codec, error) {
 	return c, nil
 }
 
-// KeyID names a key without telling it: the first characters of base64url(SHA-256("ticketremaster qr" | key)).
+// KeyID identifies a key without revealing it: the first characters of base64url(SHA-256("ticketremaster qr" | key)).
 func KeyID(k config.Key32) string {
 	sum := sha256.Sum256(append([]byte("ticketremaster qr"), k[:]...))
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:keyIDLen]
@@ -118,7 +118,7 @@ func encode(t Ticket) ([]byte, error) {
 
 // Open reads a payload; ErrUnreadable unless one of our keys made it and nothing was changed.
 func (c *Codec) Open(payload string) (Ticket, error) {
-	if len(payload) > MaxLength || strings.ContainsAny(payload, "\r\n") { // which the decoder would pass over
+	if len(payload) > MaxLength || strings.ContainsAny(payload, "\r\n") { // which the decoder would ignore
 		return Ticket{}, ErrUnreadable
 	}
 	id, body, found := strings.Cut(payload, ".")
@@ -135,7 +135,7 @@ func (c *Codec) Open(payload string) (Ticket, error) {
 	return Decrypted(plain)
 }
 
-// Decrypted reads the plain JSON object, as a gate's device that knows the key would send it.
+// Decrypted reads the plain JSON object, as a device with the key would send it.
 func Decrypted(plain []byte) (Ticket, error) {
 	var w wire
 	if len(plain) > MaxLength || json.Unmarshal(plain, &w) != nil {
@@ -155,7 +155,7 @@ func Decrypted(plain []byte) (Ticket, error) {
 	return t, nil
 }
 
-// Hash is what seats.qr_code_hash keeps of a payload: its SHA-256; nothing of none.
+// Hash is the SHA-256 of a payload, as stored in seats.qr_code_hash; empty for an empty payload.
 func Hash(payload string) []byte {
 	if payload == "" {
 		return nil

@@ -15,13 +15,13 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// How long a request is known.
+// How long a request is remembered.
 const (
 	keyLife    = 24 * time.Hour   // by its key
 	doubleLife = 30 * time.Second // by its body alone
 )
 
-// ErrKeyReused is what a key answers that came with another body before.
+// ErrKeyReused refuses a key that came with another body before.
 var ErrKeyReused = fault.New(fault.Conflict, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key came with another request before")
 
 // Store remembers requests.
@@ -30,16 +30,16 @@ type Store interface {
 	Forget(ctx context.Context, admin uuid.UUID, key string, operation uuid.UUID) error
 }
 
-// Request is what an administrator asks for. What tells one kind of request and its subject from another.
+// Request is what an administrator asks for. What is the kind of request and its subject.
 type Request struct {
 	Admin uuid.UUID
 	What  string // "create-event", "add-rows of …"
 	Key   string // the Idempotency-Key; may be empty
-	Body  []byte // in one form, whatever the order of its fields
+	Body  []byte // normalised: independent of the order of its fields
 }
 
-// Do runs do under the id of the request's operation: a new one, or that of the request that this one repeats. A request that was
-// refused is forgotten: who mends what was wrong may send the key again.
+// Do runs do under the id of the request's operation: a new one, or that of the request that this one repeats. A
+// refused request is forgotten, so that a corrected one may use the key again.
 func Do[T any](ctx context.Context, s Store, r Request, do func(operation uuid.UUID) (T, error)) (T, error) {
 	var none T
 	fingerprint, window, key := sha256.Sum256(r.Body), keyLife, r.What+" key "+r.Key

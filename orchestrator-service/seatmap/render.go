@@ -17,7 +17,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// compressors are kept, since one is larger than what it makes of most halls.
+// compressors are pooled, since one is larger than its output for most halls.
 var compressors = sync.Pool{New: func() any {
 	z, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	if err != nil {
@@ -26,7 +26,7 @@ var compressors = sync.Pool{New: func() any {
 	return z
 }}
 
-// render writes the map as JSON and compresses it; if nothing has changed, it is the last one.
+// render renders the map as JSON and compresses it; if nothing has changed, it returns the last one.
 func (h *hall) render(event clients.Event, statuses []byte) (*seatMap, error) {
 	available := bytes.Count(statuses, []byte{byte(inventoryv1.SeatStatus_AVAILABLE)})
 	head, err := json.Marshal(web.Envelope{Success: true, Data: catalogue.ViewOf(event, available)})
@@ -71,8 +71,8 @@ func (h *hall) render(event clients.Event, statuses []byte) (*seatMap, error) {
 	return x, nil
 }
 
-// appendSeat writes a seat as the public sees it: whose it is stays private. By hand, since a hall has tens of
-// thousands; the names in it need no escapes but the tier's.
+// appendSeat writes a seat as the public sees it, without its owner. By hand, because a hall has tens of thousands of
+// seats; only the tier's name needs escaping.
 func (h *hall) appendSeat(b []byte, p place, status inventoryv1.SeatStatus) []byte {
 	id, _ := p.id.MarshalText()
 	b = append(append(b, `{"seat_id":"`...), id...)

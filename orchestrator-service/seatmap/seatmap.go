@@ -26,8 +26,8 @@ type Catalogue interface {
 	EachSeat(ctx context.Context, event uuid.UUID, each func(*inventoryv1.Seat)) error
 }
 
-// Maps shares the reading of seat maps: when thousands look at one hall, its statuses are read, written as JSON and
-// compressed at most once in mapLife, whoever asks. What does not change of a hall is read once and kept.
+// Maps caches seat maps: when thousands look at one hall, its statuses are read, rendered and compressed at most once
+// in mapLife. What does not change of a hall is read once and cached.
 type Maps struct {
 	Catalogue Catalogue
 
@@ -38,19 +38,19 @@ type Maps struct {
 
 const (
 	mapLife  = 800 * time.Millisecond // a map is at most a second old when it is sent, the time of reading included
-	hallLife = 5 * time.Second        // of a hall that nobody looks at
+	hallLife = 5 * time.Second        // of an unused hall
 	// mostSeats is how many seats are kept over all halls: 40 bytes each, and half as much for the map.
 	mostSeats = 500_000
 )
 
-// hall is an event's seats, and the map of them that was made last. The map is replaced, never changed.
+// hall has an event's seats and their latest map. The map is replaced, never changed.
 type hall struct {
 	places []place
 	tiers  []tier
 	last   *seatMap
 }
 
-// place is what never changes of a seat.
+// place is the constant part of a seat.
 type place struct {
 	id     uuid.UUID
 	row    string
@@ -61,7 +61,7 @@ type place struct {
 type tier struct {
 	name  string
 	price money.Cents
-	json  []byte // "category":…,"price":… as it stands in each seat
+	json  []byte // "category":…,"price":… as it appears in each seat
 }
 
 // seatMap is a map as it is sent; most clients take it compressed.
@@ -81,14 +81,14 @@ func (m *Maps) get(ctx context.Context, id uuid.UUID) (*seatMap, error) {
 		return h.last, nil
 	}
 	m.mu.Unlock()
-	v, err, _ := m.flight.Do(id.String(), func() (any, error) { return m.read(context.WithoutCancel(ctx), id) }) // shared: it must not end with one client
+	v, err, _ := m.flight.Do(id.String(), func() (any, error) { return m.read(context.WithoutCancel(ctx), id) }) // shared: it must not be cancelled by one client
 	if err != nil {
 		return nil, err
 	}
 	return v.(*seatMap), nil
 }
 
-// read makes the map of this moment, of the hall that is at hand if it still is the event's.
+// read makes the present map, from the cached hall if it is still the event's.
 func (m *Maps) read(ctx context.Context, id uuid.UUID) (*seatMap, error) {
 	readAt := time.Now()
 	event, err := m.Catalogue.PublicEvent(ctx, id)
@@ -119,7 +119,7 @@ func (m *Maps) read(ctx context.Context, id uuid.UUID) (*seatMap, error) {
 	return x, nil
 }
 
-// readHall reads what does not change of an event's seats.
+// readHall reads the constant part of an event's seats.
 func (m *Maps) readHall(ctx context.Context, event clients.Event) (*hall, error) {
 	h, row := &hall{places: make([]place, 0, event.TotalSeats)}, ""
 	for _, name := range event.Tiers() {
@@ -132,7 +132,7 @@ func (m *Maps) readHall(ctx context.Context, event clients.Event) (*hall, error)
 	var wrong error
 	err := m.Catalogue.EachSeat(ctx, event.EventID, func(s *inventoryv1.Seat) {
 		if s.RowNumber != row {
-			row = strings.Clone(s.RowNumber) // one text for a row's seats; the message can go
+			row = strings.Clone(s.RowNumber) // one string for a row's seats, so that the message can be freed
 		}
 		id, err := uuid.Parse(s.SeatId)
 		t := slices.IndexFunc(h.tiers, func(t tier) bool { return t.name == s.Tier })
@@ -156,13 +156,13 @@ func newTier(name string, price money.Cents) (tier, error) {
 	return tier{name, price, fields[1 : len(fields)-1]}, nil
 }
 
-// fits reports whether the hall is that of the event, and the statuses its seats'.
+// fits reports whether the hall is the event's, and the statuses are those of its seats.
 func (h *hall) fits(event clients.Event, statuses []byte) bool {
 	return len(h.places) == len(statuses) && len(h.tiers) == len(event.PricingTiers) &&
 		!slices.ContainsFunc(h.tiers, func(t tier) bool { price, ok := event.PricingTiers[t.name]; return !ok || price != t.price })
 }
 
-// keep has a hall at hand until nobody looks at it any more, or halls have become too many.
+// keep caches a hall until nobody looks at it for hallLife, or too many seats are cached.
 func (m *Maps) keep(id uuid.UUID, h *hall) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -179,7 +179,7 @@ func (m *Maps) keep(id uuid.UUID, h *hall) {
 	time.AfterFunc(hallLife, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.halls[id] == h { // nobody has asked for a newer map
+		if m.halls[id] == h { // no newer map was made
 			delete(m.halls, id)
 		}
 	})

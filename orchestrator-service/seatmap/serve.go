@@ -11,7 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// Serve answers with an event's map, or that the client has it already.
+// Serve answers with an event's map, or 304 if the client has it already.
 func (m *Maps) Serve(w http.ResponseWriter, r *http.Request, id uuid.UUID) error {
 	x, err := m.get(r.Context(), id)
 	if err != nil {
@@ -19,7 +19,7 @@ func (m *Maps) Serve(w http.ResponseWriter, r *http.Request, id uuid.UUID) error
 	}
 	h := w.Header()
 	h.Set("ETag", x.tag)
-	h.Set("Cache-Control", "no-cache") // may be kept, must be asked for
+	h.Set("Cache-Control", "no-cache") // may be cached, must be revalidated
 	h.Set("Vary", "Accept-Encoding")
 	if fits(r.Header.Get("If-None-Match"), x.tag) {
 		w.WriteHeader(http.StatusNotModified)
@@ -29,7 +29,7 @@ func (m *Maps) Serve(w http.ResponseWriter, r *http.Request, id uuid.UUID) error
 	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
 		h.Set("Content-Length", strconv.Itoa(len(x.zipped)))
-		_, _ = w.Write(x.zipped) // the client is gone: nobody to tell
+		_, _ = w.Write(x.zipped) // the client is gone
 		return nil
 	}
 	h.Set("Content-Length", strconv.Itoa(x.length))

@@ -1,4 +1,4 @@
-// Package sweep ends what is overdue and whose message was lost. It comes after the broker, which ends nearly all.
+// Package sweep ends what is overdue and was not ended through the broker (docs/adr/dead-letters.md).
 package sweep
 
 import (
@@ -15,19 +15,19 @@ import (
 
 // Limits of a round.
 const (
-	perRound  = 100             // things that a round takes up
+	perRound  = 100             // entries that a round ends
 	mostAsked = 1_000           // the longest list that is asked for
-	atOnce    = 4               // things that are ended at the same time
+	atOnce    = 4               // entries that are ended concurrently
 	endWithin = 5 * time.Second // of ending one
-	firstRest = 2 * time.Second // of one that could not be ended
+	firstRest = 2 * time.Second // of an entry that could not be ended
 	longRest  = 30 * time.Second
 )
 
-// Round takes up once what is overdue of one kind of things.
+// Round ends what is overdue of one kind, once.
 type Round func(ctx context.Context) error
 
-// Run calls the rounds about every interval until ctx ends. The pauses vary, and each round takes things up in an order of
-// its own, so that replicas seldom do the same work; that they do is harmless.
+// Run calls the rounds about every interval until ctx ends. Pauses and order are random, so that replicas seldom do the
+// same work; if they do, it is harmless.
 func Run(ctx context.Context, interval time.Duration, rounds ...Round) {
 	failing := false
 	for {
@@ -36,7 +36,7 @@ func Run(ctx context.Context, interval time.Duration, rounds ...Round) {
 			failed = append(failed, round(ctx))
 		}
 		err := errors.Join(failed...)
-		if err != nil && !failing && ctx.Err() == nil { // told once, not every two seconds
+		if err != nil && !failing && ctx.Err() == nil { // logged once, not every two seconds
 			slog.WarnContext(ctx, "a sweep failed; the next one tries again", "error", err)
 		}
 		failing = err != nil
@@ -48,9 +48,9 @@ func Run(ctx context.Context, interval time.Duration, rounds ...Round) {
 	}
 }
 
-// Of makes the rounds of one kind of things. list gives at most limit of those that are overdue, the oldest first; end
-// ends one. A thing that cannot be ended keeps no other waiting: it rests, ever longer up to 30 s, and the list is asked
-// for so many more. A round fails if the list cannot be read.
+// Of makes the rounds of one kind. list returns at most limit overdue entries, the oldest first; end ends one. An entry
+// that cannot be ended does not block others: it rests, with growing pauses up to 30 s, and list is asked for that many
+// more. A round fails if the list cannot be read.
 func Of[T any](list func(ctx context.Context, limit int) ([]T, error), id func(T) uuid.UUID, end func(context.Context, T) error) Round {
 	s := &resting{of: map[uuid.UUID]rest{}}
 	return func(ctx context.Context) error {
@@ -81,7 +81,7 @@ func Of[T any](list func(ctx context.Context, limit int) ([]T, error), id func(T
 	}
 }
 
-// resting has the things that could not be ended.
+// resting has the entries that could not be ended.
 type resting struct {
 	mu sync.Mutex
 	of map[uuid.UUID]rest
@@ -104,7 +104,7 @@ func (r *resting) rests(id uuid.UUID) bool {
 	return time.Now().Before(r.of[id].until)
 }
 
-// note reports whether a thing could not be ended for the first time.
+// note reports whether an entry failed for the first time.
 func (r *resting) note(id uuid.UUID, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +118,7 @@ func (r *resting) note(id uuid.UUID, err error) bool {
 	return !again
 }
 
-// forget drops what has rested and was not overdue any more: another replica, or the broker, has ended it.
+// forget drops entries that are no longer overdue: another replica, or the broker, has ended them.
 func (r *resting) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,7 +18,7 @@ type Code struct {
 	IssuedAt, ExpiresAt time.Time
 }
 
-// QRCode makes a fresh QR code for a ticket's owner; a former one stays valid to its own end.
+// QRCode makes a fresh QR code for a ticket's owner; earlier codes stay valid to their own end.
 func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error) {
 	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
 	if err != nil {
@@ -53,11 +53,11 @@ func (f *Flows) seal(seat uuid.UUID, event clients.Event, version int64) (Code, 
 	return Code{payload, now, now.Add(qr.Life)}, err
 }
 
-// firstOwner is the ownership version of who buys a seat.
+// firstOwner is the ownership version of a seat's buyer.
 const firstOwner = 1
 
-// FirstQR makes the QR code in the answer of a payment, "" if it cannot be made: the ticket is the user's all the same,
-// and the app asks for another.
+// FirstQR makes the QR code in the answer of a payment, "" if it cannot be made: the ticket is paid all the same, and
+// the app asks for another code.
 func (f *Flows) FirstQR(ctx context.Context, seat, eventID uuid.UUID) string {
 	event, err := f.Events.Recent(ctx, eventID)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package tickets is what owners see and show of their tickets: the lists, the QR codes and the chain of custody.
+// Package tickets has what owners see of their tickets: lists, QR codes and the chain of custody.
 package tickets
 
 import (
@@ -15,7 +15,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Inventory is what tickets ask the inventory service.
+// Inventory is what tickets need of the inventory service.
 type Inventory interface {
 	GetSeatOwner(ctx context.Context, in *inventoryv1.GetSeatOwnerRequest, opts ...grpc.CallOption) (*inventoryv1.GetSeatOwnerResponse, error)
 	GetSeats(ctx context.Context, in *inventoryv1.GetSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.GetSeatsResponse, error)
@@ -24,7 +24,7 @@ type Inventory interface {
 	RecordQR(ctx context.Context, in *inventoryv1.RecordQRRequest, opts ...grpc.CallOption) (*inventoryv1.RecordQRResponse, error)
 }
 
-// Events gives an event that may be a few seconds old.
+// Events reads an event that may be a few seconds old.
 type Events interface {
 	Recent(ctx context.Context, id uuid.UUID) (clients.Event, error)
 }
@@ -91,13 +91,13 @@ func (f *Flows) withEvents(ctx context.Context, seats []*inventoryv1.Seat) ([]Ti
 	return tickets, nil
 }
 
-// Sold is a ticket that a user handed on.
+// Sold is a ticket that a user transferred.
 type Sold struct {
 	Transfer clients.Transfer
 	Ticket
 }
 
-// SoldBy lists a page of the tickets that a user handed on, newest first; what is disputed is still sold.
+// SoldBy lists a page of the tickets that a user transferred, newest first; disputed ones are included.
 func (f *Flows) SoldBy(ctx context.Context, user uuid.UUID, page web.Page) ([]Sold, int, error) {
 	transfers, total, err := f.Transfers.TransfersOf(ctx, user, "seller", page, clients.TransferCompleted, clients.TransferDisputed)
 	if err != nil || len(transfers) == 0 {
@@ -126,7 +126,7 @@ func (f *Flows) SoldBy(ctx context.Context, user uuid.UUID, page web.Page) ([]So
 	return sold, total, nil
 }
 
-// History gives a seat's chain of custody to its owner or an administrator.
+// History returns a seat's chain of custody, for its owner or an administrator.
 func (f *Flows) History(ctx context.Context, user uuid.UUID, admin bool, seat uuid.UUID) ([]*inventoryv1.Ownership, error) {
 	res, err := f.Inventory.ListOwnership(ctx, &inventoryv1.ListOwnershipRequest{SeatId: seat.String()})
 	if err != nil {

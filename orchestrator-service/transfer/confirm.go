@@ -26,7 +26,7 @@ func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUI
 	if sellerOTP == "" && buyerOTP == "" && !(t.SellerOTPVerified && t.BuyerOTPVerified) {
 		return Outcome{Transfer: t}, fault.Field("seller_otp", "or buyer_otp is required")
 	}
-	if caller == t.BuyerUserID && !t.BuyerOTPVerified && buyerOTP != "" { // told before it ends the transfer: there is time to top up
+	if caller == t.BuyerUserID && !t.BuyerOTPVerified && buyerOTP != "" { // before the swap would fail: there is time to top up
 		if err := f.affordable(ctx, t); err != nil {
 			return Outcome{Transfer: t}, err
 		}
@@ -54,12 +54,12 @@ func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUI
 	}
 	swapped, err := f.swaps.Settle(ctx, transferID, transferID.String(), Swap{Transfer: t})
 	if fault.Code(err) == clients.CodePoor && caller != t.BuyerUserID {
-		err = errBuyerShort // who is told has no need to top up
+		err = errBuyerShort // the caller cannot top up for the buyer
 	}
 	return settle(t, clients.TransferCompleted, swapped, err)
 }
 
-// affordable refuses a buyer who cannot pay what they are about to agree to.
+// affordable refuses a buyer with too few credits for the price.
 func (f *Flows) affordable(ctx context.Context, t clients.Transfer) error {
 	users, err := f.Users.Lookup(ctx, []uuid.UUID{t.BuyerUserID}, nil)
 	if err == nil && len(users) == 1 && users[0].CreditBalance < t.CreditsAmount && t.ListingID == nil {
@@ -68,8 +68,8 @@ func (f *Flows) affordable(ctx context.Context, t clients.Transfer) error {
 	return err
 }
 
-// verifyParty checks one party's one-time password. Three wrong ones end the transfer. One that has expired, or gave way to
-// another of the party's, is sent anew: the client has no other way to ask for it.
+// verifyParty checks one party's one-time password. Three wrong ones end the transfer. An expired or replaced one is
+// sent again, because the client has no other way to ask for it.
 func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.UUID, code string) error {
 	err := f.Users.VerifyOTP(ctx, user, clients.PurposeTransfer, t.TransferID, code)
 	switch fault.Code(err) {
@@ -80,7 +80,7 @@ func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.U
 		if readErr != nil {
 			return readErr
 		}
-		if now.Status != clients.TransferPendingOTP || now.Swapping { // ended while we looked, and its codes with it
+		if now.Status != clients.TransferPendingOTP || now.Swapping { // it ended in the meantime, and its codes with it
 			return errTransferState.With("status", now.Status)
 		}
 		c := f.challenge(t, user)

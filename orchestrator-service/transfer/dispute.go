@@ -12,7 +12,8 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// disputeSteps freezes a completed transfer's amount at the seller. The saga's id is the dispute's.
+// disputeSteps freezes a completed transfer's amount at the seller (docs/architecture.md#dispute). The saga's id is the
+// dispute's.
 func (f *Flows) disputeSteps() []saga.Step[Dispute] {
 	return []saga.Step[Dispute]{
 		{Name: "mark disputed", Do: f.markDisputed, Undo: f.endDispute},
@@ -46,7 +47,7 @@ func (f *Flows) markDisputed(ctx context.Context, d *Dispute) error {
 	if cancelled.ListingID == nil {
 		return nil
 	}
-	return f.returnEscrow(ctx, &Swap{Transfer: *cancelled}) // a purchase at the marketplace has paid into it
+	return f.returnEscrow(ctx, &Swap{Transfer: *cancelled}) // paid into by a purchase at the marketplace
 }
 
 func (f *Flows) endDispute(ctx context.Context, d *Dispute) error {
@@ -83,8 +84,8 @@ func (f *Flows) RaiseDispute(ctx context.Context, caller, transferID uuid.UUID, 
 		return Outcome{Transfer: t}, fault.New(fault.Conflict, errTransferState.Code, "The event has begun: the transfer cannot be disputed any more")
 	}
 	d := Dispute{Transfer: t, DisputeID: uuid.Must(uuid.NewV7()), By: caller, Reason: reason}
-	// The subject is the dispute, not the transfer: one that was withdrawn may be raised again. Of two at once
-	// the order service lets one through.
+	// The subject is the dispute, not the transfer: one that was withdrawn may be raised again. Of two at once the
+	// order service accepts one.
 	raised, err := f.disputes.Settle(ctx, d.DisputeID, d.DisputeID.String(), d)
 	return settle(t, clients.TransferDisputed, raised, err)
 }
@@ -116,7 +117,7 @@ func (f *Flows) settleDisputeEnd(ctx context.Context, by uuid.UUID, t clients.Tr
 	return settle(t, clients.TransferCompleted, ended, err)
 }
 
-// disputed reads a transfer that is in dispute, the freeze of its credits being done.
+// disputed reads a disputed transfer once its credits are frozen.
 func (f *Flows) disputed(ctx context.Context, caller uuid.UUID, admin bool, id uuid.UUID) (clients.Transfer, error) {
 	t, err := f.TransferOf(ctx, caller, admin, id)
 	if err != nil {
@@ -127,7 +128,7 @@ func (f *Flows) disputed(ctx context.Context, caller uuid.UUID, admin bool, id u
 	}
 	ended, err := f.disputes.Await(ctx, t.DisputeID.String())
 	switch {
-	case fault.Code(err) == fault.CodeNotFound: // impossible: the saga is written down before the transfer is marked
+	case fault.Code(err) == fault.CodeNotFound: // impossible: the saga is logged before the transfer is marked
 		return t, fault.New(fault.Internal, fault.CodeInternal, "The dispute has no record").Because(err)
 	case err != nil:
 		return t, err

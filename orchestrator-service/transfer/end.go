@@ -13,8 +13,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// failSaleSteps ends a transfer that a purchase at the marketplace began, and gives the buyer's credits back. The subject is the
-// transfer: it fails once.
+// failSaleSteps fails a transfer that a purchase at the marketplace began, and returns the buyer's credits. The subject
+// is the transfer: it fails once.
 func (f *Flows) failSaleSteps() []saga.Step[FailedSale] {
 	return []saga.Step[FailedSale]{
 		{Name: "fail transfer", Do: f.failSale}, // refused once the swap has begun
@@ -37,8 +37,9 @@ func (f *Flows) returnSaleEscrow(ctx context.Context, s *FailedSale) error {
 	return f.returnEscrow(ctx, &Swap{Transfer: s.Transfer})
 }
 
-// Fail ends a live transfer for the reason given, before its swap has begun, and voids its one-time passwords. What a buyer at the
-// marketplace has paid into escrow goes back. TRANSFER_INVALID_STATE: it has ended, or its swap has begun.
+// Fail ends a live transfer for the reason given, before its swap has begun, and voids its one-time passwords. Credits
+// that a buyer at the marketplace paid into escrow are returned. TRANSFER_INVALID_STATE: it has ended, or its swap has
+// begun.
 func (f *Flows) Fail(ctx context.Context, t clients.Transfer, reason string) (err error) {
 	if t.ListingID == nil {
 		_, err = f.Records.ActOnTransfer(ctx, t.TransferID, clients.FailTransfer, clients.TransferAction{Reason: reason})
@@ -51,22 +52,22 @@ func (f *Flows) Fail(ctx context.Context, t clients.Transfer, reason string) (er
 	return err
 }
 
-// ExpireTransfer ends a transfer that nobody confirmed in time and frees the seat for another.
+// ExpireTransfer ends a transfer that was not confirmed in time, so that the seat can be transferred again.
 func (f *Flows) ExpireTransfer(ctx context.Context, t clients.Transfer) error {
 	err := f.Fail(ctx, t, "EXPIRED")
 	if fault.Code(err) == errTransferState.Code {
-		return nil // someone was faster
+		return nil // another action was faster
 	}
 	return err
 }
 
-// Sweep gives the rounds that end the live transfers that nobody confirmed in time.
+// Sweep returns the rounds that end live transfers that were not confirmed in time.
 func (f *Flows) Sweep() sweep.Round {
 	id := func(t clients.Transfer) uuid.UUID { return t.TransferID }
 	return sweep.Of(f.Records.OverdueTransfers, id, f.ExpireTransfer)
 }
 
-// endTransfer fails a transfer and voids what is pending of its one-time passwords.
+// endTransfer fails a transfer and voids its pending one-time passwords.
 func (f *Flows) endTransfer(ctx context.Context, t clients.Transfer, reason string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package transfer hands a ticket from its owner to another user for credits: the offer, the two one-time passwords, the
-// swap, and the dispute and reversal that may follow.
+// Package transfer has the flows of a ticket's transfer to another user (docs/architecture.md#transfer): offer,
+// one-time passwords, swap, dispute and reversal.
 package transfer
 
 import (
@@ -18,12 +18,12 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Inventory is what a transfer asks the inventory service.
+// Inventory is what a transfer needs of the inventory service.
 type Inventory interface {
 	UpdateOwner(ctx context.Context, in *inventoryv1.UpdateOwnerRequest, opts ...grpc.CallOption) (*inventoryv1.UpdateOwnerResponse, error)
 }
 
-// Users is what a transfer asks the user service.
+// Users is what a transfer needs of the user service.
 type Users interface {
 	Lookup(ctx context.Context, ids []uuid.UUID, emails []string) ([]clients.User, error)
 	Book(ctx context.Context, path string, b clients.Booking) (clients.Booked, error)
@@ -32,7 +32,7 @@ type Users interface {
 	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error
 }
 
-// Records is where the order service keeps transfers.
+// Records is what a transfer needs of the order service.
 type Records interface {
 	BeginOffer(ctx context.Context, id, user uuid.UUID) error
 	RefuseOffer(ctx context.Context, id uuid.UUID) error
@@ -51,7 +51,7 @@ type Tickets interface {
 
 // Settings of transfers; docs/internal-api.md has the variables and defaults.
 type Settings struct {
-	TransferTTL time.Duration // life of a transfer that nobody confirms
+	TransferTTL time.Duration // time to confirm a transfer
 }
 
 // Flows runs transfers, disputes and reversals.
@@ -68,7 +68,7 @@ type Flows struct {
 	failedSales *saga.Flow[FailedSale]
 }
 
-// Register tells the engine the five tables of steps; it comes before the first flow.
+// Register registers the tables of steps; it must be called before the first flow.
 func (f *Flows) Register(e *saga.Engine) {
 	f.swaps = saga.Register(e, "transfer", f.swapSteps())
 	f.disputes = saga.Register(e, "dispute", f.disputeSteps())
@@ -77,8 +77,8 @@ func (f *Flows) Register(e *saga.Engine) {
 	f.failedSales = saga.Register(e, "fail-sale", f.failSaleSteps())
 }
 
-// Refusals of a transfer. What a refusal tells about the other party is no more than who asks may know: one answer stands for a
-// ticket that the seller does not have, whoever has it.
+// Refusals of a transfer. A refusal reveals no more about the other party than the caller may know: there is one answer
+// for a ticket that the seller does not own, whoever owns it.
 var (
 	errTransferState    = fault.New(fault.Conflict, clients.CodeTransferState, "This transfer is past that")
 	errTransferNotFound = fault.New(fault.NotFound, "TRANSFER_NOT_FOUND", "There is no such transfer of yours")
@@ -102,7 +102,7 @@ func (f *Flows) TransferOf(ctx context.Context, caller uuid.UUID, admin bool, id
 	case !t.Party(caller):
 		return clients.Transfer{}, errNotParty
 	case t.Refused && t.InitiatedBy != caller:
-		return clients.Transfer{}, errTransferNotFound // the other party was never asked
+		return clients.Transfer{}, errTransferNotFound // never offered to the other party
 	}
 	return t, nil
 }
@@ -112,13 +112,13 @@ func (f *Flows) TransfersOf(ctx context.Context, caller uuid.UUID, page web.Page
 	return f.Records.TransfersOf(ctx, caller, "", page)
 }
 
-// Outcome is a transfer after an action on it. Pending: the action is written down and under way.
+// Outcome is a transfer after an action on it. Pending: the action is logged and still running.
 type Outcome struct {
 	clients.Transfer
 	Pending bool
 }
 
-// settle gives a transfer the status that its saga leads to once that has ended well.
+// settle sets a transfer's status once its saga has ended successfully.
 func settle[T any](t clients.Transfer, status string, o saga.Outcome[T], err error) (Outcome, error) {
 	if err == nil && !o.Pending {
 		t.Status = status
@@ -126,7 +126,7 @@ func settle[T any](t clients.Transfer, status string, o saga.Outcome[T], err err
 	return Outcome{t, o.Pending}, err
 }
 
-// book moves credits unless the transfer is a gift: then there are none to move.
+// book moves credits, unless the transfer is a gift.
 func (f *Flows) book(ctx context.Context, path string, amount money.Cents, b clients.Booking) error {
 	if amount == 0 {
 		return nil

@@ -23,9 +23,9 @@ type Offer struct {
 	Amount        money.Cents
 }
 
-// Initiate checks an offer, records it, and asks both parties for a one-time password. If one cannot be
-// asked, the transfer is FAILED and the caller is told why. A refusal tells something about the other party, who does not
-// learn of it: so refusals are counted, before the check, and who had too many is told no more for an hour.
+// Initiate checks an offer, records it, and asks both parties for a one-time password. If one cannot be asked, the
+// transfer is FAILED and the caller is told why. A refusal reveals something about the other party, who is not told of
+// it: so refusals are counted, before the check, and after too many the caller gets no answers for an hour.
 func (f *Flows) Initiate(ctx context.Context, caller uuid.UUID, o Offer) (clients.Transfer, error) {
 	id := uuid.Must(uuid.NewV7())
 	var seller, buyer *clients.User
@@ -52,7 +52,7 @@ func (f *Flows) Initiate(ctx context.Context, caller uuid.UUID, o Offer) (client
 		TransferID: id, SeatID: o.SeatID, EventID: ticket.Event.EventID, SellerUserID: seller.UserID, BuyerUserID: buyer.UserID,
 		InitiatedBy: caller, Status: clients.TransferInitiated, CreditsAmount: o.Amount, ExpiresAt: time.Now().Add(f.TransferTTL).UTC(),
 	}
-	if refusal != nil { // these two are kept, for who made the offer
+	if refusal != nil { // these two are recorded, visible to the caller
 		t.Status, t.FailureReason = clients.TransferFailed, fault.Code(refusal)
 		if _, err := f.Records.CreateTransfer(ctx, t); err != nil {
 			return t, err
@@ -72,7 +72,7 @@ func (f *Flows) Initiate(ctx context.Context, caller uuid.UUID, o Offer) (client
 	return f.Records.ActOnTransfer(ctx, t.TransferID, clients.AwaitOTP, clients.TransferAction{})
 }
 
-// refuse counts a refusal before it is told.
+// refuse counts a refusal before it is answered.
 func (f *Flows) refuse(ctx context.Context, offer uuid.UUID, refusal error) error {
 	if err := f.Records.RefuseOffer(ctx, offer); err != nil {
 		return err
@@ -80,8 +80,8 @@ func (f *Flows) refuse(ctx context.Context, offer uuid.UUID, refusal error) erro
 	return refusal
 }
 
-// refuseOffer makes every check before a one-time password is sent, the caller's own side first. What the buyer has is told to
-// the buyer alone: a seller's offer is checked against it when both have agreed, by the swap.
+// refuseOffer makes every check that comes before a one-time password is sent, the caller's own side first. The buyer's
+// balance is revealed to the buyer alone: for a seller's offer it is checked when both have agreed, by the swap.
 func refuseOffer(caller uuid.UUID, seller, buyer *clients.User, t tickets.Ticket, unknownSeat error, amount money.Cents) error {
 	selling := seller != nil && seller.UserID == caller
 	buying := buyer != nil && buyer.UserID == caller
@@ -134,7 +134,7 @@ func (f *Flows) parties(ctx context.Context, seller, buyer string) (s, b *client
 	return find(seller), find(buyer), nil
 }
 
-// askParties sends both one-time passwords side by side; each message names what is agreed to.
+// askParties sends both one-time passwords in parallel; each message names what is agreed to.
 func (f *Flows) askParties(ctx context.Context, t clients.Transfer, seller, buyer clients.User, what string) error {
 	ask := func(to, other clients.User, agree string) error {
 		c := f.challenge(t, to.UserID)
@@ -150,8 +150,8 @@ func (f *Flows) askParties(ctx context.Context, t clients.Transfer, seller, buye
 	return g.Wait()
 }
 
-// failUnasked ends a transfer whose parties could not both be asked, and gives why. Should that fail too, the
-// transfer expires.
+// failUnasked fails a transfer whose parties could not both be asked and returns why. If that fails too, the transfer
+// expires.
 func (f *Flows) failUnasked(ctx context.Context, t clients.Transfer, why error) error {
 	refusal := fault.From(why)
 	f.endTransfer(ctx, t, "OTP_NOT_SENT")

@@ -10,7 +10,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// reversalSteps takes a disputed transfer back. The saga's id is the reversal's.
+// reversalSteps reverses a disputed transfer (docs/architecture.md#reversal). The saga's id is the reversal's.
 func (f *Flows) reversalSteps() []saga.Step[Reversal] {
 	return []saga.Step[Reversal]{
 		{Name: "claim reversal", Do: f.claimReversal, Undo: f.dropReversal},
@@ -65,8 +65,8 @@ func (f *Flows) closeReversed(ctx context.Context, r *Reversal) error {
 	return err
 }
 
-// ReverseTransfer takes a disputed transfer back: the party that did not raise the dispute, or an administrator, who alone
-// may cover from the platform's account what is short of the frozen amount.
+// ReverseTransfer reverses a disputed transfer, for the party that did not raise the dispute or an administrator. Only
+// an administrator may cover a short frozen amount from the platform's account.
 func (f *Flows) ReverseTransfer(ctx context.Context, caller uuid.UUID, admin bool, transferID uuid.UUID, cover bool) (Outcome, error) {
 	t, err := f.disputed(ctx, caller, admin, transferID)
 	if err != nil {

@@ -30,8 +30,8 @@ func (f *Flows) claimTransfer(ctx context.Context, s *Swap) error {
 	return err
 }
 
-// failClaimedTransfer ends the transfer for the reason that turned the swap back. One that was never claimed
-// (it expired, or was disputed away) has its end already.
+// failClaimedTransfer fails the transfer for the reason that turned the swap back. One that was never claimed (it
+// expired, or a dispute ended it) has ended already.
 func (f *Flows) failClaimedTransfer(ctx context.Context, s *Swap) error {
 	_, err := f.Records.ActOnTransfer(ctx, s.Transfer.TransferID, clients.AbortSwap, clients.TransferAction{Reason: saga.Refusal(ctx).Code})
 	if fault.Code(err) == errTransferState.Code {
