@@ -42,8 +42,8 @@ env: ## Print the running stack's addresses and secrets
 ##### Running in containers (docs/docker.md)
 
 .PHONY: up dev demo-docker audit-docker kong-image
-up: .env kong-image ## Build and start the whole stack with docker compose, sandbox and watchman too, and wait until all is healthy
-	@docker compose --profile sandbox --profile watchman up --build -d --wait --wait-timeout 300
+up: .env kong-image ## Build and start the whole stack with docker compose, with the sandbox, and wait until all is healthy
+	@docker compose --profile sandbox up --build -d --wait --wait-timeout 300
 	@echo "TicketRemaster listens on $(COMPOSE_GATEWAY); codes and payments of the sandbox are on $(COMPOSE_SANDBOX)"
 dev: .env kong-image ## The same with verbose logs and open ports; a saved file builds its service anew
 	@docker compose -f docker-compose.yml -f docker-compose.dev.yml up --build --watch
@@ -60,11 +60,13 @@ COMPOSE_SANDBOX = $$(docker compose port sandbox 8025 | sed 's,.*:,http://127.0.
 
 ##### Measuring
 
+BENCH = cd stack && GOWORK=off go test -run '^$$' -bench . -benchtime 1x -timeout 30m -v ./bench
+
 .PHONY: bench profile
 bench: ## Measure the system on a stack of its own; BENCH_QUICK=1 for a shorter run, BENCH_ONLY=RV for some rows
-	@go run ./stack/cmd/bench
+	@$(BENCH)
 profile: ## CPU profiles of the services under load into .run/profile; KIND=R, P or V
-	@BENCH_PROFILE=$(or $(KIND),R) go run ./stack/cmd/bench
+	@BENCH_PROFILE=$(or $(KIND),R) $(BENCH)
 
 ##### Developing
 

@@ -12,8 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"ticketremaster/platform/config"
 	"ticketremaster/stack/client"
+	"ticketremaster/stack/qr"
 )
 
 // Stage is the system that the demo runs against.
@@ -25,7 +25,7 @@ type Stage struct {
 	// AdminEmail is an administrator's; the demo's own accounts share the password.
 	AdminEmail, Password string
 	// QRKey is QR_ENCRYPTION_KEY, for the codes that no client can get, such as that of an unpaid seat. nil leaves them out.
-	QRKey *config.Key32
+	QRKey *qr.Key
 }
 
 // production is one run of the demo: the system, the users, and what one part leaves for the next.

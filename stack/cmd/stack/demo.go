@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 
-	"ticketremaster/platform/config"
 	"ticketremaster/stack"
 	"ticketremaster/stack/client"
 	"ticketremaster/stack/demo"
 	"ticketremaster/stack/native"
+	"ticketremaster/stack/qr"
 )
 
 // The demo's administrator. All accounts of the demo share the password.
@@ -42,10 +41,11 @@ func play(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if key != "" {
-		stage.QRKey = new(config.Key32)
-		if err := stage.QRKey.UnmarshalText([]byte(key)); err != nil {
-			return fmt.Errorf("QR_ENCRYPTION_KEY %w", err)
+		read, err := qr.ParseKey(key)
+		if err != nil {
+			return err
 		}
+		stage.QRKey = &read
 	}
 	return demo.Play(ctx, stage, out)
 }

@@ -19,9 +19,9 @@ var profiled = []string{"orchestrator-service", "inventory-service", "user-servi
 
 const profileSeconds = 8
 
-// Profile loads the system with one kind of request (R, P or V) from 32 clients and writes a CPU and a heap profile of each
+// profileUnder loads the system with one kind of request (R, P or V) from 32 clients and writes a CPU and a heap profile of each
 // service to dir; it prints where each spends most.
-func Profile(ctx context.Context, kind, dir string, out io.Writer) (err error) {
+func profileUnder(ctx context.Context, kind, dir string, out io.Writer) (err error) {
 	s, err := stack.Boot(ctx, stack.Options{Private: true, Progress: out, Env: map[string]string{"LOG_LEVEL": "warn"}})
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func Profile(ctx context.Context, kind, dir string, out io.Writer) (err error) {
 			err = closeErr
 		}
 	}()
-	b := &bench{stack: s, plan: Options{Quick: true}.plan(), out: out, start: time.Now()}
+	b := &bench{stack: s, plan: options{Quick: true}.plan(), out: out, start: time.Now()}
 	if err := b.seed(ctx); err != nil {
 		return err
 	}

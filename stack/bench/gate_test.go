@@ -2,10 +2,6 @@ package bench
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -13,8 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"crypto/sha256"
-	"ticketremaster/platform/config"
+	"ticketremaster/stack/qr"
 )
 
 // tickets returns QR payloads of sold seats, each once, sealed when asked for: they are valid for a minute.
@@ -22,8 +17,7 @@ type tickets struct {
 	event string
 	seats []string
 	used  atomic.Int64
-	aead  cipher.AEAD
-	keyID string
+	key   qr.Key
 }
 
 // soldTickets makes an event whose seats are all sold at price 0. They are written to the databases as purchases would
@@ -63,24 +57,8 @@ func (b *bench) soldTickets(ctx context.Context, n int) (*tickets, error) {
 	if err := b.settle(ctx); err != nil {
 		return nil, err
 	}
-	t := &tickets{event: event, seats: seats}
-	return t, t.useKey(b.stack.Secret("QR_ENCRYPTION_KEY"))
-}
-
-// useKey reads the key as the orchestrator does; docs/qr-format.md has the format.
-func (t *tickets) useKey(text string) error {
-	var key config.Key32
-	if err := key.UnmarshalText([]byte(text)); err != nil {
-		return fmt.Errorf("QR_ENCRYPTION_KEY: %w", err)
-	}
-	sum := sha256.Sum256(append([]byte("ticketremaster qr"), key[:]...))
-	t.keyID = base64.RawURLEncoding.EncodeToString(sum[:])[:4]
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return err
-	}
-	t.aead, err = cipher.NewGCM(block)
-	return err
+	key, err := qr.ParseKey(b.stack.Secret("QR_ENCRYPTION_KEY"))
+	return &tickets{event: event, seats: seats, key: key}, err
 }
 
 func (t *tickets) next() (string, error) {
@@ -88,15 +66,7 @@ func (t *tickets) next() (string, error) {
 	if n >= len(t.seats) {
 		return "", fmt.Errorf("all %d tickets are used up", len(t.seats))
 	}
-	plain := fmt.Sprintf(`{"s":%q,"e":%q,"h":"H1","t":%d,"o":1}`, compact(t.seats[n]), compact(t.event), time.Now().Unix())
-	nonce := make([]byte, t.aead.NonceSize())
-	if _, err := rand.Read(nonce); err != nil {
-		return "", err
-	}
-	return t.keyID + "." + base64.RawURLEncoding.EncodeToString(t.aead.Seal(nonce, nonce, []byte(plain), []byte(t.keyID))), nil
+	return t.key.Seal(qr.Ticket{Seat: id(t.seats[n]), Event: id(t.event), Hall: "H1", Time: time.Now().Unix(), Version: 1}), nil
 }
 
-func compact(id string) string {
-	u := uuid.MustParse(id)
-	return base64.RawURLEncoding.EncodeToString(u[:])
-}
+func id(text string) string { return qr.ID(uuid.MustParse(text)) }
