@@ -1,0 +1,254 @@
+package tickets
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+
+	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/qr"
+	"ticketremaster/platform/config"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/web"
+	inventoryv1 "ticketremaster/proto/inventory/v1"
+)
+
+// world is what the tickets ask, in memory. A call named in away is not answered.
+type world struct {
+	Inventory
+	seats     map[string]*inventoryv1.Seat
+	custody   []*inventoryv1.Ownership
+	events    map[uuid.UUID]clients.Event
+	transfers []clients.Transfer
+	asked     []string // the statuses of transfers
+	recorded  []*inventoryv1.RecordQRRequest
+	away      map[string]bool
+}
+
+func (w *world) reach(call string) error {
+	if w.away[call] {
+		return fault.Unreachable("a service", errors.New("time-out"))
+	}
+	return nil
+}
+
+func (w *world) GetSeatOwner(_ context.Context, in *inventoryv1.GetSeatOwnerRequest, _ ...grpc.CallOption) (*inventoryv1.GetSeatOwnerResponse, error) {
+	seat := w.seats[in.SeatId]
+	if err := w.reach("GetSeatOwner"); err != nil || seat == nil {
+		return nil, errors.Join(err, fault.New(fault.NotFound, clients.CodeSeatNotFound, "no"))
+	}
+	return &inventoryv1.GetSeatOwnerResponse{Seat: seat}, nil
+}
+
+func (w *world) GetSeats(_ context.Context, in *inventoryv1.GetSeatsRequest, _ ...grpc.CallOption) (*inventoryv1.GetSeatsResponse, error) {
+	out := &inventoryv1.GetSeatsResponse{}
+	for _, id := range in.SeatIds {
+		out.Seats = append(out.Seats, w.seats[id])
+	}
+	slices.Reverse(out.Seats) // in no order that anyone may rely on
+	return out, w.reach("GetSeats")
+}
+
+func (w *world) ListOwnedSeats(_ context.Context, in *inventoryv1.ListOwnedSeatsRequest, _ ...grpc.CallOption) (*inventoryv1.ListOwnedSeatsResponse, error) {
+	out := &inventoryv1.ListOwnedSeatsResponse{}
+	for _, s := range w.seats {
+		if s.OwnerUserId == in.UserId {
+			out.Seats = append(out.Seats, s)
+		}
+	}
+	return out, w.reach("ListOwnedSeats")
+}
+
+func (w *world) ListOwnership(_ context.Context, in *inventoryv1.ListOwnershipRequest, _ ...grpc.CallOption) (*inventoryv1.ListOwnershipResponse, error) {
+	return &inventoryv1.ListOwnershipResponse{Seat: w.seats[in.SeatId], Changes: w.custody}, w.reach("ListOwnership")
+}
+
+func (w *world) RecordQR(_ context.Context, in *inventoryv1.RecordQRRequest, _ ...grpc.CallOption) (*inventoryv1.RecordQRResponse, error) {
+	w.recorded = append(w.recorded, in)
+	return &inventoryv1.RecordQRResponse{}, w.reach("RecordQR")
+}
+
+func (w *world) Recent(_ context.Context, id uuid.UUID) (clients.Event, error) {
+	return w.events[id], w.reach("Recent")
+}
+
+func (w *world) TransfersOf(_ context.Context, _ uuid.UUID, role string, _ web.Page, statuses ...string) ([]clients.Transfer, int, error) {
+	w.asked = append([]string{role}, statuses...)
+	return w.transfers, len(w.transfers), w.reach("TransfersOf")
+}
+
+// start gives the flows over one sold seat, and its owner.
+func start(t *testing.T) (f *Flows, w *world, seat *inventoryv1.Seat, owner uuid.UUID) {
+	t.Helper()
+	codec, err := qr.NewCodec(config.Key32(bytes.Repeat([]byte("k"), 32)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner = uuid.New()
+	event := clients.Event{EventID: uuid.New(), Name: "Concert", HallID: "H1"}
+	seat = &inventoryv1.Seat{
+		SeatId: uuid.NewString(), EventId: event.EventID.String(), RowNumber: "C", SeatNumber: 7,
+		Status: inventoryv1.SeatStatus_SOLD, OwnerUserId: owner.String(), OwnershipVersion: 3,
+	}
+	w = &world{seats: map[string]*inventoryv1.Seat{seat.SeatId: seat}, events: map[uuid.UUID]clients.Event{event.EventID: event}, away: map[string]bool{}}
+	return &Flows{Inventory: w, Events: w, Transfers: w, QR: codec}, w, seat, owner
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	if fault.Code(err) != code {
+		t.Errorf("%v, want %q", err, code)
+	}
+}
+
+// The gate reads from a code what the seat is; the code is the owner's alone, of a ticket that is paid and unused.
+func TestQRCode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, w, seat, owner := start(t)
+		code, err := f.QRCode(t.Context(), owner, clients.ID(seat.SeatId))
+		if err != nil || !code.IssuedAt.Equal(time.Now()) || code.ExpiresAt.Sub(code.IssuedAt) != qr.Life {
+			t.Fatalf("%+v, %v", code, err)
+		}
+		ticket, err := f.QR.Open(code.Payload)
+		want := qr.Ticket{SeatID: clients.ID(seat.SeatId), EventID: clients.ID(seat.EventId), HallID: "H1", IssuedAt: time.Now().UTC(), OwnershipVersion: 3}
+		if err != nil || !ticket.IssuedAt.Equal(want.IssuedAt) {
+			t.Fatalf("%+v, %v", ticket, err)
+		}
+		ticket.IssuedAt = want.IssuedAt
+		if ticket != want {
+			t.Errorf("the gate reads %+v, want %+v", ticket, want)
+		}
+		for _, c := range []struct {
+			name   string
+			change func()
+			user   uuid.UUID
+			code   string
+		}{
+			{"another's", func() {}, uuid.New(), clients.CodeNotSeatOwner},
+			{"a former owner's", func() { seat.OwnerUserId = uuid.NewString() }, owner, clients.CodeNotSeatOwner},
+			{"used", func() { seat.OwnerUserId, seat.Status = owner.String(), inventoryv1.SeatStatus_CHECKED_IN }, owner, clients.CodeSeatUnavailable},
+			{"held, not paid", func() {
+				seat.OwnerUserId, seat.HeldByUserId, seat.Status = "", owner.String(), inventoryv1.SeatStatus_HELD
+			}, owner, clients.CodeSeatUnavailable},
+			{"held by another", func() {}, uuid.New(), clients.CodeNotSeatOwner},
+			{"free", func() { seat.HeldByUserId, seat.Status = "", inventoryv1.SeatStatus_AVAILABLE }, owner, clients.CodeNotSeatOwner},
+			{"unknown", func() { delete(w.seats, seat.SeatId) }, owner, clients.CodeSeatNotFound},
+		} {
+			c.change()
+			got, err := f.QRCode(t.Context(), c.user, clients.ID(seat.SeatId))
+			if fault.Code(err) != c.code || got.Payload != "" {
+				t.Errorf("%s: %+v, %v", c.name, got, err)
+			}
+		}
+	})
+}
+
+func TestQRCodeWithoutItsServices(t *testing.T) {
+	for _, call := range []string{"Recent", "GetSeatOwner"} {
+		f, w, seat, owner := start(t)
+		w.away[call] = true
+		got, err := f.QRCode(t.Context(), owner, clients.ID(seat.SeatId))
+		if err == nil || got.Payload != "" {
+			t.Errorf("%s is away: %+v, %v", call, got, err)
+		}
+	}
+	f, w, seat, owner := start(t)
+	w.events[clients.ID(seat.EventId)] = clients.Event{HallID: string(bytes.Repeat([]byte("H"), 500))}
+	if got, err := f.QRCode(t.Context(), owner, clients.ID(seat.SeatId)); err == nil {
+		t.Errorf("a hall whose name no code can hold: %+v", got)
+	}
+}
+
+func TestFirstQR(t *testing.T) {
+	f, w, seat, _ := start(t)
+	ticket, err := f.QR.Open(f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId)))
+	if err != nil || ticket.OwnershipVersion != 1 || ticket.SeatID != clients.ID(seat.SeatId) || ticket.HallID != "H1" {
+		t.Errorf("%+v, %v", ticket, err)
+	}
+	w.events[clients.ID(seat.EventId)] = clients.Event{HallID: string(bytes.Repeat([]byte("H"), 500))}
+	if code := f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId)); code != "" {
+		t.Errorf("a hall whose name no code can hold: %q", code)
+	}
+	w.away["Recent"] = true // the ticket is bought all the same
+	if code := f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId)); code != "" {
+		t.Errorf("%q", code)
+	}
+}
+
+func TestTicketsOfAnOwner(t *testing.T) {
+	f, w, seat, owner := start(t)
+	owned, err := f.OfOwner(t.Context(), owner)
+	if err != nil || len(owned) != 1 || owned[0].Seat != seat || owned[0].Event.Name != "Concert" {
+		t.Errorf("%+v, %v", owned, err)
+	}
+	if others, err := f.OfOwner(t.Context(), uuid.New()); err != nil || len(others) != 0 {
+		t.Errorf("%+v, %v", others, err)
+	}
+	one, err := f.Ticket(t.Context(), clients.ID(seat.SeatId))
+	if err != nil || one.String() != "seat C7, Concert" {
+		t.Errorf("%s, %v", one, err)
+	}
+	_, err = f.Ticket(t.Context(), uuid.New())
+	wantCode(t, err, clients.CodeSeatNotFound)
+	for _, call := range []string{"ListOwnedSeats", "Recent"} {
+		w.away = map[string]bool{call: true}
+		_, err := f.OfOwner(t.Context(), owner)
+		wantCode(t, err, fault.CodeUnavailable)
+	}
+}
+
+// A ticket that was handed on twice by the same person stands in the list twice, each time with its own transfer.
+func TestSoldTickets(t *testing.T) {
+	f, w, seat, owner := start(t)
+	other := &inventoryv1.Seat{SeatId: uuid.NewString(), EventId: seat.EventId, SeatNumber: 8}
+	w.seats[other.SeatId] = other
+	for _, s := range []*inventoryv1.Seat{seat, other, seat} {
+		w.transfers = append(w.transfers, clients.Transfer{TransferID: uuid.New(), SeatID: clients.ID(s.SeatId)})
+	}
+	sold, total, err := f.SoldBy(t.Context(), owner, web.Page{Number: 1, Size: 10})
+	if err != nil || total != 3 || len(sold) != 3 {
+		t.Fatalf("%+v, %d, %v", sold, total, err)
+	}
+	for i, s := range sold {
+		if s.Transfer.TransferID != w.transfers[i].TransferID || s.Seat.SeatId != s.Transfer.SeatID.String() || s.Event.Name != "Concert" {
+			t.Errorf("%d: %+v", i, s)
+		}
+	}
+	if !slices.Equal(w.asked, []string{"seller", clients.TransferCompleted, clients.TransferDisputed}) {
+		t.Errorf("asked for transfers of %v", w.asked)
+	}
+	for _, call := range []string{"TransfersOf", "GetSeats", "Recent"} {
+		w.away = map[string]bool{call: true}
+		_, _, err := f.SoldBy(t.Context(), owner, web.Page{Number: 1, Size: 10})
+		wantCode(t, err, fault.CodeUnavailable)
+	}
+	w.away, w.transfers = map[string]bool{"GetSeats": true}, nil
+	if sold, total, err := f.SoldBy(t.Context(), owner, web.Page{Number: 1, Size: 10}); err != nil || total != 0 || len(sold) != 0 {
+		t.Errorf("none was sold: %+v, %d, %v", sold, total, err)
+	}
+}
+
+func TestHistoryIsTheOwnersAndAdministrators(t *testing.T) {
+	f, w, seat, owner := start(t)
+	w.custody = []*inventoryv1.Ownership{{Cause: "PURCHASE"}}
+	for _, c := range []struct {
+		user  uuid.UUID
+		admin bool
+		code  string
+	}{{owner, false, ""}, {uuid.New(), true, ""}, {uuid.New(), false, clients.CodeNotSeatOwner}} {
+		changes, err := f.History(t.Context(), c.user, c.admin, clients.ID(seat.SeatId))
+		if fault.Code(err) != c.code || (len(changes) == 1) != (c.code == "") {
+			t.Errorf("%+v: %v, %v", c, changes, err)
+		}
+	}
+	w.away["ListOwnership"] = true
+	_, err := f.History(t.Context(), owner, true, clients.ID(seat.SeatId))
+	wantCode(t, err, fault.CodeUnavailable)
+}
