@@ -93,6 +93,10 @@ test: ## Run every module's tests, on one PostgreSQL and one RabbitMQ that they 
 test-modules: # on servers of their own, one per test program, when called by itself
 	@$(call in_each,GOWORK=off go test $(TESTFLAGS) ./...)
 
+.PHONY: coverage
+coverage: ## Print what share of each flow's statements its own tests run; they need no server
+	@cd orchestrator-service && GOWORK=off go test -cover ./purchase ./transfer ./gate ./catalogue ./tickets ./saga ./sweep ./seatmap
+
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on a stack of their own; GATEWAY_URL=… SANDBOX_URL=… takes a running one
 	@# Some forge tokens and codes: the secrets of a running system are those of its .env, unless the environment has them.

@@ -26,8 +26,8 @@ const (
 // Round ends what is overdue of one kind, once.
 type Round func(ctx context.Context) error
 
-// Run calls the rounds about every interval until ctx ends. Pauses and order are random, so that replicas seldom do the
-// same work; if they do, it is harmless.
+// Run calls the rounds about every interval until ctx ends. The pauses vary, so that replicas look at different moments and
+// what one has ended the next does not find; that two end the same thing is harmless.
 func Run(ctx context.Context, interval time.Duration, rounds ...Round) {
 	failing := false
 	for {
@@ -58,7 +58,6 @@ func Of[T any](list func(ctx context.Context, limit int) ([]T, error), id func(T
 		if err != nil {
 			return err
 		}
-		rand.Shuffle(len(overdue), func(i, j int) { overdue[i], overdue[j] = overdue[j], overdue[i] })
 		var g errgroup.Group
 		g.SetLimit(atOnce)
 		for _, x := range overdue {
