@@ -8,11 +8,18 @@ import (
 // NoPause makes the engine try again at once, so that tests need no time.
 func (e *Engine) NoPause() { e.sleep = func(context.Context, time.Duration) {} }
 
-// Drive drives a claimed saga for a round in the caller's own goroutine, without a lease that is kept.
-func (e *Engine) Drive(r *Record) {
+// Drive drives a claimed saga for a round in the caller's own goroutine, without a lease that is kept, and gives the end that
+// its callers are told of, nil if none.
+func (e *Engine) Drive(r *Record) *Record {
 	run := e.newRun(r)
 	defer e.leave(run)
 	e.settleRound(run, e.drive(claimed(r), run))
+	select {
+	case <-run.ended:
+		return r
+	default:
+		return nil
+	}
 }
 
 // Stall exports stall, the decision about a round that failed.
