@@ -45,6 +45,7 @@ type Seat struct {
 	// OwnershipVersion grows by one with every change of owner; 0: never sold.
 	OwnershipVersion int64
 	SoldAt           time.Time // when the present owner got it
+	QRRecorded       bool      // the hash of a QR payload of the present owner is kept
 }
 
 // Count has the totals of an event's seats. Sold includes CheckedIn; Revenue is what the sold ones were bought for.

@@ -230,8 +230,13 @@ func TestRecordQR(t *testing.T) {
 		return err
 	}
 	kept := func() (hash *string) {
+		t.Helper()
 		if err := s.SQL.QueryRow(t.Context(), `SELECT qr_code_hash FROM seats WHERE seat_id = $1`, sold).Scan(&hash); err != nil {
 			t.Fatal(err)
+		}
+		seat, err := s.GetSeatOwner(t.Context(), &inventoryv1.GetSeatOwnerRequest{SeatId: sold})
+		if err != nil || seat.Seat.QrRecorded != (hash != nil) {
+			t.Errorf("recorded: %v, %v; the column is %v", seat.GetSeat().GetQrRecorded(), err, hash)
 		}
 		return hash
 	}

@@ -169,7 +169,7 @@ func fillSeat(m *inventoryv1.Seat, s *inventory.Seat, event string) {
 	m.OwnerUserId, m.HeldByUserId, m.HeldUntil = text(s.OwnerID), text(s.HeldBy), moment(s.HeldUntil)
 	m.HoldId, m.PinId, m.Tier = text(s.HoldID), text(s.PinID), s.Tier
 	m.RowNumber, m.SeatNumber, m.PricePaidCents = s.Row, int32(s.Number), int64(s.PricePaid)
-	m.OwnershipVersion, m.SoldAt = s.OwnershipVersion, moment(s.SoldAt)
+	m.OwnershipVersion, m.SoldAt, m.QrRecorded = s.OwnershipVersion, moment(s.SoldAt), s.QRRecorded
 }
 
 var statuses = map[inventory.Status]inventoryv1.SeatStatus{

@@ -85,7 +85,7 @@ WITH kept AS (
 )
 SELECT EXISTS (SELECT FROM kept), status = 'CHECKED_IN' AND owner_user_id = $2 AND ownership_version = $3 FROM seats WHERE seat_id = $1`
 
-// RecordQR stores the hash (hex) of the QR payload issued last. NOT_SEAT_OWNER unless user owns the seat at that
+// RecordQR stores the hash (hex) of a QR payload of the present owner. NOT_SEAT_OWNER unless user owns the seat at that
 // version, SEAT_UNAVAILABLE once it is checked in.
 func (s *Store) RecordQR(ctx context.Context, seat, user uuid.UUID, version int64, hash string) error {
 	var kept, used bool

@@ -9,6 +9,7 @@ import (
 
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/qr"
+	"ticketremaster/platform/fault"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
@@ -18,7 +19,8 @@ type Code struct {
 	IssuedAt, ExpiresAt time.Time
 }
 
-// QRCode makes a fresh QR code for a ticket's owner; earlier codes stay valid to their own end.
+// QRCode makes a fresh QR code for a ticket's owner; earlier codes stay valid to their own end. The hash of the first that an
+// owner gets is recorded.
 func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error) {
 	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
 	if err != nil {
@@ -41,9 +43,16 @@ func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error
 	if err != nil {
 		return Code{}, err
 	}
+	if seat.QrRecorded {
+		return code, nil
+	}
 	_, err = f.Inventory.RecordQR(ctx, &inventoryv1.RecordQRRequest{
 		SeatId: seatID.String(), UserId: user.String(), OwnershipVersion: seat.OwnershipVersion, Sha256: qr.Hash(code.Payload),
 	})
+	if fault.Unknown(err) { // the next look records one
+		slog.WarnContext(ctx, "the hash of a QR code was not recorded", "seat", seatID, "error", err)
+		return code, nil
+	}
 	return code, err
 }
 

@@ -30,6 +30,7 @@ type world struct {
 	asked     []string // the statuses of transfers
 	recorded  []*inventoryv1.RecordQRRequest
 	away      map[string]bool
+	handedOn  bool // between the look at the seat and the recording
 }
 
 func (w *world) reach(call string) error {
@@ -72,6 +73,9 @@ func (w *world) ListOwnership(_ context.Context, in *inventoryv1.ListOwnershipRe
 
 func (w *world) RecordQR(_ context.Context, in *inventoryv1.RecordQRRequest, _ ...grpc.CallOption) (*inventoryv1.RecordQRResponse, error) {
 	w.recorded = append(w.recorded, in)
+	if w.handedOn {
+		return nil, fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "no")
+	}
 	return &inventoryv1.RecordQRResponse{}, w.reach("RecordQR")
 }
 
@@ -253,4 +257,29 @@ func TestHistoryIsTheOwnersAndAdministrators(t *testing.T) {
 	w.away["ListOwnership"] = true
 	_, err := f.History(t.Context(), owner, true, clients.ID(seat.SeatId))
 	wantCode(t, err, fault.CodeUnavailable)
+}
+
+// The first code that an owner gets is recorded; a later look at it writes nothing. A code is given though it cannot be
+// recorded now, but not if the ticket has just changed hands.
+func TestAQRCodeIsRecordedOnce(t *testing.T) {
+	f, w, seat, owner := start(t)
+	id := clients.ID(seat.SeatId)
+	code, err := f.QRCode(t.Context(), owner, id)
+	if err != nil || len(w.recorded) != 1 {
+		t.Fatalf("%+v, recorded %v", err, w.recorded)
+	}
+	if r := w.recorded[0]; r.SeatId != seat.SeatId || r.UserId != owner.String() || r.OwnershipVersion != 3 || !bytes.Equal(r.Sha256, qr.Hash(code.Payload)) {
+		t.Errorf("%+v", r)
+	}
+	seat.QrRecorded = true
+	if _, err = f.QRCode(t.Context(), owner, id); err != nil || len(w.recorded) != 1 {
+		t.Errorf("%v, recorded %v", err, w.recorded)
+	}
+	seat.QrRecorded, w.away["RecordQR"] = false, true
+	if code, err = f.QRCode(t.Context(), owner, id); err != nil || code.Payload == "" {
+		t.Errorf("%+v, %v", code, err)
+	}
+	w.away, w.handedOn = map[string]bool{}, true
+	_, err = f.QRCode(t.Context(), owner, id)
+	wantCode(t, err, clients.CodeNotSeatOwner)
 }

@@ -274,6 +274,7 @@ type Seat struct {
 	PricePaidCents   int64                  `protobuf:"varint,12,opt,name=price_paid_cents,json=pricePaidCents,proto3" json:"price_paid_cents,omitempty"`
 	OwnershipVersion int64                  `protobuf:"varint,13,opt,name=ownership_version,json=ownershipVersion,proto3" json:"ownership_version,omitempty"` // grows by one with every change of owner
 	SoldAt           *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=sold_at,json=soldAt,proto3" json:"sold_at,omitempty"`                                // when the present owner got it
+	QrRecorded       bool                   `protobuf:"varint,15,opt,name=qr_recorded,json=qrRecorded,proto3" json:"qr_recorded,omitempty"`                   // the hash of a QR payload of the present owner is kept
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -404,6 +405,13 @@ func (x *Seat) GetSoldAt() *timestamppb.Timestamp {
 		return x.SoldAt
 	}
 	return nil
+}
+
+func (x *Seat) GetQrRecorded() bool {
+	if x != nil {
+		return x.QrRecorded
+	}
+	return false
 }
 
 type CreateSeatsRequest struct {
@@ -3883,7 +3891,7 @@ var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
 
 const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
-	"\x1cinventory/v1/inventory.proto\x12\x1bticketremaster.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x04\n" +
+	"\x1cinventory/v1/inventory.proto\x12\x1bticketremaster.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x04\n" +
 	"\x04Seat\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12?\n" +
@@ -3902,7 +3910,9 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"seatNumber\x12(\n" +
 	"\x10price_paid_cents\x18\f \x01(\x03R\x0epricePaidCents\x12+\n" +
 	"\x11ownership_version\x18\r \x01(\x03R\x10ownershipVersion\x123\n" +
-	"\asold_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x06soldAt\"\x8a\x01\n" +
+	"\asold_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x06soldAt\x12\x1f\n" +
+	"\vqr_recorded\x18\x0f \x01(\bR\n" +
+	"qrRecorded\"\x8a\x01\n" +
 	"\x12CreateSeatsRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1f\n" +
 	"\vtotal_seats\x18\x02 \x01(\x05R\n" +

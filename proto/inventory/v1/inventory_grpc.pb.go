@@ -112,7 +112,7 @@ type InventoryClient interface {
 	UpdateOwner(ctx context.Context, in *UpdateOwnerRequest, opts ...grpc.CallOption) (*UpdateOwnerResponse, error)
 	// ListOwnership gives the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
 	ListOwnership(ctx context.Context, in *ListOwnershipRequest, opts ...grpc.CallOption) (*ListOwnershipResponse, error)
-	// RecordQR keeps the SHA-256 of the QR payload issued last, if user_id owns the seat at ownership_version.
+	// RecordQR keeps the SHA-256 of a QR payload of the present owner, if user_id owns the seat at ownership_version.
 	// PERMISSION_DENIED / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (checked in).
 	RecordQR(ctx context.Context, in *RecordQRRequest, opts ...grpc.CallOption) (*RecordQRResponse, error)
 	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
@@ -492,7 +492,7 @@ type InventoryServer interface {
 	UpdateOwner(context.Context, *UpdateOwnerRequest) (*UpdateOwnerResponse, error)
 	// ListOwnership gives the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
 	ListOwnership(context.Context, *ListOwnershipRequest) (*ListOwnershipResponse, error)
-	// RecordQR keeps the SHA-256 of the QR payload issued last, if user_id owns the seat at ownership_version.
+	// RecordQR keeps the SHA-256 of a QR payload of the present owner, if user_id owns the seat at ownership_version.
 	// PERMISSION_DENIED / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (checked in).
 	RecordQR(context.Context, *RecordQRRequest) (*RecordQRResponse, error)
 	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
