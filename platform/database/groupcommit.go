@@ -11,32 +11,32 @@ import (
 	"ticketremaster/platform/gather"
 )
 
-// GroupCommit runs small transactions of a kind, and lets those that are asked for at once be one: a round trip, a commit
-// and a flush to disk for many. Within it each sees what those before it did, as if each had been committed by itself. When
-// one fails, each runs again by itself, so that it alone fails.
+// GroupCommit runs small transactions of one kind and groups concurrent ones into one: one round trip, one commit and
+// one flush to disk for many. Within the group each sees the effects of those before it, as if each had been committed
+// by itself. If one fails, each runs again by itself, so that it alone fails.
 type GroupCommit struct {
 	pool  *pgxpool.Pool
 	group gather.Group[transaction, outcome]
 }
 
 const (
-	// CommitLanes is how many shared transactions of a kind are under way at once: while one is flushed, the next is at work.
+	// CommitLanes is how many groups of a kind run at once: while one is flushed, the next one works.
 	CommitLanes = 2
-	// commitTime bounds one of them, its wait for a connection included.
+	// commitTime bounds one group, its wait for a connection included.
 	commitTime = 5 * time.Second
-	// lockPatience is how long one waits for a lock: who must wait longer waits alone, so that nobody waits with him, and
-	// two that wait for each other part.
-	lockPatience = "20ms"
+	// lockWait is how long a group waits for a lock. A transaction that must wait longer runs alone, so that the others
+	// do not wait with it, and two groups that wait for each other are separated.
+	lockWait = "20ms"
 )
 
-// NewGroupCommit makes a group for the transactions of one kind.
+// NewGroupCommit makes a GroupCommit for transactions of one kind.
 func NewGroupCommit(pool *pgxpool.Pool) *GroupCommit {
 	g := &GroupCommit{pool: pool}
 	g.group.Lanes = CommitLanes
 	return g
 }
 
-// Statement is one of a transaction's.
+// Statement is a statement of a transaction.
 type Statement struct {
 	SQL  string
 	Args []any
@@ -44,7 +44,7 @@ type Statement struct {
 
 type transaction struct {
 	statements []Statement
-	read       func(pgx.Rows) (any, error) // of the last one's answer; nil: it has none
+	read       func(pgx.Rows) (any, error) // of the last statement's answer; nil: it has none
 }
 
 type outcome struct {
@@ -52,9 +52,9 @@ type outcome struct {
 	err   error
 }
 
-// Commit runs the statements, in their order, as one transaction in one round trip, and gives what read makes of the last one's
-// first row. pgx.ErrNoRows if there is none, which undoes nothing. A repeat must do no harm: when ctx ends first, its error
-// comes back and the transaction's outcome is unknown.
+// Commit runs the statements, in their order, as one transaction in one round trip, and returns what read makes of the
+// last one's first row; pgx.ErrNoRows if there is none, which does not roll back. Statements must be idempotent: when
+// ctx ends first, its error is returned and the transaction's outcome is unknown.
 func Commit[T any](ctx context.Context, g *GroupCommit, read pgx.RowToFunc[T], statements ...Statement) (T, error) {
 	value, err := g.do(ctx, transaction{statements, func(rows pgx.Rows) (any, error) { return pgx.CollectOneRow(rows, read) }})
 	v, _ := value.(T)
@@ -75,7 +75,7 @@ func (g *GroupCommit) do(ctx context.Context, t transaction) (any, error) {
 	return o.value, err
 }
 
-// together runs transactions as one. Their outcomes count once it is committed.
+// together runs transactions as one. Their outcomes are valid once it is committed.
 func (g *GroupCommit) together(ctx context.Context, all []transaction) ([]outcome, error) {
 	outcomes := make([]outcome, len(all))
 	err := Share(ctx, g.pool, len(all), func(b *pgx.Batch) {
@@ -92,7 +92,7 @@ func (g *GroupCommit) together(ctx context.Context, all []transaction) ([]outcom
 		}
 		return nil
 	})
-	if Unreachable(err) { // no use in trying each by itself
+	if Unreachable(err) { // retrying each by itself is pointless
 		for i := range outcomes {
 			outcomes[i] = outcome{err: err}
 		}
@@ -101,7 +101,7 @@ func (g *GroupCommit) together(ctx context.Context, all []transaction) ([]outcom
 	return outcomes, err
 }
 
-// answer takes the answers to a transaction's statements. An error is one that ends the transaction.
+// answer reads the answers to a transaction's statements. An error is one that aborts the transaction.
 func (t transaction) answer(answers pgx.BatchResults, o *outcome) error {
 	plain := len(t.statements)
 	if t.read != nil {
@@ -125,15 +125,15 @@ func (t transaction) answer(answers pgx.BatchResults, o *outcome) error {
 	return err
 }
 
-// Share runs what queue adds to a batch as one transaction, in one round trip, for that many callers at once; read takes the
-// answers, which are true only once Share returns nil. Where there are several callers, it waits no longer than a moment for a
-// lock (LockNotAvailable then), so that each can be tried by itself.
+// Share runs what queue adds to a batch as one transaction, in one round trip, for that many callers; read reads the
+// answers, which are valid only once Share returns nil. With several callers it waits only briefly for a lock
+// (LockNotAvailable), so that each can then run by itself.
 func Share(ctx context.Context, pool *pgxpool.Pool, callers int, queue func(*pgx.Batch), read func(pgx.BatchResults) error) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTime)
 	defer cancel()
 	var b pgx.Batch
 	if callers > 1 {
-		b.Queue(`SELECT set_config('lock_timeout', $1, true)`, lockPatience)
+		b.Queue(`SELECT set_config('lock_timeout', $1, true)`, lockWait)
 	}
 	queue(&b)
 	answers := pool.SendBatch(ctx, &b)

@@ -137,7 +137,7 @@ func TestALockKeepsNobodyElseWaiting(t *testing.T) {
 	held := make(chan error, 100)
 	var others sync.WaitGroup
 	for n := range 100 {
-		if n%50 == 10 { // alone, such a call would keep one lane for itself: in company it must not
+		if n%50 == 10 { // alone, such a call would occupy a lane: in a group it must not
 			go func() { _, _, err := move(t.Context(), g, 1, 1); held <- err }()
 			continue
 		}

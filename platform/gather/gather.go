@@ -1,6 +1,6 @@
-// Package gather lets calls that are made at the same time travel together. A call that comes alone leaves at once; calls
-// that come while it is under way wait for its return and then leave as one. So nobody waits for company, and the
-// more there is to do, the less each costs: one request, one statement and one commit for many.
+// Package gather coalesces calls that are made at the same time into batches. A single call is sent at once; calls that
+// arrive while it is running wait for its end and are then sent as one batch. So no call waits for others to join, and
+// under load each costs less: one request, one statement and one commit for many.
 package gather
 
 import (
@@ -13,21 +13,21 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// Most is how many calls travel together.
+// Most is the most calls in a batch.
 const Most = 24
 
-const patience = 50 * time.Millisecond
+const slow = 50 * time.Millisecond
 
-// Group gathers the calls of one kind. The zero value is ready.
+// Group coalesces the calls of one kind. The zero value is ready.
 type Group[In, Out any] struct {
-	// Lanes is how many journeys are made at once; 0: one.
+	// Lanes is how many batches run at once; 0: one.
 	Lanes int
-	// Patience is when a journey counts no more: who waits behind it leaves without it, so that one that hangs, at a lock or a
-	// service that is slow for it, holds nobody up; 0: 50 ms.
-	Patience time.Duration
-	mu       sync.Mutex
-	waiting  []*call[In, Out]
-	underWay int // journeys
+	// Slow is how long a batch occupies its lane; 0: 50 ms. After that the next batch is started beside it, so that one
+	// that hangs, at a lock or a slow service, does not block others.
+	Slow    time.Duration
+	mu      sync.Mutex
+	waiting []*call[In, Out]
+	running int // batches
 }
 
 type call[In, Out any] struct {
@@ -38,18 +38,18 @@ type call[In, Out any] struct {
 	err  error
 }
 
-// Do gives the answer to in, or ctx's error when that ends first; the call goes on then, if it was under way. together makes
-// the journey: it answers each of at most Most calls, in their order, under a context that has all their correlation ids and the
-// latest of their deadlines, none if one of them has none: it must set its own. When several fail together, but for an outage,
-// each is made again by itself, beside the journeys that follow, so that one call's fault is no other's and keeps nobody waiting:
-// what it does must be idempotent.
+// Do returns the answer to in, or ctx's error when that ends first; a call that was sent is then still executed.
+// together executes a batch of at most Most calls and returns their answers in order. Its context has the correlation
+// ids of all calls and the latest of their deadlines, none if one of them has none: then together must set its own. If
+// a batch of several fails for another reason than an outage, each call is executed again by itself, beside the batches
+// that follow, so that one call's error does not affect or delay others. So together must be idempotent.
 func (g *Group[In, Out]) Do(ctx context.Context, in In, together func(context.Context, []In) ([]Out, error)) (Out, error) {
 	c := &call[In, Out]{ctx: ctx, in: in, done: make(chan struct{})}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
-	if g.underWay < max(g.Lanes, 1) {
-		g.underWay++
-		go g.travel(together)
+	if g.running < max(g.Lanes, 1) {
+		g.running++
+		go g.run(together)
 	}
 	g.mu.Unlock()
 	select {
@@ -61,49 +61,49 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In, together func(context.Co
 	}
 }
 
-// travel takes those who wait along until nobody does.
-func (g *Group[In, Out]) travel(together func(context.Context, []In) ([]Out, error)) {
+// run executes batches until no call waits.
+func (g *Group[In, Out]) run(together func(context.Context, []In) ([]Out, error)) {
 	for {
 		calls := g.next()
 		if calls == nil {
 			return
 		}
-		long := time.AfterFunc(cmp.Or(g.Patience, patience), func() { g.leaveLane(together) })
+		long := time.AfterFunc(cmp.Or(g.Slow, slow), func() { g.leaveLane(together) })
 		answer(calls, together)
 		if !long.Stop() {
-			return // others have the lane
+			return // another batch has the lane
 		}
 	}
 }
 
-// next gives those who travel now; nil, and the lane is free, if nobody waits.
+// next returns the next batch; nil, and the lane is free, if no call waits.
 func (g *Group[In, Out]) next() (calls []*call[In, Out]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for calls == nil && len(g.waiting) > 0 {
 		n := min(len(g.waiting), Most)
 		for _, c := range g.waiting[:n] {
-			if c.ctx.Err() == nil { // else its caller is gone already
+			if c.ctx.Err() == nil { // else its caller has given up
 				calls = append(calls, c)
 			}
 		}
 		g.waiting = g.waiting[n:]
 	}
 	if calls == nil {
-		g.underWay--
+		g.running--
 	}
 	return calls
 }
 
-// leaveLane gives a long journey's lane to those who wait.
+// leaveLane passes a slow batch's lane on to the calls that wait.
 func (g *Group[In, Out]) leaveLane(together func(context.Context, []In) ([]Out, error)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
-		g.underWay--
+		g.running--
 		return
 	}
-	go g.travel(together)
+	go g.run(together)
 }
 
 func answer[In, Out any](calls []*call[In, Out], together func(context.Context, []In) ([]Out, error)) {
@@ -128,7 +128,7 @@ func answer[In, Out any](calls []*call[In, Out], together func(context.Context, 
 	}
 }
 
-// shared gives the context of a journey: it does not end with any one caller, but no later than the last of them gives up.
+// shared returns the context of a batch: it does not end with any one caller, but when the last of them gives up.
 func shared[In, Out any](calls []*call[In, Out]) (context.Context, context.CancelFunc) {
 	ctxs := make([]context.Context, len(calls))
 	var latest time.Time

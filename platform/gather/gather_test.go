@@ -16,8 +16,8 @@ import (
 
 var errOdd = fault.New(fault.Conflict, "ODD", "odd numbers are refused")
 
-// journeys writes down who travelled together, and holds every journey until it may go.
-type journeys struct {
+// batches records the batches, and blocks each until it may go on.
+type batches struct {
 	mu   sync.Mutex
 	made [][]int
 	ids  []string
@@ -25,7 +25,7 @@ type journeys struct {
 	fail func([]int) error
 }
 
-func (j *journeys) double(ctx context.Context, in []int) ([]int, error) {
+func (j *batches) double(ctx context.Context, in []int) ([]int, error) {
 	j.mu.Lock()
 	j.made, j.ids = append(j.made, in), append(j.ids, correlation.ID(ctx))
 	j.mu.Unlock()
@@ -42,7 +42,7 @@ func (j *journeys) double(ctx context.Context, in []int) ([]int, error) {
 	return out, nil
 }
 
-func (j *journeys) count() int {
+func (j *batches) count() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.made)
@@ -62,15 +62,15 @@ type result struct {
 	err     error
 }
 
-// crowd makes one call leave, and 50 wait behind it.
-func crowd(t *testing.T, j *journeys) (answers chan result) {
-	g := Group[int, int]{Patience: time.Hour}
+// burst sends one call, and 50 that wait behind it.
+func burst(t *testing.T, j *batches) (answers chan result) {
+	g := Group[int, int]{Slow: time.Hour}
 	answers = make(chan result, 51)
 	for n := range 51 {
 		ctx := correlation.With(t.Context(), fmt.Sprintf("request-%d", n))
 		go func() { out, err := g.Do(ctx, n, j.double); answers <- result{n, out, err} }()
 		if n == 0 {
-			until(t, "a journey has begun", func() bool { return j.count() == 1 })
+			until(t, "a batch is running", func() bool { return j.count() == 1 })
 		}
 	}
 	until(t, "all others wait", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return len(g.waiting) == 50 })
@@ -78,10 +78,10 @@ func crowd(t *testing.T, j *journeys) (answers chan result) {
 }
 
 func TestWhoComesTogetherTravelsTogether(t *testing.T) {
-	j := &journeys{gate: make(chan struct{})}
-	answers := crowd(t, j)
+	j := &batches{gate: make(chan struct{})}
+	answers := burst(t, j)
 	if n := j.count(); n != 1 {
-		t.Fatalf("%d journeys are under way, want 1", n)
+		t.Fatalf("%d batches are under way, want 1", n)
 	}
 	close(j.gate)
 	for range 51 {
@@ -92,7 +92,7 @@ func TestWhoComesTogetherTravelsTogether(t *testing.T) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if n := len(j.made); n != 4 { // 1, 24, 24, 2
-		t.Errorf("51 calls took %d journeys", n)
+		t.Errorf("51 calls took %d batches", n)
 	}
 	for i, in := range j.made {
 		if len(in) > Most {
@@ -109,13 +109,13 @@ func TestWhoComesTogetherTravelsTogether(t *testing.T) {
 // One call's refusal is no other's; an outage is everyone's, and is not made worse by asking for each.
 func TestOneCallsFaultIsNoOthers(t *testing.T) {
 	for name, fails := range map[string]error{"refusal": errOdd, "bug": errors.New("a constraint is violated")} {
-		j := &journeys{gate: make(chan struct{}), fail: func(in []int) error {
+		j := &batches{gate: make(chan struct{}), fail: func(in []int) error {
 			if slices.ContainsFunc(in, func(n int) bool { return n%2 == 1 }) {
 				return fails
 			}
 			return nil
 		}}
-		answers := crowd(t, j)
+		answers := burst(t, j)
 		close(j.gate)
 		for range 51 {
 			a := <-answers
@@ -124,8 +124,8 @@ func TestOneCallsFaultIsNoOthers(t *testing.T) {
 			}
 		}
 	}
-	j := &journeys{gate: make(chan struct{}), fail: func([]int) error { return fault.Unreachable("the service", nil) }}
-	answers := crowd(t, j)
+	j := &batches{gate: make(chan struct{}), fail: func([]int) error { return fault.Unreachable("the service", nil) }}
+	answers := burst(t, j)
 	close(j.gate)
 	for range 51 {
 		if a := <-answers; !fault.Unknown(a.err) {
@@ -138,7 +138,7 @@ func TestOneCallsFaultIsNoOthers(t *testing.T) {
 }
 
 func TestACallerMayGiveUp(t *testing.T) {
-	j := &journeys{gate: make(chan struct{})}
+	j := &batches{gate: make(chan struct{})}
 	var g Group[int, int]
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error)
@@ -154,9 +154,9 @@ func TestACallerMayGiveUp(t *testing.T) {
 	}
 }
 
-func TestAsManyJourneysAtOnceAsThereAreLanes(t *testing.T) {
-	j := &journeys{gate: make(chan struct{})}
-	g := Group[int, int]{Lanes: 3, Patience: time.Hour}
+func TestAsManyBatchesAtOnceAsThereAreLanes(t *testing.T) {
+	j := &batches{gate: make(chan struct{})}
+	g := Group[int, int]{Lanes: 3, Slow: time.Hour}
 	answers := make(chan error, 10)
 	for n := range 10 {
 		go func() { _, err := g.Do(t.Context(), n, j.double); answers <- err }()
@@ -171,19 +171,19 @@ func TestAsManyJourneysAtOnceAsThereAreLanes(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	until(t, "all lanes are free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+	until(t, "all lanes are free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 }
 
-// A journey that hangs holds nobody up, and neither it nor those that passed it leave a lane taken or open for good.
+// A batch that hangs blocks nobody, and neither it nor the batches that overtook it leave a lane occupied or free for good.
 func TestWhoHangsHoldsNobodyUp(t *testing.T) {
-	j := &journeys{gate: make(chan struct{})}
-	g := Group[int, int]{Patience: time.Millisecond}
+	j := &batches{gate: make(chan struct{})}
+	g := Group[int, int]{Slow: time.Millisecond}
 	hangs := make(chan error, 1)
 	go func() { _, err := g.Do(t.Context(), 0, j.double); hangs <- err }()
 	until(t, "the first hangs", func() bool { return j.count() == 1 })
 	go func() { _, err := g.Do(t.Context(), 1, j.double); hangs <- err }()
 	until(t, "the second left without it", func() bool { return j.count() == 2 })
-	until(t, "both count no more", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+	until(t, "both count no more", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 	close(j.gate)
 	for range 2 {
 		if err := <-hangs; err != nil {
@@ -195,13 +195,13 @@ func TestWhoHangsHoldsNobodyUp(t *testing.T) {
 			t.Errorf("afterwards: %d, %v", out, err)
 		}
 	}
-	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 }
 
 // Whose caller is gone before it leaves does not travel.
 func TestWhoIsGoneStaysBehind(t *testing.T) {
-	j := &journeys{gate: make(chan struct{})}
-	g := Group[int, int]{Patience: time.Hour}
+	j := &batches{gate: make(chan struct{})}
+	g := Group[int, int]{Slow: time.Hour}
 	first := make(chan error, 1)
 	go func() { _, err := g.Do(t.Context(), 0, j.double); first <- err }()
 	until(t, "the first is under way", func() bool { return j.count() == 1 })
@@ -217,13 +217,13 @@ func TestWhoIsGoneStaysBehind(t *testing.T) {
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
-	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.underWay == 0 })
+	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 	if n := j.count(); n != 1 {
-		t.Errorf("%d journeys were made", n)
+		t.Errorf("%d batches were made", n)
 	}
 }
 
-// A journey does not end with any one caller, and not later than the last of them gives up: what is answered to nobody is not done.
+// A batch does not end with any one caller, and ends when the last of them gives up: what nobody waits for is not done.
 func TestAJourneyEndsWithItsLastCaller(t *testing.T) {
 	in := func(d time.Duration) context.Context {
 		if d == 0 {
