@@ -38,7 +38,7 @@ type Sagas struct {
 	begins, ends *database.GroupCommit
 }
 
-// New gives the saga log on an open, migrated pool.
+// New returns the saga log on an open, migrated pool.
 func New(pool *pgxpool.Pool) *Sagas {
 	return &Sagas{pool, database.NewGroupCommit(pool), database.NewGroupCommit(pool)}
 }
@@ -68,7 +68,7 @@ func scan(row pgx.Row) (*saga.Record, error) {
 	return &r, json.Unmarshal(trail, &r.Trail)
 }
 
-// Begin writes a saga down; see saga.Log. One round trip and one commit, which sagas that begin at once share.
+// Begin records a saga; see saga.Log. One round trip and one commit, which sagas that begin at the same time share.
 func (s *Sagas) Begin(ctx context.Context, r *saga.Record, lease time.Duration) error {
 	err := s.begins.Exec(ctx, database.Statement{SQL: `
 		INSERT INTO sagas (saga_id, kind, subject, status, state, correlation_id, lease_owner, lease_until)
@@ -117,7 +117,7 @@ func written(tag pgconn.CommandTag, err error) error {
 	return known(err)
 }
 
-// Turn writes down that the saga goes back.
+// Turn records that the saga turns back.
 func (s *Sagas) Turn(ctx context.Context, r *saga.Record) error {
 	return written(s.Pool.Exec(ctx, `
 		UPDATE sagas SET status = $4, turned = $5, refusal = $6, state = $7, trail = coalesce($8, '[]'::jsonb), updated_at = clock_timestamp(),
@@ -125,8 +125,8 @@ func (s *Sagas) Turn(ctx context.Context, r *saga.Record) error {
 		r.ID, r.Owner, r.Epoch, saga.Compensating, r.Turned, r.Refusal, r.State, r.Trail))
 }
 
-// End writes a saga's end down. That it is not flushed before it answers does no harm: a saga that looks live
-// after a power cut is run again and ends the same.
+// End records a saga's end. That it is not flushed before it answers does no harm: a saga that looks live after a power
+// cut is run again and ends the same.
 func (s *Sagas) End(ctx context.Context, r *saga.Record) error {
 	_, err := database.Commit(ctx, s.ends, pgx.RowTo[bool], database.Statement{SQL: `SELECT set_config('synchronous_commit', 'off', true)`}, database.Statement{SQL: `
 		UPDATE sagas SET status = $4, turned = $5, refusal = $6, state = $7, trail = coalesce($8, '[]'::jsonb), updated_at = clock_timestamp(),
@@ -169,7 +169,7 @@ func (s *Sagas) Renew(ctx context.Context, r *saga.Record, lease time.Duration) 
 	return written(s.Pool.Exec(ctx, `UPDATE sagas SET lease_until = clock_timestamp() + $4::interval`+mine, r.ID, r.Owner, r.Epoch, lease))
 }
 
-// Rest gives a lease back early. The saga is nobody's then: a repeat is ErrLost.
+// Rest gives a lease back early. The claim ends with it: a repeat is ErrLost.
 func (s *Sagas) Rest(ctx context.Context, r *saga.Record, pause time.Duration) error {
 	var stalled *time.Time
 	if !r.StalledSince.IsZero() {
@@ -180,7 +180,7 @@ func (s *Sagas) Rest(ctx context.Context, r *saga.Record, pause time.Duration) e
 		r.ID, r.Owner, r.Epoch, nobody, pause, r.Reached, r.Rounds, stalled))
 }
 
-// Reopen has a parked saga claimed again. Its epoch grows, so that nothing is written any more under the claim that parked it.
+// Reopen makes a parked saga claimable. Its epoch grows, so that the claim that parked it can write nothing more.
 func (s *Sagas) Reopen(ctx context.Context, r *saga.Record) error {
 	err := written(s.Pool.Exec(ctx, `
 		UPDATE sagas SET status = $4, turned = $5, refusal = $6, trail = $7, updated_at = clock_timestamp(), lease_owner = $8,
@@ -226,7 +226,7 @@ func (s *Sagas) Latest(ctx context.Context, kind, subject string) (*saga.Record,
 	return r, known(err)
 }
 
-// known turns a database that does not answer into SERVICE_UNAVAILABLE.
+// known maps an unreachable database to SERVICE_UNAVAILABLE.
 func known(err error) error {
 	if database.Unreachable(err) {
 		return fault.Unreachable("the saga log", err)

@@ -20,7 +20,7 @@ import (
 const (
 	firstPause  = 20 * time.Millisecond // before a step is tried again
 	longPause   = time.Second           // the longest such pause
-	ownFailures = 5                     // tries of what fails for another reason than an outage
+	ownFailures = 5                     // tries of a call that fails for another reason than an outage
 )
 
 // kind is a table of steps with its state's type hidden.
@@ -68,7 +68,7 @@ func tableOf[T any](steps []Step[T]) kind {
 	return k
 }
 
-// drive brings the saga to its end; an error means that it is not there yet, or is another driver's.
+// drive brings the saga to its end; an error means that it has not ended yet, or has another driver.
 func (e *Engine) drive(ctx context.Context, run *Run) error {
 	r := run.record
 	k, ok := e.kinds[r.Kind]
@@ -108,7 +108,7 @@ func (e *Engine) drive(ctx context.Context, run *Run) error {
 	return err
 }
 
-// forward does the steps: the saga is DONE or PARKED then, or COMPENSATING and that is written down.
+// forward runs the steps: afterwards the saga is DONE or PARKED, or COMPENSATING and that is logged.
 func (e *Engine) forward(ctx context.Context, run *Run, k kind, t bound) (err error) {
 	r := run.record
 	for i, name := range k.names {
@@ -119,8 +119,8 @@ func (e *Engine) forward(ctx context.Context, run *Run, k kind, t bound) (err er
 		if refusal != nil {
 			r.Turned, r.Refusal = i, refusal
 			if r.Epoch > 1 {
-				// Its former life may have come as far as the pivot, whatever is refused now; undoing what never ran does
-				// nothing but forbid it.
+				// An earlier driver may have come as far as the pivot, whatever is refused now; undoing a step that
+				// never ran only leaves its mark.
 				r.Turned = max(i, k.pivot()-1)
 			}
 			break
@@ -132,7 +132,7 @@ func (e *Engine) forward(ctx context.Context, run *Run, k kind, t bound) (err er
 	}
 	if r.Refusal == nil {
 		r.Status = Done
-		close(run.ended) // the client need not wait for this to be written: run again, it would end the same
+		close(run.ended) // the client need not wait for this to be logged: run again, it would end the same
 		return e.insist(ctx, func(ctx context.Context) error { return e.log.End(ctx, r) })
 	}
 	if k.pivot() < r.Turned {
@@ -142,8 +142,8 @@ func (e *Engine) forward(ctx context.Context, run *Run, k kind, t bound) (err er
 	return e.insist(ctx, func(ctx context.Context) error { return e.log.Turn(ctx, r) })
 }
 
-// step runs one step or its undoing until its outcome is known: done, or refused for good. That it is another driver's by
-// now is an error, and no outcome.
+// step runs one step or its undoing until its outcome is known: done, or refused for good. That another driver has
+// taken over is an error, not an outcome.
 func (e *Engine) step(ctx context.Context, r *Record, name, what string, f func(context.Context) error) (*fault.Error, error) {
 	start := time.Now()
 	e.crash(r, name, what, "before")
@@ -162,7 +162,8 @@ func (e *Engine) step(ctx context.Context, r *Record, name, what string, f func(
 	return refusal, nil
 }
 
-// insist tries f until its outcome is known or ctx ends; what fails for another reason than an outage, a few times.
+// insist retries f until its outcome is known or ctx ends, but only a few times if it fails for another reason than an
+// outage.
 func (e *Engine) insist(ctx context.Context, f func(context.Context) error) error {
 	failures := 0
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
@@ -183,12 +184,12 @@ func (e *Engine) insist(ctx context.Context, f func(context.Context) error) erro
 	}
 }
 
-// outage reports whether an unknown outcome is due to something that was not there or not in time, not to a fault of ours.
+// outage reports whether an unknown outcome is due to an unavailable or slow dependency and not to a fault of ours.
 func outage(err error) bool {
 	return fault.From(err).Kind == fault.Unavailable || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// try is one try; a panic is a failure of ours.
+// try is one try; a panic becomes an error.
 func try(ctx context.Context, f func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()

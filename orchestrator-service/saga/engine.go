@@ -18,21 +18,21 @@ import (
 // Limits of the engine.
 const (
 	lease       = 10 * time.Second       // a dead process's sagas wait no longer than this
-	renewal     = lease / 3              // so a live one never loses its lease
+	renewal     = lease / 3              // so that a live one does not lose its lease
 	roundTime   = 20 * time.Second       // of trying a step again, before the saga rests
 	stepTimeout = 3 * time.Second        // of one try of a step
-	beginTime   = 2 * time.Second        // of writing a saga down, before its caller is told that it is pending
+	beginTime   = 2 * time.Second        // of recording a saga, before its caller is told that it is pending
 	recovery    = 500 * time.Millisecond // between two looks for abandoned sagas
-	claimAtOnce = 64                     // sagas one look takes up
+	claimAtOnce = 64                     // sagas claimed at once
 )
 
-// Engine runs sagas and takes up those that another process left.
+// Engine runs sagas and takes up abandoned ones.
 type Engine struct {
 	log   Log
 	owner uuid.UUID
 	kinds map[string]kind
-	// crashAt ("kind:step:before" or "…:after") kills this process there in a saga that it began, as tests of recovery
-	// need it. It does not die of what others left to it.
+	// crashAt ("kind:step:before" or "…:after") kills this process there, for tests of recovery: only in a saga that it
+	// began itself.
 	crashAt string
 	running sync.WaitGroup
 	// here has the sagas that this process runs now, so that a second caller can wait for the first's.
@@ -56,17 +56,17 @@ func sleep(ctx context.Context, pause time.Duration) {
 
 func (e *Engine) register(name string, k kind) { e.kinds[name] = k }
 
-// Run is a saga under way in this process.
+// Run is a saga that runs in this process.
 type Run struct {
 	engine *Engine
 	record *Record
 	ended  chan struct{} // closed at the saga's end
-	left   chan struct{} // closed when this process drives it no more
+	left   chan struct{} // closed when this process no longer drives it
 }
 
-// start writes a saga down and runs it, beyond the caller's own life. ErrLive and ErrDone come with the saga in the way as
-// detail "saga_id". On any other error nothing was written, or ever will be. If it is unknown whether the saga was written,
-// there is no error: it is settled behind the caller's back, and the Run ends only when the saga does.
+// start records a saga and runs it, independent of the caller's context. ErrLive and ErrDone name the existing saga in
+// the detail "saga_id". After any other error nothing was or will be recorded. If it is unknown whether the saga was
+// recorded, there is no error: that is settled in the background, and the Run ends only when the saga does.
 func (e *Engine) start(ctx context.Context, kind string, id uuid.UUID, subject string, raw json.RawMessage) (*Run, error) {
 	r := &Record{
 		ID: id, Kind: kind, Subject: subject, Status: Running, State: raw, CorrelationID: correlation.ID(ctx), Owner: e.owner, Epoch: 1,
@@ -86,8 +86,8 @@ func (e *Engine) start(ctx context.Context, kind string, id uuid.UUID, subject s
 	return nil, err
 }
 
-// settleBegin finds out whether a saga was written down, or writes it, and drives it then. When that is not to be known in
-// time, the saga is there, and Recover drives it when its lease is over, or it is not, and nothing of it happens.
+// settleBegin finds out whether a saga was recorded, or records it, and then drives it. If that cannot be found out in
+// time, either the saga exists and Recover drives it once its lease is over, or it does not exist and nothing happens.
 func (e *Engine) settleBegin(run *Run) {
 	defer e.leave(run)
 	r := run.record
@@ -95,7 +95,7 @@ func (e *Engine) settleBegin(run *Run) {
 	defer stop()
 	err := e.insist(ctx, func(ctx context.Context) error { return e.log.Begin(ctx, r, lease) })
 	if errors.Is(err, ErrLive) && fault.From(err).Details["saga_id"] == r.ID.String() {
-		err = e.log.Renew(ctx, r, lease) // written by an earlier try: is it still this process's?
+		err = e.log.Renew(ctx, r, lease) // recorded by an earlier try: is the claim still ours?
 	}
 	if err != nil {
 		slog.WarnContext(ctx, "this process does not drive the saga that it meant to begin", "kind", r.Kind, "saga", r.ID, "error", err)
@@ -104,7 +104,7 @@ func (e *Engine) settleBegin(run *Run) {
 	e.round(run)
 }
 
-// Wait gives the saga's end, or false when ctx ends first. The record must not be changed.
+// Wait returns the saga's end, or false when ctx ends first. The record must not be changed.
 func (r *Run) Wait(ctx context.Context) (*Record, bool) {
 	select {
 	case <-r.ended:
@@ -167,7 +167,7 @@ func (e *Engine) newRun(r *Record) *Run {
 	return run
 }
 
-// leave takes a run off those of this process, if no later one of the same saga has its place.
+// leave removes a run from those of this process, unless a later one of the same saga has replaced it.
 func (e *Engine) leave(run *Run) {
 	e.mu.Lock()
 	if e.here[run.record.ID] == run {
@@ -186,7 +186,7 @@ func (e *Engine) run(r *Record) *Run {
 	return run
 }
 
-// round drives a saga for a while under its claim: to its end, or until it rests.
+// round drives a saga under its claim for up to roundTime: to its end, or until it rests.
 func (e *Engine) round(run *Run) {
 	r := run.record
 	ctx, stop := context.WithTimeout(claimed(r), roundTime)
@@ -195,7 +195,7 @@ func (e *Engine) round(run *Run) {
 	e.settleRound(run, e.drive(ctx, run))
 }
 
-// claimed gives the context of all that is done under r's claim.
+// claimed returns the context of everything that is done under r's claim.
 func claimed(r *Record) context.Context {
 	return fence.With(correlation.With(context.Background(), r.CorrelationID), fence.Token{Saga: r.ID, Epoch: r.Epoch})
 }

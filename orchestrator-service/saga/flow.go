@@ -11,52 +11,53 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// How long a request waits for a saga's end before it answers that the saga is pending.
+// How long a request waits for a saga's end before the answer is pending.
 const (
 	settleWithin = 5 * time.Second        // for the saga that it started
-	working      = 500 * time.Millisecond // of that, before the request counts as one that only waits
-	// JoinWithin is how long it waits for a saga that someone else started.
+	working      = 500 * time.Millisecond // of that, before the request counts as only waiting
+	// JoinWithin is how long it waits for a saga that another request started.
 	JoinWithin = time.Second
 )
 
 type waitingKey struct{}
 
-// OnWait gives a context whose holder learns, by a call of f, that its request has nothing left to do but wait, so that
-// what the request occupies can be given to another. f may be called more than once.
+// OnWait returns a context for a request; f is called when the request only waits from then on, so that its slot can be
+// given to another. f may be called more than once.
 func OnWait(ctx context.Context, f func()) context.Context {
 	return context.WithValue(ctx, waitingKey{}, f)
 }
 
-// Waiting tells the holder of ctx that the request only waits from here on.
+// Waiting calls the f of OnWait: the request only waits from here on.
 func Waiting(ctx context.Context) {
 	if f, ok := ctx.Value(waitingKey{}).(func()); ok {
 		f()
 	}
 }
 
-// Flow is one kind of saga, as Register gives it; T is the state that its steps share.
+// Flow is one kind of saga, as Register returns it; T is the state that its steps share.
 type Flow[T any] struct {
 	engine *Engine
 	kind   string
 }
 
-// Register names a table of steps. All kinds are registered before the first Start and before Recover.
+// Register registers a table of steps under a name. All kinds must be registered before the first Start and before
+// Recover.
 func Register[T any](e *Engine, kind string, steps []Step[T]) *Flow[T] {
 	e.register(kind, tableOf(steps))
 	return &Flow[T]{e, kind}
 }
 
-// Outcome is what Settle saw of a saga that was not refused.
+// Outcome is the result of Settle for a saga that was not refused.
 type Outcome[T any] struct {
 	State T // as the steps left it; if Pending, as it was given
-	// Pending: the saga is written down and under way. It ends by itself.
+	// Pending: the saga is logged and still running. It ends by itself.
 	Pending bool
-	// Joined: the subject had a saga already, and this is that one's outcome.
+	// Joined: the subject had a saga already, whose outcome this is.
 	Joined bool
 }
 
-// Start writes a saga down and runs it, beyond the caller's own life. ErrLive and ErrDone say that the subject has a
-// saga already, which their detail "saga_id" names.
+// Start logs a saga and runs it, independent of the caller's context. ErrLive and ErrDone: the subject has a saga
+// already, named by their detail "saga_id".
 func (f *Flow[T]) Start(ctx context.Context, id uuid.UUID, subject string, state T) (*Run, error) {
 	raw, err := json.Marshal(state)
 	if err != nil {
@@ -65,8 +66,8 @@ func (f *Flow[T]) Start(ctx context.Context, id uuid.UUID, subject string, state
 	return f.engine.start(ctx, f.kind, id, subject, raw)
 }
 
-// Join waits for the end of a saga that Start found in its way; inTheWay is the error that Start gave. It answers false
-// when ctx ends first, and inTheWay itself if that names no saga.
+// Join waits for the end of the existing saga; inTheWay is the error of Start that names it. It returns false when ctx
+// ends first, and inTheWay itself if that names no saga.
 func (f *Flow[T]) Join(ctx context.Context, inTheWay error) (end *Record, ended bool, err error) {
 	id, err := uuid.Parse(fault.From(inTheWay).Details["saga_id"])
 	if err != nil {
@@ -77,8 +78,8 @@ func (f *Flow[T]) Join(ctx context.Context, inTheWay error) (end *Record, ended 
 }
 
 // Settle starts a saga, or joins the one that its subject has, and waits for the end: up to 5 s for its own, 1 s for
-// another's. A saga that was undone answers the refusal that turned it back, a parked one INTERNAL_ERROR; one that has not
-// ended by then is pending.
+// another's. The error of an undone saga is the refusal that turned it back, that of a parked one INTERNAL_ERROR; one
+// that has not ended by then is pending.
 func (f *Flow[T]) Settle(ctx context.Context, id uuid.UUID, subject string, state T) (Outcome[T], error) {
 	out := Outcome[T]{State: state}
 	var end *Record
@@ -140,7 +141,7 @@ func (f *Flow[T]) Await(ctx context.Context, subject string) (ended bool, err er
 	return ended, nil
 }
 
-// Trail gives what was done in the subject's newest saga, for a person; empty if there is none.
+// Trail returns the steps of the subject's newest saga, for people; empty if there is none.
 func (f *Flow[T]) Trail(ctx context.Context, subject string) ([]Entry, error) {
 	latest, err := f.engine.log.Latest(ctx, f.kind, subject)
 	if err != nil || latest == nil {
@@ -149,7 +150,7 @@ func (f *Flow[T]) Trail(ctx context.Context, subject string) ([]Entry, error) {
 	return latest.Trail, nil
 }
 
-// refusalOf gives the answer to who waited for a saga that did not do what it was to do, nil for one that did.
+// refusalOf returns the error for the waiters of a saga that did not succeed, nil for one that did.
 func refusalOf(end *Record) error {
 	switch end.Status {
 	case Undone:

@@ -10,7 +10,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// What refuses to reopen a parked saga.
+// Refusals to reopen a parked saga.
 var (
 	errPastPivot = fault.New(fault.Conflict, "SAGA_PAST_PIVOT",
 		"This saga may have done what cannot be undone; it can only go on")
@@ -23,8 +23,8 @@ func (e *Engine) Parked(ctx context.Context, limit, offset int) ([]*Record, int,
 	return e.log.List(ctx, Parked, limit, offset)
 }
 
-// Resume has a parked saga go on in the direction that it had. by and reason, who decided it and why, are kept in its trail.
-// NOT_FOUND, or ErrNotParked.
+// Resume continues a parked saga in the direction that it had. by and reason are recorded in its trail. NOT_FOUND, or
+// ErrNotParked.
 func (e *Engine) Resume(ctx context.Context, id uuid.UUID, by, reason string) error {
 	r, err := e.parked(ctx, id)
 	if err != nil {
@@ -36,8 +36,8 @@ func (e *Engine) Resume(ctx context.Context, id uuid.UUID, by, reason string) er
 	return e.reopen(ctx, r, "resumed", by, reason)
 }
 
-// Compensate has a parked saga undo what it did. It is refused (SAGA_PAST_PIVOT) unless it is known that no step was begun
-// that cannot be undone. by and reason are kept in the saga's trail. NOT_FOUND, or ErrNotParked.
+// Compensate turns a parked saga back. It is refused (SAGA_PAST_PIVOT) unless it is certain that no step from the pivot
+// on was begun. by and reason are recorded in its trail. NOT_FOUND, or ErrNotParked.
 func (e *Engine) Compensate(ctx context.Context, id uuid.UUID, by, reason string) error {
 	r, err := e.parked(ctx, id)
 	if err != nil {

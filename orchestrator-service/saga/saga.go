@@ -1,10 +1,9 @@
-// Package saga runs flows that span services so that each ends fully done or fully undone, whatever
-// dies in between.
+// Package saga runs flows that span services so that each ends fully done or fully undone, whatever process dies in
+// between (docs/adr/saga-log.md).
 //
-// A saga is its table: a list of steps, each with what it does and what undoes it. Every step is
-// idempotent under the saga's id. The saga is written down before its first step (one commit); after that
-// nothing is written until it ends, because running it again from the top changes nothing that is
-// done already. Three rules decide everything:
+// A saga is a table: a list of steps, each with its action and its compensation. Every step is idempotent under the
+// saga's id. The saga is logged before its first step (one commit); after that nothing is logged until it turns back or
+// ends, because running it again from the top changes nothing that is done already. Three rules apply:
 //
 //   - A step whose outcome is unknown (time-out, lost connection) is tried again, never assumed.
 //   - A definite refusal turns the saga back: that is written down, then the refused step and all before it
@@ -12,13 +11,14 @@
 //   - A step without Undo is a pivot: once it is done, the saga can only go forward. A refusal after a
 //     pivot, or a refused Undo, parks the saga: visible, alarmed, never dropped.
 //
-// The process that runs a saga holds a lease on it. When it dies the lease ends, and any replica goes on. Each claim of a
-// saga has an epoch of its own, greater than the last; whatever a driver writes to the log or asks of a service carries it,
+// The process that runs a saga holds a lease on it. When it dies the lease ends, and any replica takes the saga up.
+// Each claim of a saga has a greater epoch than the last; every write to the log and every call of a step carries it,
 // and is refused once there is a greater one. So a driver that was stopped for longer than its lease does no harm: it
-// learns that the saga is not its own any more, and touches nothing.
+// is refused and touches nothing.
 //
-// A saga that makes no progress is tried less and less often, and parked in the end: after ten rounds that failed for another
-// reason than an outage, or after six hours of outage. A person can have it go on (Resume) or turn it back (Compensate).
+// A saga that makes no progress is tried less and less often and finally parked: after ten rounds that failed for
+// another reason than an outage, or after six hours of outage. A person can resume it (Resume) or turn it back
+// (Compensate).
 package saga
 
 import (
@@ -32,14 +32,14 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// Step is one line of a saga's table. T is the saga's state: what the steps need and what they learn.
+// Step is one line of a saga's table. T is the saga's state: the input and the results of its steps.
 type Step[T any] struct {
 	Name string
 	Do   func(ctx context.Context, s *T) error
 	Undo func(ctx context.Context, s *T) error // nil: a pivot
 }
 
-// Nothing is the Undo of a step that leaves nothing behind.
+// Nothing is the Undo of a step that needs no compensation.
 func Nothing[T any](context.Context, *T) error { return nil }
 
 // Status of a saga.
@@ -54,10 +54,10 @@ const (
 	Parked       Status = "PARKED"
 )
 
-// Live reports whether a saga with this status is still under way.
+// Live reports whether a saga with this status is still running.
 func (s Status) Live() bool { return s == Running || s == Compensating }
 
-// Record is a saga as it is written down.
+// Record is a saga as it is logged.
 type Record struct {
 	ID            uuid.UUID
 	Kind          string // names the table of steps
@@ -66,7 +66,7 @@ type Record struct {
 	State         json.RawMessage
 	Turned        int          // index of the step that was refused, when Status is not RUNNING or DONE
 	Refusal       *fault.Error // why it turned back or was parked
-	Trail         []Entry      // what was done, for a person
+	Trail         []Entry      // what was done, for people
 	CorrelationID string
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
@@ -75,11 +75,11 @@ type Record struct {
 	Owner uuid.UUID
 	Epoch int64
 
-	// What is known of its progress, for who decides how to go on.
+	// Its progress, for deciding how to go on.
 	Reached      int       // steps done (or undone, on the way back) at the most, as drivers have reported
 	Rounds       int       // rounds without progress that failed for another reason than an outage
 	StalledSince time.Time // when the first round without progress ended; zero: it has made progress since
-	Unreported   bool      // a driver vanished without a report: more than Reached may have been done
+	Unreported   bool      // a driver ended without a report: more than Reached may have been done
 	ParkedFrom   Status    // RUNNING or COMPENSATING, when Status is PARKED
 }
 
@@ -92,26 +92,28 @@ type Entry struct {
 	Note string    `json:"note,omitempty"`
 }
 
-// Log is where sagas are written down. Lease times are the log's own clock's. Turn, End, Renew and Rest are for the claim
-// that r.Owner and r.Epoch name, and answer ErrLost, having changed nothing, once there is a later one. An error of kind
-// Unavailable leaves the outcome open; to ask again is safe.
+// Log keeps sagas. Lease times are by the log's own clock. Turn, End, Renew and Rest apply to the claim that r.Owner
+// and r.Epoch name; once there is a later one they change nothing and return ErrLost. After an error of kind
+// Unavailable the outcome is unknown; a repeat is safe.
 type Log interface {
-	// Begin writes a new saga down under a lease of epoch 1. ErrLive or ErrDone, with detail "saga_id", if its subject has one
-	// already: that may be this one, from a try whose outcome was unknown. An error that wraps ErrNotSent wrote nothing.
+	// Begin records a new saga under a lease of epoch 1. ErrLive or ErrDone, with detail "saga_id", if its subject has
+	// one already: that may be this one, from a try whose outcome was unknown. An error that wraps ErrNotSent wrote
+	// nothing.
 	Begin(ctx context.Context, r *Record, lease time.Duration) error
-	// Turn writes down that the saga goes back, and why, from the step at r.Turned.
+	// Turn records that the saga turns back, and why, from the step at r.Turned.
 	Turn(ctx context.Context, r *Record) error
-	// End writes down how the saga ended: DONE, UNDONE or PARKED.
+	// End records how the saga ended: DONE, UNDONE or PARKED.
 	End(ctx context.Context, r *Record) error
-	// Claim leases live sagas whose lease is over to owner, each under its next epoch: at most limit of them, the longest
-	// overdue first. Half of the places are for sagas that are not stalled, so that those which are never starve them.
+	// Claim leases live sagas whose lease is over to owner, each under its next epoch: at most limit of them, the
+	// longest overdue first. Half of the places are for sagas that are not stalled, so that stalled ones never starve
+	// them.
 	Claim(ctx context.Context, owner uuid.UUID, lease time.Duration, limit int) ([]*Record, error)
 	// Renew extends the lease.
 	Renew(ctx context.Context, r *Record, lease time.Duration) error
 	// Rest gives the lease back with r's progress, so that the saga is claimed again after the pause.
 	Rest(ctx context.Context, r *Record, pause time.Duration) error
-	// Reopen has a parked saga go on in r.Status, RUNNING or COMPENSATING, under its next epoch, at once; r is as Get gave it,
-	// changed in Status, Turned, Refusal and Trail. ErrNotParked if it is not parked any more.
+	// Reopen continues a parked saga in r.Status, RUNNING or COMPENSATING, under its next epoch, at once; r is as Get
+	// gave it, changed in Status, Turned, Refusal and Trail. ErrNotParked if it is not parked any more.
 	Reopen(ctx context.Context, r *Record) error
 	// Get reads a saga; fault NOT_FOUND.
 	Get(ctx context.Context, id uuid.UUID) (*Record, error)
@@ -121,7 +123,7 @@ type Log interface {
 	List(ctx context.Context, status Status, limit, offset int) ([]*Record, int, error)
 }
 
-// What the log answers.
+// Errors of the log.
 var (
 	// ErrLive and ErrDone: Begin's subject has a saga that is not undone.
 	ErrLive = fault.New(fault.Conflict, "SAGA_LIVE", "this is under way already")
@@ -136,7 +138,7 @@ var (
 
 type refusalKey struct{}
 
-// Refusal gives an Undo the reason why the saga turned back.
+// Refusal returns, for an Undo, why the saga turned back.
 func Refusal(ctx context.Context) *fault.Error {
 	e, _ := ctx.Value(refusalKey{}).(*fault.Error)
 	if e == nil {

@@ -10,9 +10,8 @@ import (
 	"ticketremaster/platform/fence"
 )
 
-// How long a saga that makes no progress is tried again, and how often. An outage of a service that it needs is no fault of
-// the saga's: it is looked at again within a minute, and for hours. Anything else is a fault of ours that the next try will
-// meet again.
+// How long and how often a saga without progress is retried. During an outage of a service that it needs it is retried
+// within a minute, for hours. Anything else is a fault of ours that a retry will probably meet again.
 const (
 	rest          = 3 * time.Second // after the first round without progress
 	longestOutage = time.Minute     // the longest rest during an outage
@@ -24,15 +23,15 @@ const (
 // errStalled is the refusal of a saga that was parked because it made no progress.
 var errStalled = fault.New(fault.Internal, "SAGA_STALLED", "This made no progress for too long")
 
-// reach notes that a saga has come further than any driver before has reported: that is progress.
+// reach records progress: the saga has come further than any driver reported before.
 func (r *Record) reach(steps int) {
 	if steps > r.Reached {
 		r.Reached, r.Rounds, r.StalledSince = steps, 0, time.Time{}
 	}
 }
 
-// stall notes a round that ended with err, not at the saga's end, and gives the pause until the next one; park is true if
-// there is to be none.
+// stall records a round that ended with err before the saga's end and returns the pause before the next one; park is
+// true if the saga is to be parked.
 func (r *Record) stall(err error, now time.Time) (pause time.Duration, park bool) {
 	if r.StalledSince.IsZero() {
 		r.StalledSince = now
@@ -45,7 +44,7 @@ func (r *Record) stall(err error, now time.Time) (pause time.Duration, park bool
 	return min(rest<<(r.Rounds-1), longestRest), r.Rounds >= mostRounds
 }
 
-// settleRound does what is left to do after a round: nothing, or give the lease back, or park the saga.
+// settleRound finishes a round: nothing to do, or the lease is given back, or the saga is parked.
 func (e *Engine) settleRound(run *Run, err error) {
 	r := run.record
 	if err == nil {
@@ -57,7 +56,7 @@ func (e *Engine) settleRound(run *Run, err error) {
 		slog.InfoContext(ctx, "saga left to its later driver", "kind", r.Kind, "saga", r.ID, "epoch", r.Epoch, "error", err)
 		return
 	}
-	if !r.Status.Live() { // it has ended, and only that was not written: run again, it ends the same
+	if !r.Status.Live() { // it has ended, only that was not logged: run again, it ends the same
 		return
 	}
 	pause, park := r.stall(err, time.Now())
@@ -75,7 +74,7 @@ func (e *Engine) settleRound(run *Run, err error) {
 	}
 }
 
-// park sets a saga aside for a person, and raises the alarm once that is written down.
+// park parks a saga and raises the alarm once that is logged.
 func (e *Engine) park(ctx context.Context, run *Run, why string) error {
 	r := run.record
 	r.ParkedFrom, r.Status = r.Status, Parked

@@ -36,9 +36,9 @@ func migrationSets(migrations fs.FS) map[string]fs.FS {
 	return sets
 }
 
-// Fence returns the statements that come first in a transaction that does a step of a saga: with them, the transaction fails if
-// a later driver of that saga has been here (Stale tells). There are none if ctx carries no fencing token. The caller's own
-// ctx decides, not one that is shared with others.
+// Fence returns the statements that must come first in a transaction that executes a step of a saga: with them the
+// transaction fails (see Stale) if a later driver of that saga was seen. There are none if ctx carries no fencing
+// token. ctx must be the caller's own, not that of a batch.
 //
 // The driver that began a saga costs one lookup and no write. A later one raises the fence first, in a round trip of its own.
 func Fence(ctx context.Context, pool *pgxpool.Pool) ([]Statement, error) {
@@ -54,7 +54,7 @@ func Fence(ctx context.Context, pool *pgxpool.Pool) ([]Statement, error) {
 	return []Statement{{SQL: `SELECT saga_fence_check($1, $2)`, Args: []any{t.Saga, t.Epoch}}}, nil
 }
 
-// FencedBatch begins a batch with Fence's statements, whose answers are read like those of the others.
+// FencedBatch begins a batch with Fence's statements, whose answers must be read like the others.
 func FencedBatch(ctx context.Context, pool *pgxpool.Pool) (*pgx.Batch, error) {
 	statements, err := Fence(ctx, pool)
 	var b pgx.Batch

@@ -1,5 +1,5 @@
-// Package service is the frame of every program of the system: Main reads its settings and runs it until SIGINT or SIGTERM,
-// Run has its servers and workers begin and end in order.
+// Package service is the common part of every program of the system: Main reads its settings and runs it until SIGINT
+// or SIGTERM; Run starts and ends its servers and workers in order.
 package service
 
 import (
@@ -16,10 +16,10 @@ import (
 	"ticketremaster/platform/correlation"
 )
 
-// Main runs a program under one context that ends on SIGINT or SIGTERM; a second signal ends it at once. Its settings come from
-// the environment; what is wrong with them, or the error of start, is printed, and the exit status is 1. Logs are JSON
-// lines on standard error. With the argument health the program asks the one that runs on this machine instead, as a
-// container without a shell needs it: GET /health at HTTP_ADDR, or at healthAddr if that is not set.
+// Main runs a program under one context that ends on SIGINT or SIGTERM; a second signal ends it at once. Its settings
+// come from the environment; if they are wrong, or start fails, the error is printed and the exit status is 1. Logs are
+// JSON lines on standard error. With the argument health the program checks the one that runs on this machine, for
+// containers without a shell: GET /health at HTTP_ADDR, or at healthAddr if that is not set.
 func Main[Settings any](name, healthAddr string, start func(ctx context.Context, s Settings) error) {
 	if len(os.Args) > 1 && os.Args[1] == "health" {
 		os.Exit(health(healthAddr))
@@ -37,7 +37,7 @@ func Main[Settings any](name, healthAddr string, start func(ctx context.Context,
 	}
 }
 
-// health asks the service on this machine and gives an exit status.
+// health checks the service on this machine and returns an exit status.
 func health(addr string) int {
 	if a := os.Getenv("HTTP_ADDR"); a != "" {
 		addr = a

@@ -12,7 +12,7 @@ import (
 // Server answers requests until ctx ends, and then those that it has begun: see web.Serve and rpc.Server.Serve.
 type Server func(ctx context.Context) error
 
-// Worker does what no request waits for, until ctx ends.
+// Worker does background work until ctx ends.
 type Worker func(ctx context.Context)
 
 // Servers and Workers are the parts of a service.
@@ -21,9 +21,9 @@ type (
 	Workers []Worker
 )
 
-// Run runs the parts until ctx ends or a server fails, whose error it returns. The servers end first: each says that it is not ready,
-// goes on for DRAIN_PAUSE, and finishes what it has begun. The workers go on until then, since a request may leave them
-// something to do. It returns once all have ended.
+// Run runs the parts until ctx ends or a server fails, whose error it returns. The servers end first: each says that it
+// is not ready, goes on for DRAIN_PAUSE, and finishes what it has begun. The workers run until then, since a request
+// may give them work. It returns once all have ended.
 func Run(ctx context.Context, c config.Common, servers Servers, workers Workers) error {
 	serving, stopServing := context.WithCancel(ctx)
 	defer stopServing()

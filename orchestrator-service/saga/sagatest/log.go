@@ -13,8 +13,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// Log is a saga.Log in memory that behaves as the one in PostgreSQL does. Its clock stands still until a test moves it, so
-// leases end only when the test says so. Create it with NewLog.
+// Log is a saga.Log in memory that behaves as the one in PostgreSQL does. Its clock moves only when a test advances it,
+// so leases end only when the test says so. Create it with NewLog.
 type Log struct {
 	mu    sync.Mutex
 	now   time.Time
@@ -33,14 +33,14 @@ func NewLog() *Log {
 	return &Log{now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
 }
 
-// Advance moves the log's clock on.
+// Advance advances the log's clock.
 func (l *Log) Advance(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now = l.now.Add(d)
 }
 
-// copied gives a record that shares nothing that either side changes.
+// copied returns a deep copy of a record.
 func copied(r saga.Record) *saga.Record {
 	r.State, r.Trail = slices.Clone(r.State), slices.Clone(r.Trail)
 	return &r
