@@ -19,9 +19,9 @@ const (
 // Refusals of holds.
 var (
 	ErrTooManyHolds      = fault.New(fault.TooMany, "TOO_MANY_HOLDS", "you hold as many seats as you may; pay for one or give one back first")
-	ErrHoldExpired       = fault.New(fault.Gone, "HOLD_EXPIRED", "the time to pay for this seat is over")
-	ErrNotHeld           = fault.New(fault.Conflict, "SEAT_NOT_HELD", "this seat is not held for you")
-	ErrPaymentInProgress = fault.New(fault.Conflict, "PAYMENT_IN_PROGRESS", "this seat is being paid for already")
+	ErrHoldExpired       = fault.New(fault.Gone, fault.CodeHoldExpired, "the time to pay for this seat is over")
+	ErrNotHeld           = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "this seat is not held for you")
+	ErrPaymentInProgress = fault.New(fault.Conflict, fault.CodePaymentInProgress, "this seat is being paid for already")
 )
 
 // Reservation asks for a seat. HoldID is proposed, and becomes the order's id.

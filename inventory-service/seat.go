@@ -57,13 +57,13 @@ type Count struct {
 
 // Refusals of seats. ErrBusy is not a refusal: the seat's lock was held for too long, and a retry makes sense.
 var (
-	ErrSeatNotFound    = fault.New(fault.NotFound, "SEAT_NOT_FOUND", "this seat does not exist")
-	ErrSeatUnavailable = fault.New(fault.Conflict, "SEAT_UNAVAILABLE", "this seat is not available right now")
+	ErrSeatNotFound    = fault.New(fault.NotFound, fault.CodeSeatNotFound, "this seat does not exist")
+	ErrSeatUnavailable = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "this seat is not available right now")
 	ErrAlreadySold     = fault.New(fault.Conflict, "SEAT_ALREADY_SOLD", "this seat is sold")
-	ErrNotOwner        = fault.New(fault.Forbidden, "NOT_SEAT_OWNER", "this ticket belongs to someone else")
+	ErrNotOwner        = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "this ticket belongs to someone else")
 	ErrSeatsExist      = fault.New(fault.Conflict, "SEATS_EXIST", "this event has its seats already, in another number or order")
 	ErrSeatsInUse      = fault.New(fault.Conflict, "SEATS_IN_USE", "seats of this event were held or sold")
-	ErrVoided          = fault.New(fault.Conflict, "OPERATION_VOIDED", "this operation was undone before it came")
+	ErrVoided          = fault.New(fault.Conflict, fault.CodeOperationVoided, "this operation was undone before it came")
 	ErrBusy            = fault.New(fault.Unavailable, fault.CodeUnavailable, "the seat is busy right now, please try again shortly")
 )
 

@@ -72,7 +72,7 @@ type ListingFilter struct {
 // Reasons for which the transfer of a listing fails and the listing is offered again; with any other it is cancelled.
 const (
 	BuyerWithdrew = "WITHDRAWN"
-	BuyerIsShort  = "INSUFFICIENT_CREDITS"
+	BuyerIsShort  = fault.CodeInsufficientCredits
 )
 
 // What the ledger refuses of listings, beside ErrTransferInProgress.

@@ -71,10 +71,10 @@ type Filter struct {
 
 // Refusals of the ledger.
 var (
-	ErrNotFound     = fault.New(fault.NotFound, "ORDER_NOT_FOUND", "This order does not exist")
-	ErrInvalidState = fault.New(fault.Conflict, "ORDER_INVALID_STATE", "The order is not in a state that allows this")
+	ErrNotFound     = fault.New(fault.NotFound, fault.CodeOrderNotFound, "This order does not exist")
+	ErrInvalidState = fault.New(fault.Conflict, fault.CodeOrderInvalidState, "The order is not in a state that allows this")
 	// ErrVoided refuses an action that arrives after it was undone.
-	ErrVoided = fault.New(fault.Conflict, "OPERATION_VOIDED", "This operation was undone before it arrived")
+	ErrVoided = fault.New(fault.Conflict, fault.CodeOperationVoided, "This operation was undone before it arrived")
 )
 
 // InvalidState is ErrInvalidState with the order's present state.

@@ -120,8 +120,8 @@ type TransferFilter struct {
 
 // What the ledger refuses of transfers, beside ErrVoided.
 var (
-	ErrTransferNotFound     = fault.New(fault.NotFound, "TRANSFER_NOT_FOUND", "This transfer does not exist")
-	ErrTransferInvalidState = fault.New(fault.Conflict, "TRANSFER_INVALID_STATE", "The transfer is not in a state that allows this")
+	ErrTransferNotFound     = fault.New(fault.NotFound, fault.CodeTransferNotFound, "This transfer does not exist")
+	ErrTransferInvalidState = fault.New(fault.Conflict, fault.CodeTransferInvalidState, "The transfer is not in a state that allows this")
 	// ErrNotParty refuses a dispute by someone who is neither seller nor buyer.
 	ErrNotParty           = fault.Field("by", "must be the transfer's seller or buyer")
 	ErrDisputeWithdrawn   = fault.New(fault.Conflict, "DISPUTE_WITHDRAWN", "You took back your dispute of this transfer; you can raise another an hour after that")

@@ -11,8 +11,8 @@ import (
 
 // What refuses an operation on credits. docs/money.md says when.
 var (
-	ErrTooLittle      = fault.New(fault.PaymentRequired, "INSUFFICIENT_CREDITS", "you do not have enough credits, please top up")
-	ErrVoided         = fault.New(fault.Conflict, "OPERATION_VOIDED", "this operation was undone and cannot happen any more")
+	ErrTooLittle      = fault.New(fault.PaymentRequired, fault.CodeInsufficientCredits, "you do not have enough credits, please top up")
+	ErrVoided         = fault.New(fault.Conflict, fault.CodeOperationVoided, "this operation was undone and cannot happen any more")
 	ErrDiffers        = fault.New(fault.Conflict, "OPERATION_MISMATCH", "another operation has this id")
 	ErrNoEscrow       = fault.New(fault.NotFound, "ESCROW_NOT_FOUND", "there is no such escrow")
 	ErrEscrowReleased = fault.New(fault.Conflict, "ESCROW_RELEASED", "the escrow was paid out already")

@@ -37,11 +37,11 @@ const RepeatWindow = 10 * time.Second
 // What refuses a code.
 var (
 	ErrOTPInvalid    = fault.New(fault.Unauthenticated, "OTP_INVALID", "the code is wrong")
-	ErrOTPExpired    = fault.New(fault.Gone, "OTP_EXPIRED", "the code has expired, please ask for a new one")
-	ErrOTPMaxRetries = fault.New(fault.TooMany, "OTP_MAX_RETRIES", "too many wrong codes")
+	ErrOTPExpired    = fault.New(fault.Gone, fault.CodeOTPExpired, "the code has expired, please ask for a new one")
+	ErrOTPMaxRetries = fault.New(fault.TooMany, fault.CodeOTPMaxRetries, "too many wrong codes")
 	ErrOTPNone       = fault.Field("otp_code", "no code is pending, please ask for one")
 	ErrOTPBusy       = fault.New(fault.Conflict, "OTP_BUSY", "the other party is confirming something else right now, please try again in a few minutes")
-	ErrOTPRequired   = fault.New(fault.ProofRequired, "OTP_REQUIRED", "please enter the code that we sent to your phone")
+	ErrOTPRequired   = fault.New(fault.ProofRequired, fault.CodeOTPRequired, "please enter the code that we sent to your phone")
 	ErrOTPTooOften   = fault.New(fault.TooMany, fault.CodeRateLimited, "too many codes were sent, please try again later")
 	ErrOTPSending    = &fault.Error{Kind: fault.TooMany, Code: fault.CodeRateLimited, RetryAfter: time.Second,
 		Message: "a code is being sent right now, please wait a moment"}

@@ -37,7 +37,7 @@ type Credentials struct {
 
 // Refusals. Their codes are in docs/clients.md#accounts-and-credits.
 var (
-	ErrNotFound    = fault.New(fault.NotFound, "USER_NOT_FOUND", "there is no such user")
+	ErrNotFound    = fault.New(fault.NotFound, fault.CodeUserNotFound, "there is no such user")
 	ErrEmailTaken  = fault.New(fault.Conflict, "EMAIL_ALREADY_EXISTS", "an account with this e-mail address exists already")
 	ErrCredentials = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "e-mail address or password is wrong")
 	ErrUnverified  = fault.New(fault.Forbidden, "UNVERIFIED_ACCOUNT", "please confirm your phone number with the code that we sent you")

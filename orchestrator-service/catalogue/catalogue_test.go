@@ -386,13 +386,13 @@ func TestListCountsTheFreeSeats(t *testing.T) {
 func TestThePublicSeesNoDraft(t *testing.T) {
 	f, w := start()
 	id := uuid.New()
-	for status, code := range map[string]string{clients.EventDraft: clients.CodeEventNotFound, clients.EventPublished: "", clients.EventPostponed: ""} {
+	for status, code := range map[string]string{clients.EventDraft: fault.CodeEventNotFound, clients.EventPublished: "", clients.EventPostponed: ""} {
 		w.events[id] = &clients.Event{EventID: id, Status: status}
 		_, err := f.PublicEvent(t.Context(), id)
 		wantCode(t, err, code)
 	}
 	_, err := f.PublicEvent(t.Context(), uuid.New())
-	wantCode(t, err, clients.CodeEventNotFound)
+	wantCode(t, err, fault.CodeEventNotFound)
 }
 
 // A hall of more seats than one answer holds is read whole, each seat once.
@@ -456,7 +456,7 @@ func TestDashboard(t *testing.T) {
 func TestScansAreOfAnEventThatThereIs(t *testing.T) {
 	f, w := start()
 	_, err := f.Scans(t.Context(), uuid.New(), inventoryv1.ScanResult_DUPLICATE, web.Page{Number: 2, Size: 30})
-	wantCode(t, err, clients.CodeEventNotFound)
+	wantCode(t, err, fault.CodeEventNotFound)
 	if w.scans != nil {
 		t.Error("the scans were read all the same")
 	}

@@ -113,7 +113,7 @@ func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		res, err := f.Inventory.VerifyTicket(ctx, &inventoryv1.VerifyTicketRequest{SeatId: t.SeatID.String()})
-		if fault.Code(err) == clients.CodeSeatNotFound {
+		if fault.Code(err) == fault.CodeSeatNotFound {
 			return nil
 		}
 		s.seat, s.entered = res.GetSeat(), res.GetHasSuccessLog()
@@ -125,7 +125,7 @@ func (f *Flows) lookUp(ctx context.Context, t qr.Ticket) (scanned, error) {
 	})
 	g.Go(func() (err error) {
 		s.event, err = f.Events.Fresh(ctx, t.EventID)
-		if fault.Code(err) == clients.CodeEventNotFound {
+		if fault.Code(err) == fault.CodeEventNotFound {
 			return nil
 		}
 		return err

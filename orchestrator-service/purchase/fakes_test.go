@@ -208,7 +208,7 @@ func (w *world) Book(_ context.Context, path string, b clients.Booking) (out cli
 			return refusal(fault.Conflict, "OPERATION_VOIDED")
 		case path == clients.Deduct && !done:
 			if w.balance[b.UserID] < b.Amount {
-				return refusal(fault.PaymentRequired, clients.CodePoor)
+				return refusal(fault.PaymentRequired, fault.CodeInsufficientCredits)
 			}
 			w.balance[b.UserID] -= b.Amount
 			w.booked[b.OperationID] = booking{user: b.UserID, amount: b.Amount}
@@ -258,7 +258,7 @@ func (w *world) Confirm(_ context.Context, in clients.Order) error {
 		case o.Status == clients.OrderConfirmed && *o.AttemptID == *in.AttemptID:
 			return nil
 		case o.Status != clients.OrderPending:
-			return refusal(fault.Conflict, clients.CodeOrderInvalidState)
+			return refusal(fault.Conflict, fault.CodeOrderInvalidState)
 		}
 		o.Status, o.AttemptID, o.CreditsCharged = clients.OrderConfirmed, in.AttemptID, in.CreditsCharged
 		return nil
@@ -279,11 +279,11 @@ func (w *world) Fail(_ context.Context, order uuid.UUID, reason string) (out cli
 		o := w.orders[order]
 		switch {
 		case o == nil:
-			return refusal(fault.NotFound, clients.CodeOrderNotFound)
+			return refusal(fault.NotFound, fault.CodeOrderNotFound)
 		case o.Status == clients.OrderPending:
 			o.Status, o.FailureReason = clients.OrderFailed, reason
 		case o.Status != clients.OrderFailed:
-			return refusal(fault.Conflict, clients.CodeOrderInvalidState)
+			return refusal(fault.Conflict, fault.CodeOrderInvalidState)
 		}
 		out = *o
 		return nil
@@ -294,7 +294,7 @@ func (w *world) Fail(_ context.Context, order uuid.UUID, reason string) (out cli
 func (w *world) Get(_ context.Context, id uuid.UUID) (out clients.Order, err error) {
 	err = w.call("Get", func() error {
 		if w.orders[id] == nil {
-			return refusal(fault.NotFound, clients.CodeOrderNotFound)
+			return refusal(fault.NotFound, fault.CodeOrderNotFound)
 		}
 		out = *w.orders[id]
 		return nil

@@ -94,15 +94,15 @@ func (f *Flows) Register(e *saga.Engine) {
 
 // Refusals of a purchase. Those of services are passed on as they are.
 var (
-	errOrderNotFound  = fault.New(fault.NotFound, clients.CodeOrderNotFound, "there is no such order of yours")
+	errOrderNotFound  = fault.New(fault.NotFound, fault.CodeOrderNotFound, "there is no such order of yours")
 	errOrderConfirmed = fault.New(fault.Conflict, "ORDER_ALREADY_CONFIRMED", "this order is paid already")
-	errHoldExpired    = fault.New(fault.Gone, "HOLD_EXPIRED", "the time to pay for this seat is over; please choose a seat again")
-	errSeatNotHeld    = fault.New(fault.Conflict, "SEAT_NOT_HELD", "this seat is not held for you")
-	errOTPRequired    = fault.New(fault.ProofRequired, "OTP_REQUIRED", "please enter the one-time password that we sent to your phone")
+	errHoldExpired    = fault.New(fault.Gone, fault.CodeHoldExpired, "the time to pay for this seat is over; please choose a seat again")
+	errSeatNotHeld    = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "this seat is not held for you")
+	errOTPRequired    = fault.New(fault.ProofRequired, fault.CodeOTPRequired, "please enter the one-time password that we sent to your phone")
 	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "this event is not on sale any more")
 	errEventCancelled = fault.New(fault.Gone, clients.CodeEventEnded, "This event is cancelled")
-	errSeatNotForSale = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "this seat is not for sale")
-	errPayUnderWay    = fault.New(fault.Conflict, "PAYMENT_IN_PROGRESS", "this order is being paid for right now")
+	errSeatNotForSale = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "this seat is not for sale")
+	errPayUnderWay    = fault.New(fault.Conflict, fault.CodePaymentInProgress, "this order is being paid for right now")
 	errNotDue         = fault.New(fault.Unavailable, fault.CodeUnavailable, "the hold's time is not over yet")
 )
 

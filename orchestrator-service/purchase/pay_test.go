@@ -141,7 +141,7 @@ func TestPayRefusals(t *testing.T) {
 		change  func(w *world, o *clients.Order, s *seat)
 		code    string
 	}{
-		{"too few credits", 79_99, func(*world, *clients.Order, *seat) {}, clients.CodePoor},
+		{"too few credits", 79_99, func(*world, *clients.Order, *seat) {}, fault.CodeInsufficientCredits},
 		{"confirmed already", 100_00, func(_ *world, o *clients.Order, _ *seat) { o.Status = clients.OrderConfirmed }, errOrderConfirmed.Code},
 		{"cancelled", 100_00, func(_ *world, o *clients.Order, _ *seat) {
 			o.Status, o.FailureReason = clients.OrderFailed, reasonCancelled
@@ -149,7 +149,7 @@ func TestPayRefusals(t *testing.T) {
 		{"expired", 100_00, func(_ *world, o *clients.Order, _ *seat) { o.Status = clients.OrderFailed }, errHoldExpired.Code},
 		{"refunded", 100_00, func(_ *world, o *clients.Order, _ *seat) { o.Status = clients.OrderRefunded }, errHoldExpired.Code},
 		{"the hold is over", 100_00, func(_ *world, _ *clients.Order, s *seat) { s.until = time.Now().Add(-time.Second) }, "HOLD_EXPIRED"},
-		{"another's order", 100_00, func(_ *world, o *clients.Order, _ *seat) { o.UserID = uuid.New() }, clients.CodeOrderNotFound},
+		{"another's order", 100_00, func(_ *world, o *clients.Order, _ *seat) { o.UserID = uuid.New() }, fault.CodeOrderNotFound},
 		{"the order service is away", 100_00, func(w *world, _ *clients.Order, _ *seat) { w.always["Get"] = away }, fault.CodeUnavailable},
 		{"the user service is away", 100_00, func(w *world, _ *clients.Order, _ *seat) { w.always["Risk"] = away }, fault.CodeUnavailable},
 	} {
@@ -245,7 +245,7 @@ func TestARepeatedRequestSharesTheRefusal(t *testing.T) {
 		for range 2 {
 			all.Go(func() {
 				_, err := f.Pay(t.Context(), user, order)
-				wantCode(t, err, clients.CodePoor)
+				wantCode(t, err, fault.CodeInsufficientCredits)
 			})
 		}
 		all.Wait()
@@ -341,7 +341,7 @@ func TestAFlaggedUserProvesThePurchase(t *testing.T) {
 		whole(t, w, user, seat, order, 100_00, false)
 
 		_, err = f.VerifyOTP(t.Context(), uuid.New(), order, "123456")
-		wantCode(t, err, clients.CodeOrderNotFound)
+		wantCode(t, err, fault.CodeOrderNotFound)
 		_, err = f.VerifyOTP(t.Context(), user, order, "000000")
 		wantCode(t, err, "OTP_INVALID")
 		if verified, err := f.VerifyOTP(t.Context(), user, uuid.Nil, "123456"); err != nil || verified != order { // the one that waits

@@ -46,7 +46,7 @@ func (f *Flows) ExpireHold(ctx context.Context, seat, holdID uuid.UUID) error {
 	switch {
 	case errors.Is(err, errOrderConfirmed), errors.Is(err, errPayUnderWay):
 		return nil
-	case fault.Code(err) == errOrderNotFound.Code, fault.Code(err) == clients.CodeOrderInvalidState:
+	case fault.Code(err) == errOrderNotFound.Code, fault.Code(err) == fault.CodeOrderInvalidState:
 		return nil // never written, or over already
 	}
 	return err

@@ -58,7 +58,7 @@ func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservatio
 // writeOrder records a hold's order at the price of the seat's tier.
 func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv1.Seat) (clients.Order, error) {
 	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
-	if fault.Code(err) == clients.CodeEventNotFound {
+	if fault.Code(err) == fault.CodeEventNotFound {
 		return clients.Order{}, errSeatNotForSale
 	}
 	if err == nil {

@@ -42,7 +42,7 @@ func TestReserveHoldsTheSeatAndWritesItsOrder(t *testing.T) {
 		before := len(w.calls)
 		other, _ := w.customer(0)
 		_, err = f.Reserve(t.Context(), other, seat)
-		wantCode(t, err, clients.CodeSeatUnavailable)
+		wantCode(t, err, fault.CodeSeatUnavailable)
 		if late := w.calls[before:]; !slices.Equal(late, []string{"ReserveSeat"}) {
 			t.Errorf("who comes too late costs %v", late)
 		}
@@ -52,17 +52,17 @@ func TestReserveHoldsTheSeatAndWritesItsOrder(t *testing.T) {
 // Whatever is refused once the seat is held leaves neither a hold nor an order to pay.
 func TestReserveGivesBackWhatItCannotOffer(t *testing.T) {
 	unknownEvent := func(w *world) {
-		w.plan["Recent"] = []func(func() error) error{refuse(refusal(fault.NotFound, clients.CodeEventNotFound))}
+		w.plan["Recent"] = []func(func() error) error{refuse(refusal(fault.NotFound, fault.CodeEventNotFound))}
 	}
 	for _, c := range []struct {
 		name   string
 		change func(w *world)
 		code   string
 	}{
-		{"no such event", unknownEvent, clients.CodeSeatUnavailable},
-		{"an event that is a draft", func(w *world) { w.event.Status = "DRAFT" }, clients.CodeSeatUnavailable},
+		{"no such event", unknownEvent, fault.CodeSeatUnavailable},
+		{"an event that is a draft", func(w *world) { w.event.Status = "DRAFT" }, fault.CodeSeatUnavailable},
 		{"an event that has begun", func(w *world) { w.event.EventDate = time.Now() }, clients.CodeEventEnded},
-		{"a tier without a price", func(w *world) { w.event.PricingTiers = nil }, clients.CodeSeatUnavailable},
+		{"a tier without a price", func(w *world) { w.event.PricingTiers = nil }, fault.CodeSeatUnavailable},
 		{"the event service is away", func(w *world) { w.always["Recent"] = away }, fault.CodeUnavailable},
 		{"the order is refused", func(w *world) { w.always["Place"] = refuse(refusal(fault.Conflict, "NO")) }, "NO"},
 		{"the order was written, and nobody says so", func(w *world) { w.always["Place"] = lost }, fault.CodeUnavailable},
@@ -219,7 +219,7 @@ func TestCancel(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = f.Cancel(t.Context(), uuid.New(), r.Order.OrderID)
-		wantCode(t, err, clients.CodeOrderNotFound)
+		wantCode(t, err, fault.CodeOrderNotFound)
 		for range 2 { // again answers the same
 			o, err := f.Cancel(t.Context(), user, r.Order.OrderID)
 			if err != nil || o.Status != clients.OrderFailed || o.FailureReason != reasonCancelled || w.seats[seat].hold != uuid.Nil {

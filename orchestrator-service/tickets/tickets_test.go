@@ -43,7 +43,7 @@ func (w *world) reach(call string) error {
 func (w *world) GetSeatOwner(_ context.Context, in *inventoryv1.GetSeatOwnerRequest, _ ...grpc.CallOption) (*inventoryv1.GetSeatOwnerResponse, error) {
 	seat := w.seats[in.SeatId]
 	if err := w.reach("GetSeatOwner"); err != nil || seat == nil {
-		return nil, errors.Join(err, fault.New(fault.NotFound, clients.CodeSeatNotFound, "no"))
+		return nil, errors.Join(err, fault.New(fault.NotFound, fault.CodeSeatNotFound, "no"))
 	}
 	return &inventoryv1.GetSeatOwnerResponse{Seat: seat}, nil
 }
@@ -74,7 +74,7 @@ func (w *world) ListOwnership(_ context.Context, in *inventoryv1.ListOwnershipRe
 func (w *world) RecordQR(_ context.Context, in *inventoryv1.RecordQRRequest, _ ...grpc.CallOption) (*inventoryv1.RecordQRResponse, error) {
 	w.recorded = append(w.recorded, in)
 	if w.handedOn {
-		return nil, fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "no")
+		return nil, fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "no")
 	}
 	return &inventoryv1.RecordQRResponse{}, w.reach("RecordQR")
 }
@@ -137,15 +137,15 @@ func TestQRCode(t *testing.T) {
 			user   uuid.UUID
 			code   string
 		}{
-			{"another's", func() {}, uuid.New(), clients.CodeNotSeatOwner},
-			{"a former owner's", func() { seat.OwnerUserId = uuid.NewString() }, owner, clients.CodeNotSeatOwner},
-			{"used", func() { seat.OwnerUserId, seat.Status = owner.String(), inventoryv1.SeatStatus_CHECKED_IN }, owner, clients.CodeSeatUnavailable},
+			{"another's", func() {}, uuid.New(), fault.CodeNotSeatOwner},
+			{"a former owner's", func() { seat.OwnerUserId = uuid.NewString() }, owner, fault.CodeNotSeatOwner},
+			{"used", func() { seat.OwnerUserId, seat.Status = owner.String(), inventoryv1.SeatStatus_CHECKED_IN }, owner, fault.CodeSeatUnavailable},
 			{"held, not paid", func() {
 				seat.OwnerUserId, seat.HeldByUserId, seat.Status = "", owner.String(), inventoryv1.SeatStatus_HELD
-			}, owner, clients.CodeSeatUnavailable},
-			{"held by another", func() {}, uuid.New(), clients.CodeNotSeatOwner},
-			{"free", func() { seat.HeldByUserId, seat.Status = "", inventoryv1.SeatStatus_AVAILABLE }, owner, clients.CodeNotSeatOwner},
-			{"unknown", func() { delete(w.seats, seat.SeatId) }, owner, clients.CodeSeatNotFound},
+			}, owner, fault.CodeSeatUnavailable},
+			{"held by another", func() {}, uuid.New(), fault.CodeNotSeatOwner},
+			{"free", func() { seat.HeldByUserId, seat.Status = "", inventoryv1.SeatStatus_AVAILABLE }, owner, fault.CodeNotSeatOwner},
+			{"unknown", func() { delete(w.seats, seat.SeatId) }, owner, fault.CodeSeatNotFound},
 		} {
 			c.change()
 			got, err := f.QRCode(t.Context(), c.user, clients.ID(seat.SeatId))
@@ -202,7 +202,7 @@ func TestTicketsOfAnOwner(t *testing.T) {
 		t.Errorf("%s, %v", one, err)
 	}
 	_, err = f.Ticket(t.Context(), uuid.New())
-	wantCode(t, err, clients.CodeSeatNotFound)
+	wantCode(t, err, fault.CodeSeatNotFound)
 	for _, call := range []string{"ListOwnedSeats", "Recent"} {
 		w.away = map[string]bool{call: true}
 		_, err := f.OfOwner(t.Context(), owner)
@@ -248,7 +248,7 @@ func TestHistoryIsTheOwnersAndAdministrators(t *testing.T) {
 		user  uuid.UUID
 		admin bool
 		code  string
-	}{{owner, false, ""}, {uuid.New(), true, ""}, {uuid.New(), false, clients.CodeNotSeatOwner}} {
+	}{{owner, false, ""}, {uuid.New(), true, ""}, {uuid.New(), false, fault.CodeNotSeatOwner}} {
 		changes, err := f.History(t.Context(), c.user, c.admin, clients.ID(seat.SeatId))
 		if fault.Code(err) != c.code || (len(changes) == 1) != (c.code == "") {
 			t.Errorf("%+v: %v, %v", c, changes, err)
@@ -281,5 +281,5 @@ func TestAQRCodeIsRecordedOnce(t *testing.T) {
 	}
 	w.away, w.handedOn = map[string]bool{}, true
 	_, err = f.QRCode(t.Context(), owner, id)
-	wantCode(t, err, clients.CodeNotSeatOwner)
+	wantCode(t, err, fault.CodeNotSeatOwner)
 }

@@ -53,7 +53,7 @@ func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUI
 		return Outcome{Transfer: t}, nil
 	}
 	swapped, err := f.swaps.Settle(ctx, transferID, transferID.String(), Swap{Transfer: t})
-	if fault.Code(err) == clients.CodePoor && caller != t.BuyerUserID {
+	if fault.Code(err) == fault.CodeInsufficientCredits && caller != t.BuyerUserID {
 		err = errBuyerShort // the caller cannot top up for the buyer
 	}
 	return settle(t, clients.TransferCompleted, swapped, err)
@@ -73,8 +73,8 @@ func (f *Flows) affordable(ctx context.Context, t clients.Transfer) error {
 func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.UUID, code string) error {
 	err := f.Users.VerifyOTP(ctx, user, clients.PurposeTransfer, t.TransferID, code)
 	switch fault.Code(err) {
-	case clients.CodeOTPMaxRetries:
-		f.endTransfer(ctx, t, clients.CodeOTPMaxRetries)
+	case fault.CodeOTPMaxRetries:
+		f.endTransfer(ctx, t, fault.CodeOTPMaxRetries)
 	case errOTPExpired.Code, fault.CodeValidation: // the latter: none is pending
 		now, readErr := f.Records.Transfer(ctx, t.TransferID)
 		if readErr != nil {

@@ -54,7 +54,7 @@ func TestADisputeIsWithdrawnOrRejected(t *testing.T) {
 	}
 	w.wantDone(seller, buyer, id)
 	_, err = w.WithdrawDispute(t.Context(), buyer, id)
-	want(t, err, clients.CodeTransferState)
+	want(t, err, fault.CodeTransferInvalidState)
 
 	w, seller, buyer, id = disputed(t)
 	out, err = w.RejectDispute(t.Context(), w.person("admin@example.com", 0), id)
@@ -85,7 +85,7 @@ func TestADisputeIsReversed(t *testing.T) {
 			t.Errorf("%s: the ticket is %s's; seller %s, buyer %s", by, w.seat.OwnerUserId, w.balance(seller), w.balance(buyer))
 		}
 		_, err = w.ReverseTransfer(t.Context(), caller, admin, id, false)
-		want(t, err, clients.CodeTransferState)
+		want(t, err, fault.CodeTransferInvalidState)
 	}
 }
 
@@ -162,7 +162,7 @@ func TestTwoReverseAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			if _, err := w.ReverseTransfer(t.Context(), seller, false, id, false); err != nil && fault.Code(err) != clients.CodeTransferState {
+			if _, err := w.ReverseTransfer(t.Context(), seller, false, id, false); err != nil && fault.Code(err) != fault.CodeTransferInvalidState {
 				t.Error(err)
 			}
 		})
@@ -183,13 +183,13 @@ func TestWhatCannotBeDisputed(t *testing.T) {
 	w.fail("ticket", failure{err: unreachable})
 	want(t, raise(buyer), fault.CodeUnavailable)
 	w.event.EventDate = time.Now()
-	want(t, raise(buyer), clients.CodeTransferState)
+	want(t, raise(buyer), fault.CodeTransferInvalidState)
 	w.event.EventDate = time.Now().Add(time.Hour)
 	w.seat.Status = inventoryv1.SeatStatus_CHECKED_IN
-	want(t, raise(seller), clients.CodeTransferState)
+	want(t, raise(seller), fault.CodeTransferInvalidState)
 	w.seat.Status = inventoryv1.SeatStatus_SOLD
 	w.transfers[id].Status = clients.TransferReversed
-	want(t, raise(seller), clients.CodeTransferState)
+	want(t, raise(seller), fault.CodeTransferInvalidState)
 }
 
 // The live transfer by which the ticket was being handed on ends with the dispute, its codes with it, and what a buyer at the

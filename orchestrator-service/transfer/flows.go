@@ -80,17 +80,17 @@ func (f *Flows) Register(e *saga.Engine) {
 // Refusals of a transfer. A refusal reveals no more about the other party than the caller may know: there is one answer
 // for a ticket that the seller does not own, whoever owns it.
 var (
-	errTransferState    = fault.New(fault.Conflict, clients.CodeTransferState, "This transfer is past that")
-	errTransferNotFound = fault.New(fault.NotFound, "TRANSFER_NOT_FOUND", "There is no such transfer of yours")
+	errTransferState    = fault.New(fault.Conflict, fault.CodeTransferInvalidState, "This transfer is past that")
+	errTransferNotFound = fault.New(fault.NotFound, fault.CodeTransferNotFound, "There is no such transfer of yours")
 	errNotParty         = fault.New(fault.Forbidden, fault.CodeForbidden, "You are not a party of this transfer")
 	errSelfTransfer     = fault.New(fault.Invalid, "SELF_TRANSFER", "Seller and buyer are the same person")
-	errTransferSeat     = fault.New(fault.Conflict, clients.CodeSeatUnavailable, "This ticket was used: it cannot be handed on any more")
-	errSellerNotOwner   = fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "The seller does not have this ticket")
+	errTransferSeat     = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was used: it cannot be handed on any more")
+	errSellerNotOwner   = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "The seller does not have this ticket")
 	errEventEnded       = fault.New(fault.Gone, clients.CodeEventEnded, "This event is over")
-	errOTPExpired       = fault.New(fault.Gone, clients.CodeOTPExpired, "This one-time password is not valid any more; we have sent a new one")
-	errNotInTime        = fault.New(fault.Gone, clients.CodeOTPExpired, "This transfer was not confirmed in time")
-	errBuyerPoor        = fault.New(fault.PaymentRequired, clients.CodePoor, "You do not have enough credits; please top up")
-	errBuyerShort       = fault.New(fault.PaymentRequired, clients.CodePoor, "The buyer does not have enough credits")
+	errOTPExpired       = fault.New(fault.Gone, fault.CodeOTPExpired, "This one-time password is not valid any more; we have sent a new one")
+	errNotInTime        = fault.New(fault.Gone, fault.CodeOTPExpired, "This transfer was not confirmed in time")
+	errBuyerPoor        = fault.New(fault.PaymentRequired, fault.CodeInsufficientCredits, "You do not have enough credits; please top up")
+	errBuyerShort       = fault.New(fault.PaymentRequired, fault.CodeInsufficientCredits, "The buyer does not have enough credits")
 )
 
 // TransferOf reads a transfer for one of its parties, or an administrator.

@@ -63,7 +63,7 @@ func TestASwapWhenBothHaveConfirmed(t *testing.T) {
 	}
 	w.wantDone(seller, buyer, id)
 	_, err = w.ConfirmTransfer(t.Context(), buyer, id, "123456", "123456")
-	want(t, err, clients.CodeTransferState)
+	want(t, err, fault.CodeTransferInvalidState)
 
 	w, seller, buyer, id = offered(t)
 	out, err = w.ConfirmTransfer(t.Context(), seller, id, "123456", "123456") // both in one call
@@ -135,8 +135,8 @@ func TestUndoingASwapOverUnknownOutcomes(t *testing.T) {
 			w.seat.Status = inventoryv1.SeatStatus_CHECKED_IN
 			w.fail(undo, failure{unreachable, lost})
 			_, err := w.ConfirmTransfer(t.Context(), seller, id, "123456", "123456")
-			want(t, err, clients.CodeSeatUnavailable)
-			w.wantUndone(seller, buyer, id, clients.CodeSeatUnavailable)
+			want(t, err, fault.CodeSeatUnavailable)
+			w.wantUndone(seller, buyer, id, fault.CodeSeatUnavailable)
 		}
 	}
 }
@@ -145,8 +145,8 @@ func TestTheSellerHasLostTheTicket(t *testing.T) {
 	w, seller, buyer, id := offered(t)
 	w.seat.OwnerUserId = uuid.NewString()
 	_, err := w.ConfirmTransfer(t.Context(), seller, id, "123456", "123456")
-	want(t, err, clients.CodeNotSeatOwner)
-	w.wantUndone(seller, buyer, id, clients.CodeNotSeatOwner)
+	want(t, err, fault.CodeNotSeatOwner)
+	w.wantUndone(seller, buyer, id, fault.CodeNotSeatOwner)
 }
 
 func TestTwoConfirmAtOnce(t *testing.T) {
@@ -155,7 +155,7 @@ func TestTwoConfirmAtOnce(t *testing.T) {
 	for range 10 {
 		all.Go(func() {
 			out, err := w.ConfirmTransfer(t.Context(), seller, id, "123456", "123456")
-			if err != nil && fault.Code(err) != clients.CodeTransferState || err == nil && out.Status != clients.TransferCompleted {
+			if err != nil && fault.Code(err) != fault.CodeTransferInvalidState || err == nil && out.Status != clients.TransferCompleted {
 				t.Errorf("%+v, %v", out, err)
 			}
 		})
@@ -169,7 +169,7 @@ func TestABuyerWhoIsShort(t *testing.T) {
 	w, seller, buyer, id := offered(t)
 	w.users[buyer].CreditBalance = 10_00
 	_, err := w.ConfirmTransfer(t.Context(), buyer, id, "", "123456")
-	want(t, err, clients.CodePoor)
+	want(t, err, fault.CodeInsufficientCredits)
 	if x := w.transfers[id]; x.Status != clients.TransferPendingOTP || x.BuyerOTPVerified || w.called("verify-otp") != 0 {
 		t.Errorf("it is %+v", x)
 	}
@@ -178,7 +178,7 @@ func TestABuyerWhoIsShort(t *testing.T) {
 	want(t, err, "")
 	w.users[buyer].CreditBalance = 0 // spent since
 	_, err = w.ConfirmTransfer(t.Context(), seller, id, "123456", "")
-	want(t, err, clients.CodePoor)
+	want(t, err, fault.CodeInsufficientCredits)
 	if fault.From(err).Message != errBuyerShort.Message || w.transfers[id].Status != clients.TransferFailed || w.balance(buyer) != 0 {
 		t.Errorf("%v; it is %+v", err, w.transfers[id])
 	}
@@ -202,17 +202,17 @@ func TestWhatCannotBeConfirmed(t *testing.T) {
 	want(t, err, fault.CodeUnavailable)
 	w.transfers[id].ExpiresAt = time.Now().Add(-time.Second)
 	_, err = w.ConfirmTransfer(t.Context(), seller, id, "123456", "123456")
-	want(t, err, clients.CodeOTPExpired)
+	want(t, err, fault.CodeOTPExpired)
 }
 
 // A code that is over, or that gave way to another, is sent anew, but not for a transfer that has ended meanwhile.
 func TestACodeIsSentAnew(t *testing.T) {
-	for _, code := range []string{clients.CodeOTPExpired, fault.CodeValidation} {
+	for _, code := range []string{fault.CodeOTPExpired, fault.CodeValidation} {
 		w, seller, _, id := offered(t)
 		w.codes, w.sent = map[uuid.UUID]string{}, nil
 		w.fail("verify-otp", failure{err: fault.New(fault.Gone, code, "Over")})
 		_, err := w.ConfirmTransfer(t.Context(), seller, id, "123456", "")
-		want(t, err, clients.CodeOTPExpired)
+		want(t, err, fault.CodeOTPExpired)
 		if len(w.sent) != 1 || w.sent[0].UserID != seller || !w.sent[0].IfNonePending {
 			t.Errorf("sent %+v", w.sent)
 		}
@@ -226,19 +226,19 @@ func TestACodeIsSentAnew(t *testing.T) {
 		want(t, err, fault.CodeUnavailable)
 	}
 	w, seller, _, id := offered(t)
-	w.fail("verify-otp", failure{err: fault.New(fault.Gone, clients.CodeOTPExpired, "Over")})
+	w.fail("verify-otp", failure{err: fault.New(fault.Gone, fault.CodeOTPExpired, "Over")})
 	x := *w.transfers[id]
 	w.transfers[id].Status = clients.TransferFailed
 	err := w.verifyParty(t.Context(), x, seller, "123456")
-	want(t, err, clients.CodeTransferState)
+	want(t, err, fault.CodeTransferInvalidState)
 }
 
 func TestTooManyWrongCodesEndATransfer(t *testing.T) {
 	w, seller, buyer, id := offered(t)
-	w.fail("verify-otp", failure{err: fault.New(fault.TooMany, clients.CodeOTPMaxRetries, "Too many")})
+	w.fail("verify-otp", failure{err: fault.New(fault.TooMany, fault.CodeOTPMaxRetries, "Too many")})
 	_, err := w.ConfirmTransfer(t.Context(), seller, id, "654321", "")
-	want(t, err, clients.CodeOTPMaxRetries)
-	w.wantUndone(seller, buyer, id, clients.CodeOTPMaxRetries)
+	want(t, err, fault.CodeOTPMaxRetries)
+	w.wantUndone(seller, buyer, id, fault.CodeOTPMaxRetries)
 	if len(w.codes) != 0 {
 		t.Errorf("codes are still live: %v", w.codes)
 	}

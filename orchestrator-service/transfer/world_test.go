@@ -169,7 +169,7 @@ func (w *world) CreateTransfer(_ context.Context, t clients.Transfer) (clients.T
 func (w *world) move(t *clients.Transfer, action string, a clients.TransferAction) error {
 	from := func(ok bool, do func()) error {
 		if !ok {
-			return fault.New(fault.Conflict, clients.CodeTransferState, "This transfer is past that").With("status", t.Status)
+			return fault.New(fault.Conflict, fault.CodeTransferInvalidState, "This transfer is past that").With("status", t.Status)
 		}
 		do()
 		return nil
@@ -240,7 +240,7 @@ func (w *world) Dispute(_ context.Context, id uuid.UUID, a clients.TransferActio
 			return fault.New(fault.Conflict, "OPERATION_VOIDED", "This operation was undone before it arrived")
 		case x.Status == clients.TransferDisputed && *x.DisputeID == a.DisputeID:
 		case x.Status != clients.TransferCompleted:
-			return fault.New(fault.Conflict, clients.CodeTransferState, "This transfer is past that")
+			return fault.New(fault.Conflict, fault.CodeTransferInvalidState, "This transfer is past that")
 		}
 		x.Status, x.DisputeID, x.DisputedBy, x.DisputeReason = clients.TransferDisputed, &a.DisputeID, &a.By, a.Reason
 		t, cancelled = *x, w.onward
@@ -329,7 +329,7 @@ func (w *world) Book(_ context.Context, path string, b clients.Booking) (booked 
 		case clients.Escrow:
 			return w.once(path, id, func() error {
 				if w.users[b.UserID].CreditBalance < b.Amount {
-					return fault.New(fault.PaymentRequired, clients.CodePoor, "You do not have enough credits")
+					return fault.New(fault.PaymentRequired, fault.CodeInsufficientCredits, "You do not have enough credits")
 				}
 				w.users[b.UserID].CreditBalance -= b.Amount
 				w.escrow[id], w.payer[id] = b.Amount, b.UserID
@@ -407,7 +407,7 @@ func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UU
 func (w *world) Ticket(_ context.Context, seat uuid.UUID) (t tickets.Ticket, err error) {
 	err = w.call("ticket", func() error {
 		if seat != w.seatID() {
-			return fault.New(fault.NotFound, clients.CodeSeatNotFound, "There is no such seat")
+			return fault.New(fault.NotFound, fault.CodeSeatNotFound, "There is no such seat")
 		}
 		t = tickets.Ticket{Seat: w.seat, Event: w.event}
 		return nil
@@ -420,9 +420,9 @@ func (w *world) UpdateOwner(_ context.Context, in *inventoryv1.UpdateOwnerReques
 		return w.once("update-owner", clients.ID(in.OperationId), func() error {
 			switch {
 			case w.seat.OwnerUserId != in.ExpectedOwnerUserId:
-				return fault.New(fault.Forbidden, clients.CodeNotSeatOwner, "This ticket is someone else's")
+				return fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "This ticket is someone else's")
 			case w.seat.Status != inventoryv1.SeatStatus_SOLD:
-				return fault.New(fault.Conflict, clients.CodeSeatUnavailable, "This ticket was used")
+				return fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was used")
 			}
 			w.seat.OwnerUserId = in.NewOwnerUserId
 			return nil

@@ -1,0 +1,23 @@
+package fault
+
+// Codes that more than one service knows: the service whose rule it is returns it, others act on it or pass it on. A code
+// of one service alone is declared beside its rule.
+const (
+	CodeEventNotFound        = "EVENT_NOT_FOUND"
+	CodeHoldExpired          = "HOLD_EXPIRED"
+	CodeInsufficientCredits  = "INSUFFICIENT_CREDITS"
+	CodeNotSeatOwner         = "NOT_SEAT_OWNER"
+	CodeOperationVoided      = "OPERATION_VOIDED" // it was undone before it came
+	CodeOrderInvalidState    = "ORDER_INVALID_STATE"
+	CodeOrderNotFound        = "ORDER_NOT_FOUND"
+	CodeOTPExpired           = "OTP_EXPIRED"
+	CodeOTPMaxRetries        = "OTP_MAX_RETRIES"
+	CodeOTPRequired          = "OTP_REQUIRED"
+	CodePaymentInProgress    = "PAYMENT_IN_PROGRESS"
+	CodeSeatNotFound         = "SEAT_NOT_FOUND"
+	CodeSeatNotHeld          = "SEAT_NOT_HELD"
+	CodeSeatUnavailable      = "SEAT_UNAVAILABLE"
+	CodeTransferInvalidState = "TRANSFER_INVALID_STATE"
+	CodeTransferNotFound     = "TRANSFER_NOT_FOUND"
+	CodeUserNotFound         = "USER_NOT_FOUND"
+)
