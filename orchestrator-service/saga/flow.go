@@ -84,10 +84,11 @@ func (f *Flow[T]) Settle(ctx context.Context, id uuid.UUID, subject string, stat
 	out := Outcome[T]{State: state}
 	var end *Record
 	var ended bool
+	began := time.Now()
 	run, err := f.Start(ctx, id, subject, state)
 	switch {
 	case err == nil:
-		end, ended = settle(ctx, run)
+		end, ended = settle(ctx, run, began)
 	case errors.Is(err, ErrLive), errors.Is(err, ErrDone):
 		out.Joined = true
 		Waiting(ctx)
@@ -111,9 +112,9 @@ func (f *Flow[T]) Settle(ctx context.Context, id uuid.UUID, subject string, stat
 	return out, err
 }
 
-// settle waits for a saga that this request started.
-func settle(ctx context.Context, run *Run) (*Record, bool) {
-	wait, cancel := context.WithTimeout(ctx, settleWithin)
+// settle waits for a saga that this request started. The time that it took to write it down counts too.
+func settle(ctx context.Context, run *Run, began time.Time) (*Record, bool) {
+	wait, cancel := context.WithDeadline(ctx, began.Add(settleWithin))
 	defer cancel()
 	soon, cancelSoon := context.WithTimeout(wait, working)
 	defer cancelSoon()

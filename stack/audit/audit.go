@@ -148,6 +148,19 @@ func same(left, right side) func(context.Context, books) (offenders, error) {
 	}
 }
 
+// apart makes a finder from two queries that must have no id in common.
+func apart(left, right side) func(context.Context, books) (offenders, error) {
+	return func(ctx context.Context, b books) (offenders, error) {
+		l, err := b.rows(ctx, left.database, left.query)
+		if err != nil || len(l) == 0 {
+			return l, err
+		}
+		r, err := b.rows(ctx, right.database, right.query)
+		maps.DeleteFunc(l, func(id, _ string) bool { _, ok := r[id]; return !ok })
+		return l, err
+	}
+}
+
 // within makes a finder from two queries: the ids of the left one must be among those of the right one.
 func within(left, right side) func(context.Context, books) (offenders, error) {
 	return func(ctx context.Context, b books) (offenders, error) {

@@ -110,6 +110,8 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 		{"no hold past its time", "seats_db", seat("HELD", a+", now() - interval '1 hour', "+a+", NULL, NULL, NULL, 0, NULL")},
 		{"no PENDING order past", "orders_db", order(a, "PENDING", "0, now() - interval '1 hour', NULL, NULL, NULL)")},
 		{"a pinned hold has a live saga", "seats_db", seat("HELD", a+", now(), "+a+", "+b+", NULL, NULL, 0, NULL")},
+		{"what a saga did stands", "sagas_db", `INSERT INTO sagas (saga_id, kind, subject, status, state, lease_owner, lease_until) VALUES (` + a + `, 'purchase', 's', 'DONE', '{}', ` + a + `, now())`},
+		{"what a saga did stands", "sagas_db", `INSERT INTO sagas (saga_id, kind, subject, status, state, lease_owner, lease_until) VALUES (` + a + `, 'transfer', 's', 'DONE', '{}', ` + a + `, now())`},
 		{"no saga is stuck or parked", "sagas_db", `INSERT INTO sagas (saga_id, kind, subject, status, state, refusal, lease_owner, lease_until) VALUES (` + a + `, 'k', 's', 'PARKED', '{}', '{}', ` + a + `, now())`},
 		{"checked in ⇔ admitted", "seats_db", `INSERT INTO entry_logs (log_id, seat_id, scanned_by_staff_id, result) VALUES (` + a + `, ` + a + `, ` + a + `, 'SUCCESS')`},
 		{"checked in ⇔ admitted", "seats_db", seat("CHECKED_IN", "NULL, NULL, "+a+", NULL, "+a+", 5, 1, now()")},
@@ -133,6 +135,20 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 			}
 			t.Errorf("the rule stayed green:\n%s", out)
 		})
+	}
+}
+
+// What a saga undid and what is done all the same stand in two databases.
+func TestAPaymentThatWasUndoneAndStandsIsSeen(t *testing.T) {
+	const attempt = "'00000000-0000-7000-8000-00000000000a'"
+	undoOrder := breakIt(t, "orders_db", `INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, confirmed_at, attempt_id)
+		SELECT id, id, id, id, 'CONFIRMED', 5, 5, now(), now(), id FROM (SELECT `+attempt+`::uuid AS id) AS one`)
+	defer undoOrder()
+	undoSaga := breakIt(t, "sagas_db", `INSERT INTO sagas (saga_id, kind, subject, status, state, refusal, lease_owner, lease_until)
+		VALUES (`+attempt+`, 'purchase', 's', 'UNDONE', '{}', '{}', `+attempt+`, now())`)
+	defer undoSaga()
+	if _, out := run(t); !strings.Contains(out, "✗ what a saga undid is undone") {
+		t.Errorf("the rule stayed green:\n%s", out)
 	}
 }
 

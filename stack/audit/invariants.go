@@ -98,6 +98,18 @@ var invariants = []invariant{
 		side{"sagas_db", `SELECT subject, '' FROM sagas WHERE kind = 'purchase' AND status IN ('RUNNING', 'COMPENSATING')`})},
 	{"a pinned hold has a live saga", within(
 		side{"seats_db", `SELECT pin_id::text, 'pins seat ' || seat_id FROM seats WHERE pin_id IS NOT NULL`}, liveSagas)},
+	{"what a saga did stands: its order is paid, its transfer done", within(
+		side{"sagas_db", `SELECT saga_id::text, kind || ' of ' || subject || ' is DONE' FROM sagas WHERE kind IN ('purchase', 'transfer') AND status = 'DONE'`},
+		side{"orders_db", `
+			SELECT attempt_id::text, '' FROM orders WHERE status IN ('CONFIRMED', 'REFUNDED')
+			UNION ALL
+			SELECT transfer_id::text, '' FROM transfers WHERE status IN ('COMPLETED', 'DISPUTED', 'REVERSED')`})},
+	{"what a saga undid is undone: no order of its is paid, no transfer done", apart(
+		side{"sagas_db", `SELECT saga_id::text, kind || ' of ' || subject || ' is UNDONE' FROM sagas WHERE kind IN ('purchase', 'transfer') AND status = 'UNDONE'`},
+		side{"orders_db", `
+			SELECT attempt_id::text, '' FROM orders WHERE status = 'CONFIRMED'
+			UNION ALL
+			SELECT transfer_id::text, '' FROM transfers WHERE status IN ('COMPLETED', 'DISPUTED', 'REVERSED')`})},
 	{"no saga is stuck or parked", in("sagas_db", `
 		SELECT saga_id::text, kind || ' of ' || subject || ' is ' || status || ' since ' || created_at FROM sagas
 		WHERE status = 'PARKED' OR status IN ('RUNNING', 'COMPENSATING') AND created_at < now() - interval '1 minute'`)},
