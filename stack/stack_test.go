@@ -132,7 +132,7 @@ func TestDetachedStackIsIdempotent(t *testing.T) {
 		t.Errorf("secrets.env: %v, %v", info.Mode(), err)
 	}
 
-	// After a crash of everything, a third start heals it.
+	// After a crash of everything, a third start recovers it.
 	for _, name := range options.Only {
 		if err := second.Kill(name); err != nil {
 			t.Fatal(err)

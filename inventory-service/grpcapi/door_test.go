@@ -34,7 +34,7 @@ func newDoor(t *testing.T) *door {
 	return d
 }
 
-// scan is what the device at the door sends; offline, if it decided at that time without network.
+// scan is what a gate device sends; offline, if it decided at that time without network.
 func (d *door) scan(id string, offline time.Time) *inventoryv1.Scan {
 	scan := &inventoryv1.Scan{ScanId: id, SeatId: d.seat, StaffId: d.staff, HallIdStaff: "H1", Device: "gate-1"}
 	if !offline.IsZero() {

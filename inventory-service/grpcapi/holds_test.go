@@ -394,7 +394,7 @@ func TestConfirm(t *testing.T) {
 		t.Fatalf("chain of custody: %v", chain.Changes)
 	}
 
-	// The repeat is right also after the ticket went on and was used; a stranger's is not.
+	// A repeat succeeds also after the ticket was transferred and used; another user's does not.
 	buyer := newID()
 	if _, err := s.UpdateOwner(t.Context(), &inventoryv1.UpdateOwnerRequest{SeatId: seat.SeatId, ExpectedOwnerUserId: user, NewOwnerUserId: buyer, OperationId: newID(), Cause: "TRANSFER"}); err != nil {
 		t.Fatal(err)
@@ -443,7 +443,7 @@ func TestRelease(t *testing.T) {
 	wantStatus(t, s.Seat(t, seat), inventoryv1.SeatStatus_SOLD)
 }
 
-// A payment that begins in the hold's last moment keeps its seat or is told; never both freed and pinned.
+// A payment that begins in the hold's last moment keeps its seat or is refused; a seat is never both freed and pinned.
 func TestPinRacesRelease(t *testing.T) {
 	s := inventorytest.Start(t)
 	for _, seat := range s.Hall(t, 30) {

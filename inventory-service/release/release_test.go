@@ -16,7 +16,7 @@ import (
 	"ticketremaster/inventory-service/release"
 )
 
-const patience = 15 * time.Second
+const limit = 15 * time.Second
 
 // consume runs the consumer until the test ends.
 func consume(t *testing.T, url string, s *inventorytest.Service) {
@@ -100,7 +100,7 @@ func TestADeadLetterFreesTheSeat(t *testing.T) {
 	if err := ch.PublishWithContext(t.Context(), "", name, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: holdMessage(t, seat, held.Seat.HoldId)}); err != nil {
 		t.Fatal(err)
 	}
-	inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat) })
+	inventorytest.Eventually(t, limit, "the seat is free", func() bool { return free(t, s, seat) })
 }
 
 func TestMessagesThatMustFreeNothing(t *testing.T) {
@@ -129,7 +129,7 @@ func TestMessagesThatMustFreeNothing(t *testing.T) {
 	last := s.Hold(t, seats[4].SeatId, user)
 	s.Expire(t, seats[4].SeatId, 0)
 	expired(t, ch, holdMessage(t, seats[4].SeatId, last))
-	inventorytest.Eventually(t, patience, "the messages are worked off", func() bool {
+	inventorytest.Eventually(t, limit, "the messages are worked off", func() bool {
 		return free(t, s, seats[4].SeatId) && waiting(t, ch, release.Queue) == 0
 	})
 	if now := s.Seat(t, seats[0].SeatId); now.HoldId != newer {
@@ -159,8 +159,8 @@ func TestMalformedMessagesAreParked(t *testing.T) {
 	hold := s.Hold(t, seat, inventorytest.NewID())
 	s.Expire(t, seat, 0)
 	expired(t, ch, holdMessage(t, seat, hold))
-	inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat) })
-	inventorytest.Eventually(t, patience, "all are parked", func() bool { return waiting(t, ch, release.Parking) == len(poison) })
+	inventorytest.Eventually(t, limit, "the seat is free", func() bool { return free(t, s, seat) })
+	inventorytest.Eventually(t, limit, "all are parked", func() bool { return waiting(t, ch, release.Parking) == len(poison) })
 	if n := waiting(t, ch, release.Queue); n != 0 {
 		t.Fatalf("%d messages still wait", n)
 	}
@@ -177,7 +177,7 @@ func TestAMessageThatIsEarlyIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	expired(t, ch, holdMessage(t, seat, held.Seat.HoldId))
-	inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat) })
+	inventorytest.Eventually(t, limit, "the seat is free", func() bool { return free(t, s, seat) })
 	if now := time.Now(); now.Before(held.Seat.HeldUntil.AsTime()) {
 		t.Fatalf("freed %s before its time", held.Seat.HeldUntil.AsTime().Sub(now))
 	}
@@ -208,7 +208,7 @@ func TestTheConsumerSurvivesTheBroker(t *testing.T) {
 			return err == nil && q.Consumers > 0
 		})
 		expired(t, channel(t, server.URL), holdMessage(t, seat.SeatId, hold))
-		inventorytest.Eventually(t, patience, "the seat is free", func() bool { return free(t, s, seat.SeatId) })
+		inventorytest.Eventually(t, limit, "the seat is free", func() bool { return free(t, s, seat.SeatId) })
 		if i == 0 {
 			server.Stop()
 			server.Start()
@@ -246,11 +246,11 @@ func TestSweep(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); release.Sweep(ctx, s.Store, 20*time.Millisecond, 10*time.Second) }()
 	defer func() { stop(); <-ended }()
-	inventorytest.Eventually(t, patience, "the abandoned seat is free", func() bool { return free(t, s, seats[0].SeatId) })
+	inventorytest.Eventually(t, limit, "the abandoned seat is free", func() bool { return free(t, s, seats[0].SeatId) })
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	inventorytest.Eventually(t, patience, "the one that was locked is free", func() bool { return free(t, s, seats[1].SeatId) })
+	inventorytest.Eventually(t, limit, "the one that was locked is free", func() bool { return free(t, s, seats[1].SeatId) })
 	for _, i := range []int{2, 3, 4} {
 		if free(t, s, seats[i].SeatId) {
 			t.Fatalf("seat %d was swept", i)
@@ -276,7 +276,7 @@ func TestManySweeps(t *testing.T) {
 		}()
 	}
 	defer func() { stop(); <-ended; <-ended }()
-	inventorytest.Eventually(t, patience, "all are free", func() bool {
+	inventorytest.Eventually(t, limit, "all are free", func() bool {
 		var left int
 		err := s.SQL.QueryRow(t.Context(), `SELECT count(*) FROM seats WHERE status <> 'AVAILABLE'`).Scan(&left)
 		return err == nil && left == 0

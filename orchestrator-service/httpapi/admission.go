@@ -16,9 +16,9 @@ const (
 	// mostWaiting bounds the requests that wait for a slot in a burst: when an on-sale begins, or two hundred users
 	// want one seat.
 	mostWaiting = 200
-	// aRush is how long a burst may last. A queue that has not been empty for longer does not get shorter, and waiting
+	// longestBurst is how long a burst may last. A queue that has not been empty for longer does not get shorter, and waiting
 	// in it gains nothing.
-	aRush = 150 * time.Millisecond
+	longestBurst = 150 * time.Millisecond
 )
 
 var errCrowded = func() *fault.Error {
@@ -30,19 +30,19 @@ var errCrowded = func() *fault.Error {
 // admission bounds the requests in flight, since more at once would make all of them slower. The others wait in a
 // queue, first come, first served; beyond its bound they are refused at once.
 type admission struct {
-	steady   int           // the queue's bound when a burst does not end, mostWaiting at most
-	patience time.Duration // how long a request waits
-	mu       sync.Mutex
-	free     int             // slots
-	waiting  []chan struct{} // in the order they came
-	noneAt   time.Time       // when last nobody waited
+	steady  int           // the queue's bound when a burst does not end, mostWaiting at most
+	maxWait time.Duration // how long a request waits
+	mu      sync.Mutex
+	free    int             // slots
+	waiting []chan struct{} // in the order they came
+	noneAt  time.Time       // when last nobody waited
 }
 
-// admit admits slots requests at once; others wait for at most patience: 200 of them, or steady when the queue does not
+// admit admits slots requests at once; others wait for at most maxWait: 200 of them, or steady when the queue does not
 // get shorter. A request that only waits for a saga gives its slot back before it has ended. 429, not 503: the web app
 // takes 503 for an outage.
-func admit(slots, steady int, patience time.Duration) func(http.Handler) http.Handler {
-	a := &admission{steady: steady, patience: patience, free: slots}
+func admit(slots, steady int, maxWait time.Duration) func(http.Handler) http.Handler {
+	a := &admission{steady: steady, maxWait: maxWait, free: slots}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !a.enter(r.Context()) {
@@ -71,12 +71,12 @@ func (a *admission) enter(ctx context.Context) bool {
 	turn := make(chan struct{})
 	a.waiting = append(a.waiting, turn)
 	a.mu.Unlock()
-	patience := time.NewTimer(a.patience)
-	defer patience.Stop()
+	timeout := time.NewTimer(a.maxWait)
+	defer timeout.Stop()
 	select {
 	case <-turn:
 		return true
-	case <-patience.C:
+	case <-timeout.C:
 	case <-ctx.Done():
 	}
 	a.mu.Lock()
@@ -94,7 +94,7 @@ func (a *admission) bound() int {
 	if len(a.waiting) == 0 {
 		a.noneAt = now
 	}
-	if now.Sub(a.noneAt) > aRush {
+	if now.Sub(a.noneAt) > longestBurst {
 		return min(a.steady, mostWaiting)
 	}
 	return mostWaiting

@@ -70,12 +70,12 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 	}
 }
 
-// A queue is served in the order in which it came. In a rush many may wait; when the rush does not end, few; and once
+// A queue is served in the order in which it came. In a burst many may wait; when it does not end, few; and once
 // nobody had to wait, many again.
 func TestARushAndACrowdThatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const steady = 10
-		a := &admission{steady: steady, patience: time.Minute, free: 1}
+		a := &admission{steady: steady, maxWait: time.Minute, free: 1}
 		a.enter(t.Context())
 		served := make(chan int, mostWaiting)
 		came := 0
@@ -92,7 +92,7 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 			return len(a.waiting)
 		}
 		if n := come(mostWaiting + 5); n != mostWaiting {
-			t.Errorf("%d wait in a rush", n)
+			t.Errorf("%d wait in a burst", n)
 		}
 		serve := func(n int) {
 			for range n {
@@ -107,24 +107,24 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 			}
 		}
 		if n := come(1); n != 51 {
-			t.Errorf("%d wait while the rush ends", n)
+			t.Errorf("%d wait while the burst ends", n)
 		}
-		time.Sleep(aRush + time.Millisecond)
+		time.Sleep(longestBurst + time.Millisecond)
 		if n := come(1); n != 51 {
-			t.Errorf("%d wait though the rush does not end", n)
+			t.Errorf("%d wait though the burst does not end", n)
 		}
 		serve(45)
 		if n := come(20); n != steady {
-			t.Errorf("%d wait in a crowd that stays", n)
+			t.Errorf("%d wait under lasting overload", n)
 		}
 		serve(steady)
 		if n := come(50); n != 50 {
-			t.Errorf("%d wait in the next rush", n)
+			t.Errorf("%d wait in the next burst", n)
 		}
 		serve(50)
 		a.steady = 2 * mostWaiting
 		come(1)
-		time.Sleep(aRush + time.Millisecond)
+		time.Sleep(longestBurst + time.Millisecond)
 		if n := come(mostWaiting + 5); n != mostWaiting {
 			t.Errorf("%d wait where more slots are than may wait", n)
 		}
@@ -138,7 +138,7 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 
 // A client that has gone leaves the queue, and no slot is lost.
 func TestWhoHasGoneDoesNotWait(t *testing.T) {
-	a := &admission{patience: time.Minute, free: 1}
+	a := &admission{maxWait: time.Minute, free: 1}
 	a.enter(t.Context())
 	ctx, goAway := context.WithCancel(t.Context())
 	goAway()

@@ -189,7 +189,8 @@ func TestPayForAFreeTicket(t *testing.T) {
 	})
 }
 
-// Two at once, in one process or on two replicas: charged once, one is told so, the other that it is paid.
+// Two concurrent payments, in one process or on two replicas, charge once: one succeeds, the other is told that the
+// order is paid.
 func TestTwoPayAtOnce(t *testing.T) {
 	for _, replicas := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d replicas", replicas), func(t *testing.T) {

@@ -104,7 +104,7 @@ func TestSettleJoins(t *testing.T) {
 	}
 }
 
-// A parked saga is told as our fault, and not its refusal as if all were well.
+// A parked saga is reported as an internal error, not by its refusal.
 func TestSettleOfAParkedSaga(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := saga.Register(saga.NewEngine(sagatest.NewLog(), ""), "parks", []saga.Step[tally]{

@@ -152,7 +152,7 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 		if t, err = move(ctx, tx, &pgx.Batch{}, id, m); err != nil {
 			return err
 		}
-		if err := before.allow(status); err != nil { // what the state forbids is told first; this undoes all of the above
+		if err := before.allow(status); err != nil { // a refusal by the state takes precedence; this rolls back all of the above
 			return err
 		}
 		if _, err := tx.Exec(ctx, `

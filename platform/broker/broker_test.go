@@ -88,7 +88,7 @@ func TestMessagesArriveWithTheirCorrelationID(t *testing.T) {
 	}
 }
 
-// What is published at once reaches the broker at once, and not a message at a time: it wakes up and answers once. A go-between counts.
+// Messages that are published at once reach the broker in few packets, not one each. A proxy counts them.
 func TestABurstTravelsAsOne(t *testing.T) {
 	server, err := url.Parse(testenv.RabbitMQ(t))
 	if err != nil {
@@ -150,7 +150,8 @@ func TestABurstTravelsAsOne(t *testing.T) {
 	}
 }
 
-// An id may be as long as package correlation takes it, and a stranger chooses it: its message must not take the connection along.
+// A client chooses its correlation id, as long as package correlation allows: such a message must not break the
+// connection.
 func TestALongCorrelationIDArrives(t *testing.T) {
 	server := testenv.PrivateRabbitMQ(t)
 	in := &inbox{}

@@ -39,7 +39,7 @@ func (c *checked) Validate() error {
 	return nil
 }
 
-// A part is asked whether other variables are right or not, and told once where it is embedded.
+// A part is validated whether or not other variables are right, and reported once where it is embedded.
 func TestPartsAreValidated(t *testing.T) {
 	type embedded struct {
 		checked

@@ -198,7 +198,7 @@ func TestWhoHangsHoldsNobodyUp(t *testing.T) {
 	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 }
 
-// Whose caller is gone before it leaves does not travel.
+// A call whose caller has given up before it is sent is not sent.
 func TestWhoIsGoneStaysBehind(t *testing.T) {
 	j := &batches{gate: make(chan struct{})}
 	g := Group[int, int]{Slow: time.Hour}

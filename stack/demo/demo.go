@@ -59,7 +59,7 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 		case nil:
 		case unexpected:
 			b.print("\n" + b.paint(red, "✗ "+thrown.Error()))
-			err = errors.New("the storyboard ended early")
+			err = errors.New("the demo ended early")
 		default:
 			panic(thrown)
 		}

@@ -42,7 +42,7 @@ func TestPlay(t *testing.T) {
 		}
 		for _, text := range want {
 			if !strings.Contains(out.String(), text) {
-				t.Errorf("the storyboard does not show %q:\n%s", text, &out)
+				t.Errorf("the demo does not show %q:\n%s", text, &out)
 			}
 		}
 		if strings.Contains(out.String(), "\x1b") {

@@ -21,7 +21,7 @@ var columns = []string{"nobody", "customer", "other", "staff", "admin", "service
 // callers have a bearer token for each column but the two services', which depend on the row.
 type callers map[string]string
 
-// cast logs everyone in. Each endpoint is asked as the customer about what is the customer's.
+// cast logs everyone in. Each endpoint is called about what belongs to the customer.
 func cast(t *testing.T) (customer *client.Person, all callers) {
 	t.Helper()
 	customer = person(t, 100_00)
@@ -33,7 +33,7 @@ func cast(t *testing.T) (customer *client.Person, all callers) {
 		return err == nil && a.Status == http.StatusUnauthorized
 	})
 	claims := claimsOf(t, customer.Access)
-	claims["role"] = "admin" // it would be worth forging
+	claims["role"] = "admin" // a role worth forging
 	forged, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(strings.Repeat("k", 32)))
 	if err != nil {
 		t.Fatal(err)
@@ -48,13 +48,13 @@ func cast(t *testing.T) (customer *client.Person, all callers) {
 	}
 }
 
-// table collects what each cell said, and fails where it is not what was wanted.
+// table collects the outcome of each cell, and fails where it is not the expected one.
 type table struct {
 	t    *testing.T
 	rows []string
 }
 
-// check asks once for each column. want gives what has to come back: a status, or "may" for one that is no refusal of the caller.
+// check calls once per column. want returns the expected status, or "may" for one that is no refusal of the caller.
 func (b *table) check(name string, want func(column string) string, ask func(column string) string) {
 	b.t.Helper()
 	cells := []string{name}
@@ -85,7 +85,8 @@ func (b *table) print(title string) {
 	b.t.Logf("%d cells\n%s", len(b.rows)*len(columns), text.String())
 }
 
-// logged is what an endpoint for whoever is logged in wants; strangers gives what others than the owner get, by column.
+// logged is the expectation for an endpoint of logged-in users; strangers has the statuses of others than the owner, by
+// column.
 func logged(strangers map[string]string) func(string) string {
 	return func(column string) string {
 		switch column {
@@ -191,8 +192,8 @@ func detail(t *testing.T, a client.Answer, name string) string {
 	return names["x"]
 }
 
-// Every public endpoint as everyone, through the gateway and, on a stack of our own, at the service itself: that a request came through
-// the door is nothing that a service relies on.
+// Every public endpoint as every caller, through the gateway and, on a stack of our own, at the service itself: no
+// service relies on the gateway's check.
 func TestWhoMayCallWhatInPublic(t *testing.T) {
 	doors := map[string]func(path string) string{"gateway": func(string) string { return app.Gateway }}
 	if own != nil {

@@ -112,7 +112,7 @@ func TestUnreadableCodes(t *testing.T) {
 		t.Run(name, func(t *testing.T) { refused(t, scan(t, staff, bad, "H1"), nil, http.StatusBadRequest, "QR_INVALID") })
 	}
 	huge := scan(t, staff, strings.Repeat("A", 1<<20), "H1")
-	refused(t, huge, nil, http.StatusRequestEntityTooLarge, huge.Code) // by the door
+	refused(t, huge, nil, http.StatusRequestEntityTooLarge, huge.Code) // by the gateway
 	for _, body := range []map[string]any{
 		{"hall_id": "H1"}, {"qr_payload": payload}, {"qr_payload": payload, "hall_id": strings.Repeat("H", 21)}, {"qr_payload": 5, "hall_id": "H1"},
 		{"qr_payload": payload, "hall_id": "H1", "staff_id": "me"},

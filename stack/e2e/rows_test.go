@@ -29,8 +29,8 @@ type row struct {
 	reads  string
 	before func()      // what has to happen first
 	header http.Header // beside the usual
-	// patient asks again while it is told that no code is pending: one that is sent off the path can be on the phone a moment
-	// before it is in force.
+	// patient retries while no code is pending: one that is sent in the background can be on the phone a moment before
+	// it is in force.
 	patient bool
 }
 

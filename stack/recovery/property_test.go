@@ -27,7 +27,7 @@ func TestAnySequenceKeepsEveryInvariant(t *testing.T) {
 	gate := staff(t)
 	worked := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		c := &crowd{t: t, rt: rt, gate: gate, worked: worked, owner: map[string]int{}}
+		c := &users{t: t, rt: rt, gate: gate, worked: worked, owner: map[string]int{}}
 		for range 3 {
 			c.people = append(c.people, person(t, 100_00))
 		}
@@ -53,8 +53,8 @@ func TestAnySequenceKeepsEveryInvariant(t *testing.T) {
 	}
 }
 
-// crowd is the users of one sequence, and the answers they got.
-type crowd struct {
+// users are the users of one sequence, and the answers they got.
+type users struct {
 	t      *testing.T
 	rt     *rapid.T
 	gate   *client.Person
@@ -85,7 +85,7 @@ type handed struct {
 
 // does sends a request as one of the users and returns its answer if it was done. No order of actions may be a server
 // error.
-func (c *crowd) does(rt *rapid.T, what string, p *client.Person, path string, body any) (a client.Answer, done bool) {
+func (c *users) does(rt *rapid.T, what string, p *client.Person, path string, body any) (a client.Answer, done bool) {
 	a, err := p.Post(c.t.Context(), path, body)
 	// A code that is wrong is one for another order, sent a moment later.
 	if err != nil || a.Status >= 500 || a.Status == http.StatusUnauthorized && a.Code != "OTP_INVALID" || a.Status == http.StatusAccepted {
@@ -99,7 +99,7 @@ func (c *crowd) does(rt *rapid.T, what string, p *client.Person, path string, bo
 	return a, a.Status < 300
 }
 
-func (c *crowd) one(rt *rapid.T) int { return rapid.IntRange(0, len(c.people)-1).Draw(rt, "who") }
+func (c *users) one(rt *rapid.T) int { return rapid.IntRange(0, len(c.people)-1).Draw(rt, "who") }
 
 func cents(rt *rapid.T, from, to money.Cents) money.Cents {
 	return money.Cents(rapid.Int64Range(int64(from), int64(to)).Draw(rt, "cents"))
@@ -116,7 +116,7 @@ func pick[T any](rt *rapid.T, list *[]T) (x T, ok bool) {
 	return x, true
 }
 
-func (c *crowd) topUp(rt *rapid.T) {
+func (c *users) topUp(rt *rapid.T) {
 	who := c.one(rt)
 	a, done := c.does(rt, "begin a top-up", c.people[who], "/credits/topup", map[string]any{"amount": cents(rt, 1_00, 60_00)})
 	if !done {
@@ -134,7 +134,7 @@ func (c *crowd) topUp(rt *rapid.T) {
 
 // refund has Stripe refund a payment or report a chargeback: what was spent already becomes a debt, and the user is
 // flagged.
-func (c *crowd) refund(rt *rapid.T) {
+func (c *users) refund(rt *rapid.T) {
 	what := rapid.SampledFrom([]string{"refund", "chargeback"}).Draw(rt, "how")
 	x, ok := pick(rt, &c.intents)
 	if !ok {
@@ -154,12 +154,12 @@ func (c *crowd) refund(rt *rapid.T) {
 }
 
 // movements counts a person's entries in the ledger.
-func (c *crowd) movements(who int) int {
+func (c *users) movements(who int) int {
 	return ask[int](c.t, "users_db", `SELECT count(*) FROM ledger_entries WHERE owner_id = $1`, c.people[who].ID) +
 		ask[int](c.t, "users_db", `SELECT count(*) FROM debts WHERE user_id = $1`, c.people[who].ID)
 }
 
-func (c *crowd) reserve(rt *rapid.T) {
+func (c *users) reserve(rt *rapid.T) {
 	o := boughtBy{seat: freeSeat(c.t), who: c.one(rt), at: time.Now()}
 	if a, done := c.does(rt, "reserve", c.people[o.who], "/reserve", map[string]any{"seat_id": o.seat}); done {
 		o.id = a.Text("order_id")
@@ -167,7 +167,7 @@ func (c *crowd) reserve(rt *rapid.T) {
 	}
 }
 
-func (c *crowd) pay(rt *rapid.T) {
+func (c *users) pay(rt *rapid.T) {
 	o, ok := pick(rt, &c.orders)
 	if !ok {
 		return
@@ -193,7 +193,7 @@ func (c *crowd) pay(rt *rapid.T) {
 	}
 }
 
-func (c *crowd) cancel(rt *rapid.T) {
+func (c *users) cancel(rt *rapid.T) {
 	if o, ok := pick(rt, &c.orders); ok {
 		if a, done := c.does(rt, "cancel", c.people[o.who], "/orders/"+o.id+"/cancel", nil); !done {
 			rt.Fatalf("cancelling: %s", a.Raw)
@@ -201,7 +201,7 @@ func (c *crowd) cancel(rt *rapid.T) {
 	}
 }
 
-func (c *crowd) offer(rt *rapid.T) {
+func (c *users) offer(rt *rapid.T) {
 	seats := slices.Sorted(maps.Keys(c.owner)) // in order: a sequence that is played again draws the same
 	seat, ok := pick(rt, &seats)
 	if !ok {
@@ -233,7 +233,7 @@ func (c *crowd) offer(rt *rapid.T) {
 	c.pending, c.ids = append(c.pending, id), append(c.ids, id)
 }
 
-func (c *crowd) confirm(rt *rapid.T) {
+func (c *users) confirm(rt *rapid.T) {
 	id, ok := pick(rt, &c.pending)
 	if !ok {
 		return
@@ -245,7 +245,7 @@ func (c *crowd) confirm(rt *rapid.T) {
 	}
 }
 
-func (c *crowd) become(id, status string) {
+func (c *users) become(id, status string) {
 	x := c.transfers[id]
 	x.status = status
 	c.transfers[id] = x
@@ -253,7 +253,7 @@ func (c *crowd) become(id, status string) {
 
 // act disputes, withdraws, rejects, reverses, or reverses at the platform's expense, as either party or the administrator: mostly
 // of a transfer that allows it, now and then of any.
-func (c *crowd) act(what string) func(*rapid.T) {
+func (c *users) act(what string) func(*rapid.T) {
 	needs, leads := "DISPUTED", map[string]string{"dispute": "DISPUTED", "withdraw": "COMPLETED", "reject": "COMPLETED", "reverse": "REVERSED", "cover": "REVERSED"}[what]
 	if what == "dispute" {
 		needs = "COMPLETED"
@@ -292,7 +292,7 @@ func (c *crowd) act(what string) func(*rapid.T) {
 	}
 }
 
-func (c *crowd) checkIn(rt *rapid.T) {
+func (c *users) checkIn(rt *rapid.T) {
 	for _, seat := range slices.Sorted(maps.Keys(c.owner)) {
 		if !rapid.Bool().Draw(rt, "this one") {
 			continue
@@ -314,7 +314,7 @@ func (c *crowd) checkIn(rt *rapid.T) {
 }
 
 // ticketsAreAsAnswered compares what everybody has with what follows from the answers so far.
-func (c *crowd) ticketsAreAsAnswered(rt *rapid.T) {
+func (c *users) ticketsAreAsAnswered(rt *rapid.T) {
 	for who, p := range c.people {
 		a, err := p.Get(c.t.Context(), "/tickets")
 		var tickets []struct {

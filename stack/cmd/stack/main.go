@@ -9,7 +9,7 @@
 //	stack stop PART
 //	stack kill PART       with SIGKILL
 //	stack clean           stop all and remove .run/ with the data
-//	stack demo            up, then play the storyboard; GATEWAY_URL takes a system that runs elsewhere
+//	stack demo            up, then play the scenarios; GATEWAY_URL names a system that runs elsewhere
 //	stack demo docker     play it against the containers of docker compose that run
 //	stack audit           count offenders against every invariant
 //

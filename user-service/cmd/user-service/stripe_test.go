@@ -189,7 +189,7 @@ func TestARefundTakesTheCreditsBack(t *testing.T) {
 	w.call("GET", "/credits/balance", p.access, nil).want(t, 200, "") // being flagged by Stripe logs nobody out
 }
 
-// A refund that is told of before the payment takes it back as soon as it comes.
+// A refund that is reported before its payment takes the payment back as soon as that is reported.
 func TestReorderedEvents(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
