@@ -18,10 +18,10 @@ const (
 
 // Refusals of holds.
 var (
-	ErrTooManyHolds      = fault.New(fault.TooMany, "TOO_MANY_HOLDS", "you hold as many seats as you may; pay for one or give one back first")
-	ErrHoldExpired       = fault.New(fault.Gone, fault.CodeHoldExpired, "the time to pay for this seat is over")
-	ErrNotHeld           = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "this seat is not held for you")
-	ErrPaymentInProgress = fault.New(fault.Conflict, fault.CodePaymentInProgress, "this seat is being paid for already")
+	ErrTooManyHolds      = fault.New(fault.TooMany, "TOO_MANY_HOLDS", "You hold as many seats as you may; pay for one or give one back first")
+	ErrHoldExpired       = fault.New(fault.Gone, fault.CodeHoldExpired, "The time to pay for this seat is over")
+	ErrNotHeld           = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "This seat is not held for you")
+	ErrPaymentInProgress = fault.New(fault.Conflict, fault.CodePaymentInProgress, "This seat is being paid for already")
 )
 
 // Reservation asks for a seat. HoldID is proposed, and becomes the order's id.

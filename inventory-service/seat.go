@@ -57,14 +57,14 @@ type Count struct {
 
 // Refusals of seats. ErrBusy is not a refusal: the seat's lock was held for too long, and a retry makes sense.
 var (
-	ErrSeatNotFound    = fault.New(fault.NotFound, fault.CodeSeatNotFound, "this seat does not exist")
-	ErrSeatUnavailable = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "this seat is not available right now")
-	ErrAlreadySold     = fault.New(fault.Conflict, "SEAT_ALREADY_SOLD", "this seat is sold")
-	ErrNotOwner        = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "this ticket belongs to someone else")
-	ErrSeatsExist      = fault.New(fault.Conflict, "SEATS_EXIST", "this event has its seats already, in another number or order")
-	ErrSeatsInUse      = fault.New(fault.Conflict, "SEATS_IN_USE", "seats of this event were held or sold")
-	ErrVoided          = fault.New(fault.Conflict, fault.CodeOperationVoided, "this operation was undone before it came")
-	ErrBusy            = fault.New(fault.Unavailable, fault.CodeUnavailable, "the seat is busy right now, please try again shortly")
+	ErrSeatNotFound    = fault.New(fault.NotFound, fault.CodeSeatNotFound, "This seat does not exist")
+	ErrSeatUnavailable = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This seat is not available right now")
+	ErrAlreadySold     = fault.New(fault.Conflict, "SEAT_ALREADY_SOLD", "This seat is sold")
+	ErrNotOwner        = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "This ticket belongs to someone else")
+	ErrSeatsExist      = fault.New(fault.Conflict, "SEATS_EXIST", "This event has its seats already, in another number or order")
+	ErrSeatsInUse      = fault.New(fault.Conflict, "SEATS_IN_USE", "Seats of this event were held or sold")
+	ErrVoided          = fault.New(fault.Conflict, fault.CodeOperationVoided, "This operation was undone before it came")
+	ErrBusy            = fault.New(fault.Unavailable, fault.CodeUnavailable, "The seat is busy right now, please try again shortly")
 )
 
 // Cause is why a seat changed its owner.

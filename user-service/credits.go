@@ -11,14 +11,14 @@ import (
 
 // What refuses an operation on credits. docs/money.md says when.
 var (
-	ErrTooLittle      = fault.New(fault.PaymentRequired, fault.CodeInsufficientCredits, "you do not have enough credits, please top up")
-	ErrVoided         = fault.New(fault.Conflict, fault.CodeOperationVoided, "this operation was undone and cannot happen any more")
-	ErrDiffers        = fault.New(fault.Conflict, "OPERATION_MISMATCH", "another operation has this id")
-	ErrNoEscrow       = fault.New(fault.NotFound, "ESCROW_NOT_FOUND", "there is no such escrow")
-	ErrEscrowReleased = fault.New(fault.Conflict, "ESCROW_RELEASED", "the escrow was paid out already")
-	ErrNoFreeze       = fault.New(fault.NotFound, "FREEZE_NOT_FOUND", "nothing is frozen for this dispute")
-	ErrFrozenTaken    = fault.New(fault.Conflict, "FROZEN_TAKEN", "the frozen credits are on their way back already")
-	ErrFrozenShort    = fault.New(fault.Conflict, "FROZEN_SHORT", "the seller does not have all of the credits yet")
+	ErrTooLittle      = fault.New(fault.PaymentRequired, fault.CodeInsufficientCredits, "You do not have enough credits, please top up")
+	ErrVoided         = fault.New(fault.Conflict, fault.CodeOperationVoided, "This operation was undone and cannot happen any more")
+	ErrDiffers        = fault.New(fault.Conflict, "OPERATION_MISMATCH", "Another operation has this id")
+	ErrNoEscrow       = fault.New(fault.NotFound, "ESCROW_NOT_FOUND", "There is no such escrow")
+	ErrEscrowReleased = fault.New(fault.Conflict, "ESCROW_RELEASED", "The escrow was paid out already")
+	ErrNoFreeze       = fault.New(fault.NotFound, "FREEZE_NOT_FOUND", "Nothing is frozen for this dispute")
+	ErrFrozenTaken    = fault.New(fault.Conflict, "FROZEN_TAKEN", "The frozen credits are on their way back already")
+	ErrFrozenShort    = fault.New(fault.Conflict, "FROZEN_SHORT", "The seller does not have all of the credits yet")
 )
 
 // Currency is what credits are bought in; one credit is one Singapore dollar.

@@ -36,13 +36,13 @@ const RepeatWindow = 10 * time.Second
 
 // What refuses a code.
 var (
-	ErrOTPInvalid    = fault.New(fault.Unauthenticated, "OTP_INVALID", "the code is wrong")
-	ErrOTPExpired    = fault.New(fault.Gone, fault.CodeOTPExpired, "the code has expired, please ask for a new one")
-	ErrOTPMaxRetries = fault.New(fault.TooMany, fault.CodeOTPMaxRetries, "too many wrong codes")
+	ErrOTPInvalid    = fault.New(fault.Unauthenticated, "OTP_INVALID", "The code is wrong")
+	ErrOTPExpired    = fault.New(fault.Gone, fault.CodeOTPExpired, "The code has expired, please ask for a new one")
+	ErrOTPMaxRetries = fault.New(fault.TooMany, fault.CodeOTPMaxRetries, "Too many wrong codes")
 	ErrOTPNone       = fault.Field("otp_code", "no code is pending, please ask for one")
-	ErrOTPBusy       = fault.New(fault.Conflict, "OTP_BUSY", "the other party is confirming something else right now, please try again in a few minutes")
-	ErrOTPRequired   = fault.New(fault.ProofRequired, fault.CodeOTPRequired, "please enter the code that we sent to your phone")
-	ErrOTPTooOften   = fault.New(fault.TooMany, fault.CodeRateLimited, "too many codes were sent, please try again later")
+	ErrOTPBusy       = fault.New(fault.Conflict, "OTP_BUSY", "The other party is confirming something else right now, please try again in a few minutes")
+	ErrOTPRequired   = fault.New(fault.ProofRequired, fault.CodeOTPRequired, "Please enter the code that we sent to your phone")
+	ErrOTPTooOften   = fault.New(fault.TooMany, fault.CodeRateLimited, "Too many codes were sent, please try again later")
 	ErrOTPSending    = &fault.Error{Kind: fault.TooMany, Code: fault.CodeRateLimited, RetryAfter: time.Second,
 		Message: "a code is being sent right now, please wait a moment"}
 )

@@ -37,11 +37,11 @@ type Credentials struct {
 
 // Refusals. Their codes are in docs/clients.md#accounts-and-credits.
 var (
-	ErrNotFound    = fault.New(fault.NotFound, fault.CodeUserNotFound, "there is no such user")
-	ErrEmailTaken  = fault.New(fault.Conflict, "EMAIL_ALREADY_EXISTS", "an account with this e-mail address exists already")
-	ErrCredentials = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "e-mail address or password is wrong")
-	ErrUnverified  = fault.New(fault.Forbidden, "UNVERIFIED_ACCOUNT", "please confirm your phone number with the code that we sent you")
-	ErrSession     = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "please log in again")
+	ErrNotFound    = fault.New(fault.NotFound, fault.CodeUserNotFound, "There is no such user")
+	ErrEmailTaken  = fault.New(fault.Conflict, "EMAIL_ALREADY_EXISTS", "An account with this e-mail address exists already")
+	ErrCredentials = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "E-mail address or password is wrong")
+	ErrUnverified  = fault.New(fault.Forbidden, "UNVERIFIED_ACCOUNT", "Please confirm your phone number with the code that we sent you")
+	ErrSession     = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "Please log in again")
 )
 
 // Limits of a password. bcrypt reads 72 bytes: what is longer is refused, never truncated.

@@ -96,7 +96,7 @@ func (s *Server) ReleaseSeat(ctx context.Context, r *inventoryv1.ReleaseSeatRequ
 	}
 	message, known := outcomes[outcome]
 	if !known {
-		return nil, fault.New(fault.Internal, fault.CodeInternal, "no message for the outcome %q", outcome)
+		return nil, fault.New(fault.Internal, fault.CodeInternal, "No message for the outcome %q", outcome)
 	}
 	return &inventoryv1.ReleaseSeatResponse{Outcome: message}, nil
 }

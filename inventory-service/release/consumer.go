@@ -34,7 +34,7 @@ func Consumer(url string, store *postgres.Store) broker.Consumer {
 }
 
 // errEarly makes the consumer try again later: the broker's clock and the database's differ.
-var errEarly = fault.New(fault.Unavailable, fault.CodeUnavailable, "the hold's time is not over yet")
+var errEarly = fault.New(fault.Unavailable, fault.CodeUnavailable, "The hold's time is not over yet")
 
 // handle reads the hold message (docs/internal-api.md) and frees its seat.
 func handle(ctx context.Context, store *postgres.Store, body []byte) error {
@@ -43,7 +43,7 @@ func handle(ctx context.Context, store *postgres.Store, body []byte) error {
 		HoldID string `json:"hold_id"`
 	}
 	if err := json.Unmarshal(body, &message); err != nil {
-		return fault.New(fault.Invalid, fault.CodeValidation, "not a hold message").Because(err)
+		return fault.New(fault.Invalid, fault.CodeValidation, "Not a hold message").Because(err)
 	}
 	seat, err := web.UUID("seat_id", message.SeatID)
 	if err != nil {

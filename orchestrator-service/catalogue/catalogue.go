@@ -61,7 +61,7 @@ func (f *Flows) Register(e *saga.Engine) {
 	f.creations = saga.Register(e, "create-event", f.createSteps())
 }
 
-var errEventNotFound = fault.New(fault.NotFound, fault.CodeEventNotFound, "there is no such event")
+var errEventNotFound = fault.New(fault.NotFound, fault.CodeEventNotFound, "There is no such event")
 
 // View is an event as the public sees it.
 type View struct {

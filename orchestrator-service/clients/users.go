@@ -216,7 +216,7 @@ func (u *Users) VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, r
 }
 
 // ErrUserNotFound is the answer to a call about an unknown user.
-var ErrUserNotFound = fault.New(fault.NotFound, fault.CodeUserNotFound, "there is no such user")
+var ErrUserNotFound = fault.New(fault.NotFound, fault.CodeUserNotFound, "There is no such user")
 
 func pageQuery(p web.Page) url.Values {
 	return url.Values{"page": {strconv.Itoa(p.Number)}, "per_page": {strconv.Itoa(p.Size)}}

@@ -63,7 +63,7 @@ type Admission struct {
 	Owner   string
 }
 
-var errQRInvalid = fault.New(fault.Invalid, "QR_INVALID", "this QR code cannot be read: it is not a ticket of ours, or damaged")
+var errQRInvalid = fault.New(fault.Invalid, "QR_INVALID", "This QR code cannot be read: it is not a ticket of ours, or damaged")
 
 // answerWithin bounds a verification: a queue at the door cannot wait.
 const answerWithin = 900 * time.Millisecond

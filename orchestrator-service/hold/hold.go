@@ -77,7 +77,7 @@ func NewExpiryConsumer(url string, expire func(ctx context.Context, seat, hold u
 		Handle: func(ctx context.Context, body []byte) error {
 			var m Message
 			if err := json.Unmarshal(body, &m); err != nil || m.SeatID == uuid.Nil || m.HoldID == uuid.Nil {
-				return fault.New(fault.Invalid, fault.CodeValidation, "not a hold message").Because(err)
+				return fault.New(fault.Invalid, fault.CodeValidation, "Not a hold message").Because(err)
 			}
 			return expire(ctx, m.SeatID, m.HoldID)
 		},

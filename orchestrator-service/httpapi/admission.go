@@ -22,7 +22,7 @@ const (
 )
 
 var errCrowded = func() *fault.Error {
-	e := fault.New(fault.TooMany, fault.CodeRateLimited, "Many people want tickets right now. Please try again in a moment.")
+	e := fault.New(fault.TooMany, fault.CodeRateLimited, "Many people want tickets right now. Please try again in a moment")
 	e.RetryAfter = time.Second
 	return e
 }()

@@ -210,7 +210,7 @@ func (s *Sagas) List(ctx context.Context, status saga.Status, limit, offset int)
 func (s *Sagas) Get(ctx context.Context, id uuid.UUID) (*saga.Record, error) {
 	r, err := scan(s.Pool.QueryRow(ctx, `SELECT `+columns+` FROM sagas WHERE saga_id = $1`, id))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fault.New(fault.NotFound, fault.CodeNotFound, "there is no such saga")
+		return nil, fault.New(fault.NotFound, fault.CodeNotFound, "There is no such saga")
 	}
 	return r, known(err)
 }

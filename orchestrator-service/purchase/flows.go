@@ -94,16 +94,16 @@ func (f *Flows) Register(e *saga.Engine) {
 
 // Refusals of a purchase. Those of services are passed on as they are.
 var (
-	errOrderNotFound  = fault.New(fault.NotFound, fault.CodeOrderNotFound, "there is no such order of yours")
-	errOrderConfirmed = fault.New(fault.Conflict, "ORDER_ALREADY_CONFIRMED", "this order is paid already")
-	errHoldExpired    = fault.New(fault.Gone, fault.CodeHoldExpired, "the time to pay for this seat is over; please choose a seat again")
-	errSeatNotHeld    = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "this seat is not held for you")
-	errOTPRequired    = fault.New(fault.ProofRequired, fault.CodeOTPRequired, "please enter the one-time password that we sent to your phone")
-	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "this event is not on sale any more")
+	errOrderNotFound  = fault.New(fault.NotFound, fault.CodeOrderNotFound, "There is no such order of yours")
+	errOrderConfirmed = fault.New(fault.Conflict, "ORDER_ALREADY_CONFIRMED", "This order is paid already")
+	errHoldExpired    = fault.New(fault.Gone, fault.CodeHoldExpired, "The time to pay for this seat is over; please choose a seat again")
+	errSeatNotHeld    = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "This seat is not held for you")
+	errOTPRequired    = fault.New(fault.ProofRequired, fault.CodeOTPRequired, "Please enter the one-time password that we sent to your phone")
+	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "This event is not on sale any more")
 	errEventCancelled = fault.New(fault.Gone, clients.CodeEventEnded, "This event is cancelled")
-	errSeatNotForSale = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "this seat is not for sale")
-	errPayUnderWay    = fault.New(fault.Conflict, fault.CodePaymentInProgress, "this order is being paid for right now")
-	errNotDue         = fault.New(fault.Unavailable, fault.CodeUnavailable, "the hold's time is not over yet")
+	errSeatNotForSale = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This seat is not for sale")
+	errPayUnderWay    = fault.New(fault.Conflict, fault.CodePaymentInProgress, "This order is being paid for right now")
+	errNotDue         = fault.New(fault.Unavailable, fault.CodeUnavailable, "The hold's time is not over yet")
 )
 
 // Why an order failed, where it is not the code of a refusal.

@@ -157,7 +157,7 @@ func refusalOf(end *Record) error {
 	case Undone:
 		return end.Refusal
 	case Parked:
-		return fault.New(fault.Internal, fault.CodeInternal, "this needs a person's attention; we have been alarmed").Because(end.Refusal)
+		return fault.New(fault.Internal, fault.CodeInternal, "This needs a person's attention; we have been alarmed").Because(end.Refusal)
 	}
 	return nil
 }

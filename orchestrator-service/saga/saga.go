@@ -126,10 +126,10 @@ type Log interface {
 // Errors of the log.
 var (
 	// ErrLive and ErrDone: Begin's subject has a saga that is not undone.
-	ErrLive = fault.New(fault.Conflict, "SAGA_LIVE", "this is under way already")
-	ErrDone = fault.New(fault.Conflict, "SAGA_DONE", "this is done already")
+	ErrLive = fault.New(fault.Conflict, "SAGA_LIVE", "This is under way already")
+	ErrDone = fault.New(fault.Conflict, "SAGA_DONE", "This is done already")
 	// ErrLost: the saga is driven under a later claim.
-	ErrLost = fault.New(fault.Conflict, "SAGA_LOST", "another process drives this saga now")
+	ErrLost = fault.New(fault.Conflict, "SAGA_LOST", "Another process drives this saga now")
 	// ErrNotParked: only a parked saga can be reopened.
 	ErrNotParked = fault.New(fault.Conflict, "SAGA_NOT_PARKED", "This saga is not parked")
 	// ErrNotSent marks an error of the log that came before anything left this process.

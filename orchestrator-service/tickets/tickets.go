@@ -43,9 +43,9 @@ type Flows struct {
 }
 
 var (
-	errNotSeatOwner = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "this is not your ticket")
-	errNotPaid      = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "this seat is not paid for yet")
-	errUsed         = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "this ticket was used already")
+	errNotSeatOwner = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "This is not your ticket")
+	errNotPaid      = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This seat is not paid for yet")
+	errUsed         = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was used already")
 )
 
 // Ticket is a seat with the event it is for.

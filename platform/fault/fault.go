@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Kind classifies a fault by what its caller can do about it.
@@ -87,9 +89,11 @@ func Field(name, message string, args ...any) *Error {
 	return e
 }
 
-// Unreachable makes a SERVICE_UNAVAILABLE for a dependency, by its plain name. cause goes to the log only.
+// Unreachable makes a SERVICE_UNAVAILABLE for a dependency, by its plain name as it stands in a sentence ("the order
+// service"). cause goes to the log only.
 func Unreachable(dependency string, cause error) *Error {
-	e := New(Unavailable, CodeUnavailable, "%s is not available right now, please try again shortly", dependency)
+	first, size := utf8.DecodeRuneInString(dependency)
+	e := New(Unavailable, CodeUnavailable, "%c%s is not available right now, please try again shortly", unicode.ToUpper(first), dependency[size:])
 	e.cause = cause
 	return e
 }

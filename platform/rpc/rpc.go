@@ -187,7 +187,7 @@ func serve(ctx context.Context, secrets []string, req any, info *grpc.UnaryServe
 	}()
 	given, _ := strings.CutPrefix(first(md, "authorization"), "Bearer ")
 	if !web.OneOf(given, secrets) && !strings.HasPrefix(info.FullMethod, "/grpc.health.v1.") {
-		return nil, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "this service is for services")
+		return nil, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "This service is for services")
 	}
 	if ctx, err = fence.Receive(ctx, first(md, strings.ToLower(fence.Header))); err != nil {
 		return nil, err

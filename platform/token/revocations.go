@@ -24,7 +24,7 @@ type Revocation struct {
 const maxSilence = 5 * time.Minute
 
 // ErrUnjudged refuses a token because it is not known whether its session is revoked.
-var ErrUnjudged = fault.Unreachable("Checking who you are", nil)
+var ErrUnjudged = fault.Unreachable("the list of ended sessions", nil)
 
 // Revocations is the set of revoked sessions, kept fresh off the request's path. Until it was read for the first time, and once
 // there was no news for five minutes, it judges nobody: a session that it does not know may be revoked.

@@ -65,7 +65,7 @@ func (k Keys) Sign(c Caller) (string, error) {
 	}).SignedString(k.Secret)
 }
 
-var errLogIn = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "please log in")
+var errLogIn = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "Please log in")
 
 // Verify reads an access token: UNAUTHORIZED unless it is ours and its session lives, TOKEN_EXPIRED when its time is over, ErrUnjudged
 // when it is not known whether its session lives.
@@ -74,7 +74,7 @@ func (k Keys) Verify(tokenString string) (Caller, error) {
 	_, err := jwt.ParseWithClaims(tokenString, &c, func(*jwt.Token) (any, error) { return k.Secret, nil },
 		jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer(k.Issuer), jwt.WithExpirationRequired())
 	if errors.Is(err, jwt.ErrTokenExpired) {
-		return Caller{}, fault.New(fault.Unauthenticated, fault.CodeTokenExpired, "your session has timed out, please log in again")
+		return Caller{}, fault.New(fault.Unauthenticated, fault.CodeTokenExpired, "Your session has timed out, please log in again")
 	}
 	user, errUser := uuid.Parse(c.Subject)
 	session, errSession := uuid.Parse(c.Session)
@@ -114,7 +114,7 @@ func Allow(may func(Caller) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !may(From(r.Context())) {
-				web.Fail(r.Context(), w, fault.New(fault.Forbidden, fault.CodeForbidden, "you are not allowed to do this"))
+				web.Fail(r.Context(), w, fault.New(fault.Forbidden, fault.CodeForbidden, "You are not allowed to do this"))
 				return
 			}
 			next.ServeHTTP(w, r)

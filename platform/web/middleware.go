@@ -34,7 +34,7 @@ func NewRouter(health func(context.Context) error) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(correlate, observe)
 	r.NotFound(Handler(func(http.ResponseWriter, *http.Request) error {
-		return fault.New(fault.NotFound, fault.CodeNotFound, "there is nothing at this address")
+		return fault.New(fault.NotFound, fault.CodeNotFound, "There is nothing at this address")
 	}).ServeHTTP)
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		_ = write(w, http.StatusMethodNotAllowed, Envelope{ErrorCode: fault.CodeMethodNotAllowed, Message: r.Method + " is not possible here"})
@@ -87,7 +87,7 @@ func RequireService(secrets ...string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !OneOf(Bearer(r), secrets) {
-				Fail(r.Context(), w, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "this address is for services"))
+				Fail(r.Context(), w, fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "This address is for services"))
 				return
 			}
 			ctx := r.Context()

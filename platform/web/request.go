@@ -25,13 +25,13 @@ const MaxBody = 64 << 10
 func Decode(r *http.Request, v any) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	if err != nil {
-		return fault.New(fault.Invalid, fault.CodeValidation, "the request body could not be read").Because(err)
+		return fault.New(fault.Invalid, fault.CodeValidation, "The request body could not be read").Because(err)
 	}
 	if len(body) > MaxBody {
-		return fault.New(fault.TooLarge, fault.CodeTooLarge, "the request body is larger than %d KB", MaxBody>>10)
+		return fault.New(fault.TooLarge, fault.CodeTooLarge, "The request body is larger than %d KB", MaxBody>>10)
 	}
 	if len(strings.TrimSpace(string(body))) == 0 {
-		return fault.New(fault.Invalid, fault.CodeValidation, "a JSON object is expected in the request body")
+		return fault.New(fault.Invalid, fault.CodeValidation, "A JSON object is expected in the request body")
 	}
 	err = json.Unmarshal(body, v)
 	var mistyped *json.UnmarshalTypeError
@@ -44,9 +44,9 @@ func Decode(r *http.Request, v any) error {
 	case errors.As(err, &mistyped) && mistyped.Field != "":
 		return fault.Field(mistyped.Field, "must not be a JSON %s", mistyped.Value)
 	case errors.As(err, &mistyped):
-		return fault.New(fault.Invalid, fault.CodeValidation, "a JSON object is expected in the request body")
+		return fault.New(fault.Invalid, fault.CodeValidation, "A JSON object is expected in the request body")
 	default:
-		return fault.New(fault.Invalid, fault.CodeValidation, "the request body is not usable JSON: %s", err)
+		return fault.New(fault.Invalid, fault.CodeValidation, "The request body is not usable JSON: %s", err)
 	}
 }
 

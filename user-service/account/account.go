@@ -110,7 +110,7 @@ func (s *Service) ResendRegistration(ctx context.Context, id uuid.UUID) error {
 		return err
 	}
 	if u.Verified {
-		return errBadRequest("this account is confirmed already")
+		return errBadRequest("This account is confirmed already")
 	}
 	_, err = s.OTP.Send(ctx, otp.Request{UserID: id, Purpose: user.ForRegistration,
 		Message: "TicketRemaster: your code to confirm your account"})
@@ -122,7 +122,7 @@ func (s *Service) ResendRegistration(ctx context.Context, id uuid.UUID) error {
 func (s *Service) VerifyRegistration(ctx context.Context, id uuid.UUID, code string) (Login, error) {
 	c, err := s.Store.Credentials(ctx, id, "")
 	if errors.Is(err, user.ErrNotFound) {
-		return Login{}, fault.New(fault.NotFound, fault.CodeNotFound, "there is no such account")
+		return Login{}, fault.New(fault.NotFound, fault.CodeNotFound, "There is no such account")
 	}
 	if err != nil {
 		return Login{}, err
@@ -141,10 +141,10 @@ func (s *Service) VerifyRegistration(ctx context.Context, id uuid.UUID, code str
 func publicOTP(err error) error {
 	switch fault.Code(err) {
 	case user.ErrOTPInvalid.Code, user.ErrOTPExpired.Code:
-		return errBadRequest("the code is wrong or has expired")
+		return errBadRequest("The code is wrong or has expired")
 	case fault.CodeValidation:
 		if errors.Is(err, user.ErrOTPNone) && fault.From(err).Message == user.ErrOTPNone.Message {
-			return errBadRequest("the code is wrong or has expired")
+			return errBadRequest("The code is wrong or has expired")
 		}
 	}
 	return err

@@ -13,7 +13,7 @@ import (
 )
 
 // errWrongPassword is not 401: the caller is logged in, and the web app would refresh its token and try again.
-var errWrongPassword = fault.New(fault.Forbidden, fault.CodeForbidden, "the password is wrong")
+var errWrongPassword = fault.New(fault.Forbidden, fault.CodeForbidden, "The password is wrong")
 
 // checked returns the caller's credentials if the password is theirs; FORBIDDEN otherwise.
 func (s *Service) checked(ctx context.Context, id uuid.UUID, password string) (user.Credentials, error) {
@@ -77,7 +77,7 @@ func (s *Service) ResetPassword(ctx context.Context, email, code, password strin
 	}
 	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
 	if errors.Is(err, user.ErrNotFound) {
-		return errBadRequest("the code is wrong or has expired")
+		return errBadRequest("The code is wrong or has expired")
 	}
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func optionalID(field string, value *string) (*uuid.UUID, error) {
 // own returns the id in the path if it is the caller's.
 func own(ctx context.Context, id uuid.UUID) error {
 	if token.From(ctx).UserID != id {
-		return fault.New(fault.Forbidden, fault.CodeForbidden, "this is someone else's account")
+		return fault.New(fault.Forbidden, fault.CodeForbidden, "This is someone else's account")
 	}
 	return nil
 }

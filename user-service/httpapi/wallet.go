@@ -79,10 +79,10 @@ func (a *API) topUp(w http.ResponseWriter, r *http.Request) error {
 func (a *API) stripeEvent(w http.ResponseWriter, r *http.Request) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, payments.MaxEvent+1))
 	if err != nil {
-		return fault.New(fault.Invalid, fault.CodeValidation, "the event could not be read").Because(err)
+		return fault.New(fault.Invalid, fault.CodeValidation, "The event could not be read").Because(err)
 	}
 	if len(body) > payments.MaxEvent {
-		return fault.New(fault.TooLarge, fault.CodeTooLarge, "the event is larger than %d KB", payments.MaxEvent>>10)
+		return fault.New(fault.TooLarge, fault.CodeTooLarge, "The event is larger than %d KB", payments.MaxEvent>>10)
 	}
 	if err := a.Payments.Receive(r.Context(), body, r.Header.Get("Stripe-Signature")); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 // MaxEvent is the largest event that is read, in bytes.
 const MaxEvent = 256 << 10
 
-var errSignature = fault.New(fault.Invalid, fault.CodeValidation, "the signature does not fit")
+var errSignature = fault.New(fault.Invalid, fault.CodeValidation, "The signature does not fit")
 
 // Receive takes in one event: the raw body and its Stripe-Signature. It returns after the commit. A type that is not handled, a
 // duplicate and a payment that is not ours are no errors; VALIDATION_ERROR for a wrong or old signature or an event that cannot be read,
@@ -69,7 +69,7 @@ func read(id, kind string, raw json.RawMessage) (e user.PaymentEvent, ok bool, e
 		return e, false, nil
 	}
 	if err := json.Unmarshal(raw, &o); err != nil {
-		return e, false, fault.New(fault.Invalid, fault.CodeValidation, "the event cannot be read").Because(err)
+		return e, false, fault.New(fault.Invalid, fault.CodeValidation, "The event cannot be read").Because(err)
 	}
 	e.Intent = intentID(o.Intent)
 	amount := o.Amount
@@ -98,7 +98,7 @@ func read(id, kind string, raw json.RawMessage) (e user.PaymentEvent, ok bool, e
 		e.DisputeID, e.DisputeAmount = &o.ID, money.Cents(amount)
 	}
 	if id == "" || o.ID == "" || amount < 0 || amount > int64(money.Max) {
-		return e, false, fault.New(fault.Invalid, fault.CodeValidation, "the event lacks an id or has an impossible amount")
+		return e, false, fault.New(fault.Invalid, fault.CodeValidation, "The event lacks an id or has an impossible amount")
 	}
 	return e, e.Intent != "", nil // a charge without an intent is not ours
 }

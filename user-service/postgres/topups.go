@@ -23,7 +23,7 @@ func (s *Store) BeginTopUp(ctx context.Context, id, userID uuid.UUID, amount mon
 		SELECT topup_id, user_id, amount, coalesce(payment_intent_id, '') FROM topups
 		WHERE topup_id = $1 OR user_id = $2 AND client_key = nullif($3, '')`, id, userID, clientKey).Scan(&t.ID, &t.UserID, &t.Amount, &t.Intent)
 	if err == nil && t.Amount != amount {
-		return t, fault.New(fault.Invalid, fault.CodeValidation, "this Idempotency-Key was used for another amount")
+		return t, fault.New(fault.Invalid, fault.CodeValidation, "This Idempotency-Key was used for another amount")
 	}
 	return t, faulty(err)
 }
