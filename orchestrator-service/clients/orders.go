@@ -53,10 +53,6 @@ type Order struct {
 func (o *Orders) Place(ctx context.Context, in Order) (Order, error) {
 	in.Status = OrderPending
 	out, err := o.places.Do(ctx, in, func(ctx context.Context, orders []Order) (placed []Order, err error) {
-		if len(orders) == 1 {
-			placed = make([]Order, 1)
-			return placed, o.Do(ctx, http.MethodPost, "/orders", orders[0], &placed[0])
-		}
 		err = o.Do(ctx, http.MethodPost, "/orders/batch", struct {
 			Orders []Order `json:"orders"`
 		}{orders}, &placed)

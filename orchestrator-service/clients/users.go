@@ -58,10 +58,6 @@ type riskQuery struct {
 // Risk reads a user's risk for an order; USER_NOT_FOUND. Concurrent calls are coalesced into one.
 func (u *Users) Risk(ctx context.Context, user, order uuid.UUID) (Risk, error) {
 	r, err := u.risks.Do(ctx, riskQuery{user, order}, func(ctx context.Context, asked []riskQuery) (risks []*Risk, err error) {
-		if len(asked) == 1 {
-			risks = []*Risk{{}}
-			return risks, u.Do(ctx, http.MethodGet, "/users/"+asked[0].UserID.String()+"/risk?reference_id="+asked[0].ReferenceID.String(), nil, risks[0])
-		}
 		err = u.Do(ctx, http.MethodPost, "/users/risks", struct {
 			Asked []riskQuery `json:"asked"`
 		}{asked}, &risks)

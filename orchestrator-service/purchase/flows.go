@@ -1,5 +1,9 @@
 // Package purchase has the flows from a free seat to a paid ticket (docs/architecture.md#purchase): reserving, paying,
 // giving back, expiry, and a flagged user's one-time password.
+//
+// An order and its hold share one id, the order's: the inventory and the broker call it hold_id, the user service
+// reference_id, the saga log subject. One attempt to pay has one id too: attempt_id at the order service, pin_id at the
+// inventory, operation_id at the user service; it is the id of the attempt's saga.
 package purchase
 
 import (

@@ -25,7 +25,7 @@ func (f *Flows) steps() []saga.Step[Purchase] {
 	}
 }
 
-// Purchase is the state of one attempt to pay an order. The saga's id is the attempt's.
+// Purchase is the state of one attempt to pay an order.
 type Purchase struct {
 	AttemptID uuid.UUID     `json:"attempt_id"`
 	Order     clients.Order `json:"order"`

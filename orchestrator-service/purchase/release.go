@@ -15,11 +15,11 @@ import (
 )
 
 // giveBack frees a hold after a failed reservation and fails its order if there is one; if that fails, both expire.
-func (f *Flows) giveBack(ctx context.Context, seat, holdID uuid.UUID) {
+func (f *Flows) giveBack(ctx context.Context, seat, orderID uuid.UUID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if _, err := f.endHold(ctx, seat, holdID, false, reasonNotOffered); err != nil && fault.Code(err) != errOrderNotFound.Code {
-		slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", seat, "hold", holdID, "error", err)
+	if _, err := f.endHold(ctx, seat, orderID, false, reasonNotOffered); err != nil && fault.Code(err) != errOrderNotFound.Code {
+		slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", seat, "order", orderID, "error", err)
 	}
 }
 
@@ -41,8 +41,8 @@ func (f *Flows) Cancel(ctx context.Context, user, orderID uuid.UUID) (clients.Or
 
 // ExpireHold ends an expired hold and its order, for the broker's dead letters and for the sweep. A pinned hold belongs
 // to its saga.
-func (f *Flows) ExpireHold(ctx context.Context, seat, holdID uuid.UUID) error {
-	_, err := f.endHold(ctx, seat, holdID, true, errHoldExpired.Code)
+func (f *Flows) ExpireHold(ctx context.Context, seat, orderID uuid.UUID) error {
+	_, err := f.endHold(ctx, seat, orderID, true, errHoldExpired.Code)
 	switch {
 	case errors.Is(err, errOrderConfirmed), errors.Is(err, errPayUnderWay):
 		return nil
@@ -53,16 +53,16 @@ func (f *Flows) ExpireHold(ctx context.Context, seat, holdID uuid.UUID) error {
 }
 
 // endHold frees the seat from the hold and then fails the order, but only if the hold is gone.
-func (f *Flows) endHold(ctx context.Context, seat, holdID uuid.UUID, onlyIfExpired bool, reason string) (clients.Order, error) {
+func (f *Flows) endHold(ctx context.Context, seat, orderID uuid.UUID, onlyIfExpired bool, reason string) (clients.Order, error) {
 	res, err := f.Inventory.ReleaseSeat(ctx, &inventoryv1.ReleaseSeatRequest{
-		SeatId: seat.String(), HoldId: holdID.String(), OnlyIfExpired: onlyIfExpired,
+		SeatId: seat.String(), HoldId: orderID.String(), OnlyIfExpired: onlyIfExpired,
 	})
 	if err != nil {
 		return clients.Order{}, err
 	}
 	switch res.Outcome {
 	case inventoryv1.ReleaseOutcome_RELEASED, inventoryv1.ReleaseOutcome_GONE:
-		return f.Orders.Fail(ctx, holdID, reason)
+		return f.Orders.Fail(ctx, orderID, reason)
 	case inventoryv1.ReleaseOutcome_PINNED:
 		return clients.Order{}, errPayUnderWay
 	case inventoryv1.ReleaseOutcome_BOUGHT:

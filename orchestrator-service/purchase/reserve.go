@@ -35,16 +35,16 @@ func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservatio
 		}
 		return Reservation{}, err
 	}
-	holdID := clients.ID(held.Seat.HoldId)
-	f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: holdID, UserID: user, HeldUntil: held.Seat.HeldUntil.AsTime()})
+	orderID := clients.ID(held.Seat.HoldId)
+	f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: orderID, UserID: user, HeldUntil: held.Seat.HeldUntil.AsTime()})
 	var order clients.Order
 	var risk clients.Risk
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() (err error) { order, err = f.writeOrder(bothCtx, user, held.Seat); return err })
-	both.Go(func() (err error) { risk, err = f.Users.Risk(bothCtx, user, holdID); return err })
+	both.Go(func() (err error) { risk, err = f.Users.Risk(bothCtx, user, orderID); return err })
 	if err := both.Wait(); err != nil {
 		if !held.AlreadyHeld {
-			f.giveBack(ctx, seatID, holdID)
+			f.giveBack(ctx, seatID, orderID)
 		}
 		return Reservation{}, err
 	}
