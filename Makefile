@@ -73,8 +73,9 @@ profile: ## CPU profiles of the services under load into .run/profile; KIND=R, P
 .PHONY: build generate schema fmt tidy
 build: ## Build every program into .run/bin
 	@mkdir -p .run/bin && go build -o .run/bin/ $(foreach module,$(MODULES),./$(module)/...)
-generate: ## Compile the .proto files again
+generate: ## Compile the .proto files and render the API's page again
 	@cd proto && GOWORK=off go generate ./...
+	@cd orchestrator-service && GOWORK=off go generate ./apidocs
 schema: ## Dump the schemas that the migrations make into docs/schema
 	@for service in inventory user order event orchestrator; do \
 	(cd $$service-service && UPDATE_SCHEMA=1 GOWORK=off go test -count=1 -run TestDumpIsCurrent ./postgres) || exit 1; done
@@ -116,6 +117,7 @@ check-tidy:
 check-generated: # compiled again into a copy and compared, so that uncommitted work is not in the way
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp -a proto "$$copy/" && (cd "$$copy/proto" && GOWORK=off go generate ./...) && \
 	diff -r proto "$$copy/proto" || { echo "the generated code is stale: make generate" >&2; exit 1; }
+	@cd orchestrator-service && GOWORK=off go test ./apidocs/...
 check-vet: .run/tools/staticcheck # vet in the workspace, staticcheck without: both ways of building are covered; macOS too
 	@go vet $(foreach module,$(MODULES),./$(module)/...)
 	@GOOS=darwin CGO_ENABLED=0 go vet $(foreach module,$(MODULES),./$(module)/...)
