@@ -173,11 +173,11 @@ func TestPayForAFreeTicket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		w.event.PricingTiers["A"] = 0
-		user, seat, order := reserved(t, f, w, 5_00)
+		user, _, order := reserved(t, f, w, 5_00)
 		w.plan["ConfirmSeat"] = []func(func() error) error{refuse(refusal(fault.Conflict, "NO"))}
 		_, err := f.Pay(t.Context(), user, order)
 		wantCode(t, err, errHoldExpired.Code)
-		user, seat, order = reserved(t, f, w, 5_00)
+		user, seat, order := reserved(t, f, w, 5_00)
 		p, err := f.Pay(t.Context(), user, order)
 		if err != nil || p.Balance != 5_00 {
 			t.Errorf("%+v, %v", p, err)

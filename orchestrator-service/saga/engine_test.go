@@ -80,7 +80,6 @@ var (
 		}
 		return nil
 	}
-	outage = func(int) error { return fault.Unreachable("a service", errors.New("time-out")) }
 	broken = func(int) error { return errors.New("a bug") }
 )
 

@@ -29,7 +29,7 @@ const (
 	maxInFlight = 32
 )
 
-// ErrNotSent: a code was certainly not sent, because SMU was not reached or refused.
+// ErrNotSent means that a code was certainly not sent: SMU was not reached, or refused.
 var ErrNotSent = errors.New("smu: not sent")
 
 // Client calls SMU. It is safe for use by many goroutines.
