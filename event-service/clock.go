@@ -27,8 +27,8 @@ var (
 	wallForms  = []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04"}
 )
 
-// ParseTime reads a date and time; one without a zone is the wall time in zone. The result is in UTC. A wall time that does not
-// exist there, or exists twice, because clocks are changed, is a fault that names both readings.
+// ParseTime reads a date and time; one without a zone is the wall time in zone. The result is in UTC. A wall time that
+// does not exist there, or exists twice, because clocks are changed, is a fault that names both readings.
 func ParseTime(field, s string, zone *time.Location) (time.Time, error) {
 	for _, form := range zonedForms {
 		if t, err := time.Parse(form, s); err == nil {

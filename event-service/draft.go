@@ -60,7 +60,8 @@ type Draft struct {
 	Featured bool
 }
 
-// Times are an event's times as they were written; those without a zone are wall times of the venue. All but Date may be empty.
+// Times are an event's times as they were written; those without a zone are wall times of the venue. All but Date may
+// be empty.
 type Times struct {
 	Date, EndsAt, DoorsOpenAt, SalesStart, SalesEnd string
 }

@@ -176,8 +176,8 @@ func decode(field string, raw json.RawMessage, to any) error {
 
 func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
 
-// Postpone moves a public event to another date. Tickets stay valid; every holder may have a refund until refundUntil. It returns
-// ErrState for a draft.
+// Postpone moves a public event to another date. Tickets stay valid; every holder may have a refund until refundUntil.
+// It returns ErrState for a draft.
 func (e *Event) Postpone(p Patch) error {
 	if e.Status != StatusPublished && e.Status != StatusPostponed {
 		return ErrState.With("status", string(e.Status))

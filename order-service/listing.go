@@ -29,7 +29,8 @@ func (s ListingStatus) Valid() bool {
 	return false
 }
 
-// Listing is a ticket that its owner offers for resale. From buy to end it has a transfer, whose end is the listing's too.
+// Listing is a ticket that its owner offers for resale. From buy to end it has a transfer, whose end is the listing's
+// too.
 type Listing struct {
 	ID           uuid.UUID     `json:"listing_id" db:"listing_id"`
 	SeatID       uuid.UUID     `json:"seat_id"`

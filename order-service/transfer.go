@@ -98,7 +98,8 @@ type Move struct {
 	Ending    Ending    // of a dispute that ends
 }
 
-// Ending is how a dispute ends: taken back by who raised it, rejected by an administrator, or undone because it could not be recorded whole.
+// Ending is how a dispute ends: taken back by who raised it, rejected by an administrator, or undone because it could
+// not be recorded whole.
 type Ending string
 
 // The endings of a dispute. One that was undone counts as never raised.
@@ -108,7 +109,8 @@ const (
 	Undone    Ending = "UNDONE"
 )
 
-// MaxDisputes is how many disputes of one transfer a party may raise. Who withdraws one may raise the next after an hour.
+// MaxDisputes is how many disputes of one transfer a party may raise. Who withdraws one may raise the next after an
+// hour.
 const MaxDisputes = 10
 
 // TransferFilter narrows a list of transfers; a nil or empty field does not filter. User or seat must be given.

@@ -254,8 +254,8 @@ func TestCreatePublishAndDeleteRace(t *testing.T) {
 	}
 }
 
-// afterwards has a call come while a transaction that holds the event's lock and does the statement is not committed yet, and
-// gives what came of the call when it is.
+// afterwards has a call come while a transaction that holds the event's lock and does the statement is not committed
+// yet, and gives what came of the call when it is.
 func (s *service) afterwards(t *testing.T, call func() error, id any, sql string) error {
 	t.Helper()
 	tx, err := s.pool.Begin(t.Context())

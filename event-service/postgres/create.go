@@ -120,7 +120,8 @@ func parts(e event.Event) event.Parts {
 	return e.Includes
 }
 
-// hallFits refuses a hall that would be one more than the venue has, and fewer halls than are in use. The venue's row is locked.
+// hallFits refuses a hall that would be one more than the venue has, and fewer halls than are in use. The venue's row
+// is locked.
 func hallFits(ctx context.Context, tx pgx.Tx, e event.Event, halls int) error {
 	rows, err := tx.Query(ctx, `SELECT DISTINCT hall_id FROM events WHERE venue_id = $1`, e.Venue.ID)
 	if err != nil {

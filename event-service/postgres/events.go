@@ -85,7 +85,8 @@ func (s Store) Delete(ctx context.Context, id uuid.UUID) error {
 		return err
 	}
 	b.Queue(lockID, id)
-	// First the row, whose lock a Publish may hold, then the mark: it must not be set on an event that was published meanwhile.
+	// First the row, whose lock a Publish may hold, then the mark: it must not be set on an event that was published
+	// meanwhile.
 	b.Queue(`DELETE FROM events WHERE event_id = $1 AND status = 'DRAFT'`, id)
 	b.Queue(`INSERT INTO voided_events (event_id) SELECT $1::uuid WHERE NOT EXISTS (SELECT FROM events WHERE event_id = $1) ON CONFLICT (event_id) DO NOTHING`, id)
 	b.Queue(`SELECT EXISTS (SELECT FROM events WHERE event_id = $1)`, id)

@@ -83,7 +83,8 @@ func TestTwentyThousandSeats(t *testing.T) {
 	}
 }
 
-// Portions of any size are the whole list, and the statuses stand in its order; both say of a hold that is over that it is none.
+// Portions of any size are the whole list, and the statuses stand in its order; both say of a hold that is over that it
+// is none.
 func TestAHallInPortionsAndItsStatuses(t *testing.T) {
 	s := inventorytest.Start(t)
 	hall := s.Hall(t, 47) // rows of 20: A, B, C
@@ -145,7 +146,8 @@ func before(a, b *inventoryv1.Seat) bool {
 	return a.SeatNumber < b.SeatNumber
 }
 
-// A hundred thousand seats may take longer than a caller waits: the work is finished all the same, and the repeat says so.
+// A hundred thousand seats may take longer than a caller waits: the work is finished all the same, and the repeat says
+// so.
 func TestAHallOutlivesItsCallersPatience(t *testing.T) {
 	s := inventorytest.Start(t)
 	plan := &inventoryv1.CreateSeatsRequest{EventId: newID(), TotalSeats: 100_000, Tiers: []string{"CAT1"}, SeatsPerRow: 100}

@@ -28,8 +28,8 @@ func lastEntry(seat string) string {
 // without the lock, so that many scans of one ticket wait for the first only, not for each other's commits.
 const lockUnlessEntered = `SELECT FROM seats WHERE seat_id = $1 AND status <> 'CHECKED_IN' FOR NO KEY UPDATE`
 
-// checkIn decides in the order of the gate's table: not this ownership (or nobody's), entered already, not paid for. It is logged
-// under the seat's own event, by which entries are counted.
+// checkIn decides in the order of the gate's table: not this ownership (or nobody's), entered already, not paid for. It
+// is logged under the seat's own event, by which entries are counted.
 var checkIn = `
 WITH logged AS (
 	SELECT result, presented_seat_id = $1 AND direction = 'IN' AS same FROM entry_logs WHERE log_id = $2
@@ -77,8 +77,9 @@ func readDecision(row pgx.CollectableRow) (d decision, err error) {
 	return d, err
 }
 
-// CheckIn lets the owner of a SOLD seat in, or one who has left in again, and logs the scan, in one transaction: SUCCESS for
-// exactly one scan of an entry. A repeat of a scan answers what was logged. Seat is the zero Seat if there is none.
+// CheckIn lets the owner of a SOLD seat in, or one who has left in again, and logs the scan, in one transaction:
+// SUCCESS for exactly one scan of an entry. A repeat of a scan answers what was logged. Seat is the zero Seat if there
+// is none.
 func (s *Store) CheckIn(ctx context.Context, c inventory.CheckIn) (inventory.Result, inventory.Seat, error) {
 	lock := lockUnlessEntered
 	if c.Reentry {
@@ -128,7 +129,8 @@ WITH logged AS (
 SELECT coalesce((SELECT result FROM logged), decided.result)::text, coalesce((SELECT same FROM logged), true), ` + columns + `
 FROM decided LEFT JOIN seat ON true`
 
-// Exit logs that the holder of a ticket leaves: SUCCESS for exactly one scan of each admission. A repeat of a scan answers what was logged.
+// Exit logs that the holder of a ticket leaves: SUCCESS for exactly one scan of each admission. A repeat of a scan
+// answers what was logged.
 func (s *Store) Exit(ctx context.Context, c inventory.CheckIn) (inventory.Result, inventory.Seat, error) {
 	d, err := decide(ctx, s, lockSeat, c.SeatID, exit, readDecision, decisionArgs(c)...)
 	return d.answer(err)
@@ -171,8 +173,8 @@ WITH logged AS (
 SELECT verdict, coalesce((SELECT same FROM logged), true), ` + columns + `
 FROM verdict LEFT JOIN (SELECT * FROM back UNION ALL SELECT * FROM seats WHERE seat_id = $1 AND NOT EXISTS (SELECT FROM back)) AS seat ON true`
 
-// UndoCheckIn takes the admission scan.Undoes of a seat back, if it is its last, and returns the seat: SOLD, or still CHECKED_IN
-// for who has entered before. byAdmin lifts the limits of who and when. A repeat answers the same.
+// UndoCheckIn takes the admission scan.Undoes of a seat back, if it is its last, and returns the seat: SOLD, or still
+// CHECKED_IN for who has entered before. byAdmin lifts the limits of who and when. A repeat answers the same.
 func (s *Store) UndoCheckIn(ctx context.Context, scan inventory.Scan, byAdmin bool) (inventory.Seat, error) {
 	type answer struct {
 		verdict string

@@ -87,7 +87,8 @@ var ticketsOfEvent = gateRows + `
 	WHERE event_id = $1 AND owner_user_id IS NOT NULL AND (length(row_number), row_number, seat_number) > (length($2::text), $2::text COLLATE "C", $3)
 	ORDER BY event_id, length(row_number), row_number, seat_number LIMIT $4`
 
-// Tickets returns at most TicketPortion of an event's sold seats by row, then number, from behind that place on (row "": from the first).
+// Tickets returns at most TicketPortion of an event's sold seats by row, then number, from behind that place on (row
+// "": from the first).
 func (s *Store) Tickets(ctx context.Context, event uuid.UUID, afterRow string, afterNumber int) ([]inventory.Ticket, error) {
 	return readTickets(s.pool.Query(ctx, ticketsOfEvent, event, afterRow, afterNumber, TicketPortion))
 }
@@ -103,7 +104,8 @@ var found = gateRows + `
 		UNION SELECT seat_id FROM seats WHERE event_id = $1 AND length(row_number) = length($4::text) AND row_number = $4 AND seat_number = $5)
 	ORDER BY length(row_number), row_number, seat_number LIMIT $6`
 
-// FindTickets returns an event's sold seats that one of these users owns, or with one of these ids, or at this place, 100 at most.
+// FindTickets returns an event's sold seats that one of these users owns, or with one of these ids, or at this place,
+// 100 at most.
 func (s *Store) FindTickets(ctx context.Context, event uuid.UUID, owners, seats []uuid.UUID, row string, number int) ([]inventory.Ticket, error) {
 	return readTickets(s.pool.Query(ctx, found, event, owners, seats, row, number, maxFound))
 }

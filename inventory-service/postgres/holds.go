@@ -78,8 +78,8 @@ WITH mark AS (
 SELECT EXISTS (SELECT FROM freed) OR coalesce((SELECT released FROM mark), false), coalesce((SELECT state::text FROM mark), ''),
 	coalesce((SELECT same FROM mark), true)`
 
-// Unpin undoes Pin and voids the pin's id, also one that never came. It reports whether that freed the seat, the hold's time
-// being over. A pin that became a ticket is SEAT_ALREADY_SOLD.
+// Unpin undoes Pin and voids the pin's id, also one that never came. It reports whether that freed the seat, the hold's
+// time being over. A pin that became a ticket is SEAT_ALREADY_SOLD.
 func (s *Store) Unpin(ctx context.Context, p inventory.Pin) (released bool, err error) {
 	type answer struct {
 		released, same bool

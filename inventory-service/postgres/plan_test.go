@@ -118,7 +118,8 @@ func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
 	}
 }
 
-// A plan that was right while the table was tiny is kept for the connection's life: it must not scan the hall that came later.
+// A plan that was right while the table was tiny is kept for the connection's life: it must not scan the hall that came
+// later.
 func TestAPlanOutlivesASmallTable(t *testing.T) {
 	s := openWith(t, "1")
 	reserveOne := func(seat uuid.UUID) {

@@ -68,7 +68,8 @@ const (
 		ownership_version = greatest(ownership_version, 1)`
 )
 
-// Every state × every target, each with columns that fit the target: only the transitions of the state machine go through.
+// Every state × every target, each with columns that fit the target: only the transitions of the state machine go
+// through.
 func TestTransitions(t *testing.T) {
 	s := setStage(t)
 	allowed := map[string]string{ // from: the targets

@@ -19,7 +19,8 @@ import (
 // would start again: the repeat waits for it and gets its answer.
 const bulkTime = 30 * time.Second
 
-// bulk runs work as one transaction, takes turns with all else that creates or deletes the event's seats, and gives it time.
+// bulk runs work as one transaction, takes turns with all else that creates or deletes the event's seats, and gives it
+// time.
 func (s *Store) bulk(ctx context.Context, event uuid.UUID, work func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
 	defer cancel()
@@ -37,8 +38,8 @@ func (s *Store) bulk(ctx context.Context, event uuid.UUID, work func(context.Con
 	})
 }
 
-// CreateSeats makes a checked plan's seats and returns their number. A repeat returns it again; another plan is SEATS_EXIST,
-// and one whose seats were deleted OPERATION_VOIDED.
+// CreateSeats makes a checked plan's seats and returns their number. A repeat returns it again; another plan is
+// SEATS_EXIST, and one whose seats were deleted OPERATION_VOIDED.
 func (s *Store) CreateSeats(ctx context.Context, p inventory.Plan) (int, error) {
 	err := s.bulk(ctx, p.EventID, func(ctx context.Context, tx pgx.Tx) error {
 		var total, perRow *int
@@ -82,9 +83,8 @@ func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
 	return err
 }
 
-// DeleteSeats deletes an event's seats, returns their number, and leaves a mark that refuses a CreateSeats that comes late. A
-// repeat answers the same number.
-// SEATS_IN_USE once one of them was held, sold or scanned.
+// DeleteSeats deletes an event's seats, returns their number, and leaves a mark that refuses a CreateSeats that comes
+// late. A repeat answers the same number. SEATS_IN_USE once one of them was held, sold or scanned.
 func (s *Store) DeleteSeats(ctx context.Context, event uuid.UUID) (int, error) {
 	var planned int
 	err := s.bulk(ctx, event, func(ctx context.Context, tx pgx.Tx) error {
@@ -108,8 +108,8 @@ const listSeats = `SELECT ` + columns + ` FROM seats
 	WHERE event_id = $1 AND (length(row_number), row_number, seat_number) > (length($2::text), $2::text COLLATE "C", $3)
 	ORDER BY event_id, length(row_number), row_number, seat_number LIMIT $4`
 
-// Seats returns at most limit of an event's seats by row, then number, from behind that place on (row "": from the first); none for an
-// unknown event.
+// Seats returns at most limit of an event's seats by row, then number, from behind that place on (row "": from the
+// first); none for an unknown event.
 func (s *Store) Seats(ctx context.Context, event uuid.UUID, afterRow string, afterNumber, limit int) ([]inventory.Seat, error) {
 	return readSeats(s.pool.Query(ctx, listSeats, event, afterRow, afterNumber, limit))
 }
@@ -147,8 +147,8 @@ func (s *Store) Seat(ctx context.Context, id uuid.UUID) (inventory.Seat, error) 
 	return r.seat(), translate(err)
 }
 
-// countSeats reads what is held and what is sold from partial indexes of that size, and who has entered from the log; the total is
-// the plan's.
+// countSeats reads what is held and what is sold from partial indexes of that size, and who has entered from the log;
+// the total is the plan's.
 const countSeats = `
 SELECT asked.event_id, coalesce(plan.total_seats, 0), held.n, sold.n, entered.n, (sold.revenue * 100)::bigint
 FROM unnest($1::uuid[]) AS asked (event_id)

@@ -1,5 +1,5 @@
-// Package apidocs serves the description of the public API, openapi.yaml, as JSON and as a page for people. Both are made
-// by `make generate`.
+// Package apidocs serves the description of the public API, openapi.yaml, as JSON and as a page for people. Both are
+// made by `make generate`.
 package apidocs
 
 import (

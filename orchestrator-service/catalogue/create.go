@@ -61,8 +61,8 @@ func (f *Flows) publishEvent(ctx context.Context, n *NewEvent) error {
 	return f.Events.Publish(ctx, n.EventID, nil)
 }
 
-// CreateEvent makes an event with its seats; body is the administrator's JSON object. The same key, or without one the same body
-// within half a minute, is the same event.
+// CreateEvent makes an event with its seats; body is the administrator's JSON object. The same key, or without one the
+// same body within half a minute, is the same event.
 func (f *Flows) CreateEvent(ctx context.Context, admin uuid.UUID, key string, body map[string]json.RawMessage) (saga.Outcome[NewEvent], error) {
 	raw, err := json.Marshal(body)
 	if err != nil {

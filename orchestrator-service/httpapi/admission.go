@@ -16,8 +16,8 @@ const (
 	// mostWaiting bounds the requests that wait for a slot in a burst: when an on-sale begins, or two hundred users
 	// want one seat.
 	mostWaiting = 200
-	// longestBurst is how long a burst may last. A queue that has not been empty for longer does not get shorter, and waiting
-	// in it gains nothing.
+	// longestBurst is how long a burst may last. A queue that has not been empty for longer does not get shorter, and
+	// waiting in it gains nothing.
 	longestBurst = 150 * time.Millisecond
 )
 

@@ -52,7 +52,8 @@ func (s *Server) initiateTransfer(w http.ResponseWriter, r *http.Request) error 
 	return web.Answer(w, http.StatusCreated, t)
 }
 
-// party reads one side of a transfer, a UUID or an e-mail address, under either of its two names (docs/clients.md#tickets-and-transfers).
+// party reads one side of a transfer, a UUID or an e-mail address, under either of its two names
+// (docs/clients.md#tickets-and-transfers).
 func party(field, value, alias string) (string, error) {
 	if value == "" {
 		value = alias

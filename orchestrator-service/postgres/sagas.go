@@ -105,8 +105,8 @@ func (s *Sagas) inTheWay(ctx context.Context, r *saga.Record) (*saga.Record, err
 	return other, known(err)
 }
 
-// mine is the claim under which a record may be written. An owner that claims in the manner of an older version, without a new
-// epoch, is told apart by its name.
+// mine is the claim under which a record may be written. An owner that claims in the manner of an older version,
+// without a new epoch, is told apart by its name.
 const mine = ` WHERE saga_id = $1 AND lease_owner = $2 AND epoch = $3`
 
 // written tells from the rows of a statement with mine whether the claim stands.
@@ -138,7 +138,8 @@ func (s *Sagas) End(ctx context.Context, r *saga.Record) error {
 	return known(err)
 }
 
-// Claim leases abandoned sagas; replicas pass over each other's rows. A lease that nobody gave back is a driver that vanished.
+// Claim leases abandoned sagas; replicas pass over each other's rows. A lease that nobody gave back is a driver that
+// vanished.
 func (s *Sagas) Claim(ctx context.Context, owner uuid.UUID, lease time.Duration, limit int) ([]*saga.Record, error) {
 	rows, err := s.Pool.Query(ctx, `
 		WITH fresh AS (

@@ -22,8 +22,9 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is the services that a purchase needs, in memory: one event, its seats, users with credits, orders. They keep the
-// rules that the flow relies on: every call is idempotent under its id, and an undoing that comes first forbids the doing.
+// world is the services that a purchase needs, in memory: one event, its seats, users with credits, orders. They keep
+// the rules that the flow relies on: every call is idempotent under its id, and an undoing that comes first forbids the
+// doing.
 type world struct {
 	mu       sync.Mutex
 	calls    []string                                 // in the order they came

@@ -256,8 +256,8 @@ func TestARepeatedRequestSharesTheRefusal(t *testing.T) {
 	})
 }
 
-// A payment that does not come to its end is answered as pending: the first request after five seconds, a repeated one after
-// one, and while they only wait they say so. The payment ends by itself.
+// A payment that does not come to its end is answered as pending: the first request after five seconds, a repeated one
+// after one, and while they only wait they say so. The payment ends by itself.
 func TestAStuckPayment(t *testing.T) {
 	for _, replica := range []bool{false, true} {
 		t.Run(fmt.Sprintf("another replica: %v", replica), func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// steps is what POST /pay does (docs/architecture.md#paying). Because the hold is pinned first, a payment that begins in
-// time never loses its seat to the expiry.
+// steps is what POST /pay does (docs/architecture.md#paying). Because the hold is pinned first, a payment that begins
+// in time never loses its seat to the expiry.
 func (f *Flows) steps() []saga.Step[Purchase] {
 	return []saga.Step[Purchase]{
 		{Name: "pin hold", Do: f.pinHold, Undo: f.unpinHold},

@@ -77,7 +77,8 @@ func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv
 	}
 }
 
-// onSale refuses an event that is not on sale at that time: from sales_start, or its publication, until sales_end, or its beginning.
+// onSale refuses an event that is not on sale at that time: from sales_start, or its publication, until sales_end, or
+// its beginning.
 func onSale(e clients.Event, now time.Time) error {
 	switch {
 	case !e.Public():

@@ -106,7 +106,8 @@ func TestReserveKeepsAnEarlierHold(t *testing.T) {
 	})
 }
 
-// A hold whose making was not answered is freed, though the call comes about late; unless the user asked again and has it.
+// A hold whose making was not answered is freed, though the call comes about late; unless the user asked again and has
+// it.
 func TestAHoldThatWasNotAnsweredIsGivenBack(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -151,8 +152,8 @@ func TestAHoldThatWasNotAnsweredIsGivenBack(t *testing.T) {
 	}
 }
 
-// With the inventory away, many who reserve cause no more work behind their answers than one would, and nothing is kept for
-// each of them without a bound.
+// With the inventory away, many who reserve cause no more work behind their answers than one would, and nothing is kept
+// for each of them without a bound.
 func TestGivingBackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -282,7 +283,8 @@ func TestExpireHold(t *testing.T) {
 	})
 }
 
-// The sweep ends what the broker forgot, but leaves it the grace; an order that cannot be ended keeps none behind it waiting.
+// The sweep ends what the broker forgot, but leaves it the grace; an order that cannot be ended keeps none behind it
+// waiting.
 func TestSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)

@@ -125,8 +125,8 @@ func TestNothingButOursOpens(t *testing.T) {
 	}
 }
 
-// Every picture is read as it is. A reader that has to find the code in the picture first, as a camera's does, finds nearly
-// all of them, too: the one here misses one or two in a hundred, whatever they say.
+// Every picture is read as it is. A reader that has to find the code in the picture first, as a camera's does, finds
+// nearly all of them, too: the one here misses one or two in a hundred, whatever they say.
 func TestPictureIsReadAtItsSize(t *testing.T) {
 	x := example()
 	x.HallID = strings.Repeat("W", 20)

@@ -1,5 +1,5 @@
-// Package repeat makes requests of administrators safe to repeat: the same Idempotency-Key, or without one the same body within half
-// a minute, such as a double click sends, is the same operation.
+// Package repeat makes requests of administrators safe to repeat: the same Idempotency-Key, or without one the same
+// body within half a minute, such as a double click sends, is the same operation.
 package repeat
 
 import (

@@ -46,8 +46,8 @@ func (f *flaky) Begin(ctx context.Context, r *saga.Record, lease time.Duration) 
 
 var lost = fault.Unreachable("the saga log", errors.New("connection reset"))
 
-// It is unknown whether Begin was written: whoever asked waits and is told that it is pending, never that nothing was written,
-// and the saga is driven if it is there.
+// It is unknown whether Begin was written: whoever asked waits and is told that it is pending, never that nothing was
+// written, and the saga is driven if it is there.
 func TestBeginsUnknownOutcomeIsPending(t *testing.T) {
 	notSent := fault.Unreachable("the saga log", fmt.Errorf("%w: refused", saga.ErrNotSent))
 	for _, c := range []struct {

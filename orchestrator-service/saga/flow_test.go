@@ -121,7 +121,8 @@ func TestSettleOfAParkedSaga(t *testing.T) {
 	})
 }
 
-// What the request occupies can be given back once it only waits: after half a second of its own saga, at once for another's.
+// What the request occupies can be given back once it only waits: after half a second of its own saga, at once for
+// another's.
 func TestWaitingIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := tallies(func(context.Context) error { time.Sleep(3 * time.Second); return nil })

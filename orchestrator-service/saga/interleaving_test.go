@@ -18,9 +18,10 @@ import (
 	"ticketremaster/platform/fence"
 )
 
-// Two drivers of one saga: the first is stopped anywhere for longer than its lease, the second claims the saga and is stopped
-// anywhere too, and either goes on, while any call may be refused or its answer be lost. Every such course of a table's saga is
-// run, up to a number of switches and of calls that go wrong; each must leave all of it done or all undone, and as it was told.
+// Two drivers of one saga: the first is stopped anywhere for longer than its lease, the second claims the saga and is
+// stopped anywhere too, and either goes on, while any call may be refused or its answer be lost. Every such course of a
+// table's saga is run, up to a number of switches and of calls that go wrong; each must leave all of it done or all
+// undone, and as it was told.
 
 // model is the shape of a table that we have: which service does a step, and whether it can be undone.
 type model []struct {
@@ -308,8 +309,8 @@ func (w *world) judge(id uuid.UUID) string {
 	return ""
 }
 
-// explore runs every course with at most that many calls that go wrong and that many switches between the drivers. It ends at the
-// first problem.
+// explore runs every course with at most that many calls that go wrong and that many switches between the drivers. It
+// ends at the first problem.
 func explore(m model, g guards, wrong, switches int) (courses int, problem string) {
 	c := &chooser{}
 	for {

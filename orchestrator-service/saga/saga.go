@@ -71,7 +71,8 @@ type Record struct {
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 
-	// The claim under which this record may be written: Begin's is epoch 1, each Claim's and each reopening's is one more.
+	// The claim under which this record may be written: Begin's is epoch 1, each Claim's and each reopening's is one
+	// more.
 	Owner uuid.UUID
 	Epoch int64
 

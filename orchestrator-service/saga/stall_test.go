@@ -12,7 +12,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// An outage of a service is borne for hours, and what is no outage for minutes; in between a saga rests longer and longer.
+// An outage of a service is borne for hours, and what is no outage for minutes; in between a saga rests longer and
+// longer.
 func TestHowLongASagaWithoutProgressIsTried(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -68,7 +69,8 @@ func rounds(t *testing.T, log *sagatest.Log, e *saga.Engine, id uuid.UUID, most 
 	return nil, most
 }
 
-// A saga that always fails for a reason of ours is parked and no one else's matter; one that comes further each time is not.
+// A saga that always fails for a reason of ours is parked and no one else's matter; one that comes further each time is
+// not.
 func TestASagaWithoutProgressIsParked(t *testing.T) {
 	log, j := sagatest.NewLog(), &journal{plan: plan{"b": broken}}
 	e, _ := engine(log, j, "")

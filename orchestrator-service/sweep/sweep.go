@@ -26,8 +26,8 @@ const (
 // Round ends what is overdue of one kind, once.
 type Round func(ctx context.Context) error
 
-// Run calls the rounds about every interval until ctx ends. The pauses vary, so that replicas look at different moments and
-// what one has ended the next does not find; that two end the same thing is harmless.
+// Run calls the rounds about every interval until ctx ends. The pauses vary, so that replicas look at different moments
+// and what one has ended the next does not find; that two end the same thing is harmless.
 func Run(ctx context.Context, interval time.Duration, rounds ...Round) {
 	failing := false
 	for {

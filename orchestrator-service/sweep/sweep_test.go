@@ -80,7 +80,8 @@ func (o *overdue) round() Round {
 	return Of(o.list, func(id uuid.UUID) uuid.UUID { return id }, o.end)
 }
 
-// However many things cannot be ended, those behind them are; and what cannot be ended is tried again, less and less often.
+// However many things cannot be ended, those behind them are; and what cannot be ended is tried again, less and less
+// often.
 func TestWhatFailsKeepsNothingBehindItWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const bad = 250

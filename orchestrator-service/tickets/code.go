@@ -19,8 +19,8 @@ type Code struct {
 	IssuedAt, ExpiresAt time.Time
 }
 
-// QRCode makes a fresh QR code for a ticket's owner; earlier codes stay valid to their own end. The hash of the first that an
-// owner gets is recorded.
+// QRCode makes a fresh QR code for a ticket's owner; earlier codes stay valid to their own end. The hash of the first
+// that an owner gets is recorded.
 func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error) {
 	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
 	if err != nil {

@@ -192,8 +192,8 @@ func TestWhatCannotBeDisputed(t *testing.T) {
 	want(t, raise(seller), fault.CodeTransferInvalidState)
 }
 
-// The live transfer by which the ticket was being handed on ends with the dispute, its codes with it, and what a buyer at the
-// marketplace has paid goes back.
+// The live transfer by which the ticket was being handed on ends with the dispute, its codes with it, and what a buyer
+// at the marketplace has paid goes back.
 func TestADisputeEndsTheOnwardTransfer(t *testing.T) {
 	w, seller, buyer, id := completed(t)
 	third := w.person("third@example.com", 70_00)

@@ -8,8 +8,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// swapSteps exchanges seat and credits, once both parties have confirmed (docs/adr/escrow.md says why in this order). The
-// saga's id is the transfer's.
+// swapSteps exchanges seat and credits, once both parties have confirmed (docs/adr/escrow.md says why in this order).
+// The saga's id is the transfer's.
 func (f *Flows) swapSteps() []saga.Step[Swap] {
 	return []saga.Step[Swap]{
 		{Name: "claim transfer", Do: f.claimTransfer, Undo: f.failClaimedTransfer},

@@ -36,7 +36,8 @@ func bought(t *testing.T) (w *world, seller, buyer, id uuid.UUID) {
 	return w, seller, buyer, id
 }
 
-// wantDone fails the test unless the ticket is the buyer's and the credits are the seller's; wantUndone, unless all is as before.
+// wantDone fails the test unless the ticket is the buyer's and the credits are the seller's; wantUndone, unless all is
+// as before.
 func (w *world) wantDone(seller, buyer, id uuid.UUID) {
 	w.t.Helper()
 	if x := w.transfers[id]; x.Status != clients.TransferCompleted || w.seat.OwnerUserId != buyer.String() || w.balance(seller) != 20_00 || w.balance(buyer) != 30_00 || w.total() != 50_00 {
@@ -164,7 +165,8 @@ func TestTwoConfirmAtOnce(t *testing.T) {
 	w.wantDone(seller, buyer, id)
 }
 
-// A buyer who is short is told before their code is used, and can top up; the seller is told only when both have agreed.
+// A buyer who is short is told before their code is used, and can top up; the seller is told only when both have
+// agreed.
 func TestABuyerWhoIsShort(t *testing.T) {
 	w, seller, buyer, id := offered(t)
 	w.users[buyer].CreditBalance = 10_00

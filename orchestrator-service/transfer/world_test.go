@@ -21,7 +21,8 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is every collaborator of the flows, in memory: the order, user and inventory services as far as a transfer needs them.
+// world is every collaborator of the flows, in memory: the order, user and inventory services as far as a transfer
+// needs them.
 type world struct {
 	*Flows
 	t         *testing.T

@@ -154,7 +154,8 @@ func TestWhatCannotBeListedOrBought(t *testing.T) {
 	wantField(t, s.post("/listings", newListing().with(body{"expires_at": nil}), nil), "expires_at")
 }
 
-// A listing ends when its ticket changes hands by another way, or is disputed; one that is bought ends with its transfer.
+// A listing ends when its ticket changes hands by another way, or is disputed; one that is bought ends with its
+// transfer.
 func TestAListingEndsWithTheOwnership(t *testing.T) {
 	s := start(t)
 	for state, reason := range map[string]string{"COMPLETED": "TICKET_COMPLETED", "DISPUTED": "TICKET_DISPUTED", "REVERSED": "TICKET_DISPUTED"} {

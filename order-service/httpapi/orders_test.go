@@ -361,8 +361,8 @@ func TestPaymentRacesExpiry(t *testing.T) {
 	}
 }
 
-// A confirmation and its undo at once: whatever comes first, the order is not confirmed in the end, and never will be by
-// this attempt.
+// A confirmation and its undo at once: whatever comes first, the order is not confirmed in the end, and never will be
+// by this attempt.
 func TestConfirmRacesItsUndo(t *testing.T) {
 	s := start(t)
 	for range 20 {

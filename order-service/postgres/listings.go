@@ -116,8 +116,8 @@ func (s Store) Buy(ctx context.Context, p order.Purchase) (t order.Transfer, err
 	return t, err
 }
 
-// AbortBuy undoes Buy for the reason given, unless the swap has begun: then it returns order.ErrTransferInvalidState. Before the call
-// that it undoes it leaves a transfer that has failed, so that the late one is refused.
+// AbortBuy undoes Buy for the reason given, unless the swap has begun: then it returns order.ErrTransferInvalidState.
+// Before the call that it undoes it leaves a transfer that has failed, so that the late one is refused.
 func (s Store) AbortBuy(ctx context.Context, p order.Purchase, reason string) (order.Transfer, error) {
 	l, err := s.Listing(ctx, p.ListingID)
 	if err != nil {
@@ -133,7 +133,8 @@ func (s Store) AbortBuy(ctx context.Context, p order.Purchase, reason string) (o
 	return s.Move(ctx, p.TransferID, order.Move{Action: order.AbortPurchase, Reason: reason})
 }
 
-// EndListing cancels an active listing for the reason given. A repeat answers the same; it returns order.ErrListingTaken once it is bought.
+// EndListing cancels an active listing for the reason given. A repeat answers the same; it returns
+// order.ErrListingTaken once it is bought.
 func (s Store) EndListing(ctx context.Context, id uuid.UUID, reason string) (order.Listing, error) {
 	if _, err := s.Pool.Exec(ctx, `
 		UPDATE listings SET status = 'CANCELLED', end_reason = $2, updated_at = now() WHERE listing_id = $1 AND status = 'ACTIVE'`, id, reason); err != nil {
@@ -146,7 +147,8 @@ func (s Store) EndListing(ctx context.Context, id uuid.UUID, reason string) (ord
 	return l, err
 }
 
-// EndListingsOfEvent cancels up to limit active listings of an event and returns how many; fewer than limit were the last.
+// EndListingsOfEvent cancels up to limit active listings of an event and returns how many; fewer than limit were the
+// last.
 func (s Store) EndListingsOfEvent(ctx context.Context, event uuid.UUID, reason string, limit int) (int64, error) {
 	tag, err := s.Pool.Exec(ctx, `
 		UPDATE listings SET status = 'CANCELLED', end_reason = $2, updated_at = now()
@@ -154,8 +156,9 @@ func (s Store) EndListingsOfEvent(ctx context.Context, event uuid.UUID, reason s
 	return tag.RowsAffected(), err
 }
 
-// ListingsToCheck returns up to limit active listings whose ticket may have been used or whose event is over, those first that were
-// looked at longest ago, and none that was within half a minute. Replicas that ask at once get different ones.
+// ListingsToCheck returns up to limit active listings whose ticket may have been used or whose event is over, those
+// first that were looked at longest ago, and none that was within half a minute. Replicas that ask at once get
+// different ones.
 func (s Store) ListingsToCheck(ctx context.Context, limit int) ([]order.Listing, error) {
 	rows, err := s.Pool.Query(ctx, `
 		UPDATE listings SET checked_at = now() WHERE listing_id IN (

@@ -12,8 +12,9 @@ import (
 // endOffer settles an offer ($1) as $2 if $3.
 const endOffer = `UPDATE offers SET outcome = $2::offer_outcome WHERE offer_id = $1 AND $3 AND outcome IS NULL`
 
-// BeginOffer counts an offer before it is checked, so that many at once are counted too. It returns order.ErrTooManyOffers when
-// the user had order.MaxRefusedOffers refused within an hour; what is still being checked counts for a minute. A repeat answers the same.
+// BeginOffer counts an offer before it is checked, so that many at once are counted too. It returns
+// order.ErrTooManyOffers when the user had order.MaxRefusedOffers refused within an hour; what is still being checked
+// counts for a minute. A repeat answers the same.
 func (s Store) BeginOffer(ctx context.Context, id, user uuid.UUID) error {
 	var b pgx.Batch
 	b.Queue(`SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 1))`, user)

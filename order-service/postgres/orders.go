@@ -66,8 +66,8 @@ func (s Store) Place(ctx context.Context, r order.Request) (order.Order, error) 
 	return placed[0], nil
 }
 
-// PlaceAll is Place for several orders, in one statement and one commit: all of them or, on an error, none. The answers are in
-// the order of the requests.
+// PlaceAll is Place for several orders, in one statement and one commit: all of them or, on an error, none. The answers
+// are in the order of the requests.
 func (s Store) PlaceAll(ctx context.Context, requests []order.Request) ([]order.Order, error) {
 	ids, users, seats, events := make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests))
 	prices, ends := make([]money.Cents, len(requests)), make([]time.Time, len(requests))
@@ -120,8 +120,8 @@ func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, e
 // order.ErrInvalidState for an order that is not pending, that is of another user or seat, or whose seat was sold under
 // another order.
 //
-// The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not wait for
-// each other, because UndoConfirm touches only an order that this attempt has confirmed already.
+// The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not
+// wait for each other, because UndoConfirm touches only an order that this attempt has confirmed already.
 func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (order.Order, error) {
 	statements, err := database.Fence(ctx, s.Pool)
 	if err != nil {
@@ -211,7 +211,8 @@ func (s Store) UndoConfirm(ctx context.Context, id, attempt uuid.UUID, reason st
 	return &o, errors.Join(err, results.Close())
 }
 
-// Fail ends an order that nobody paid; a repeat returns it as it is. It returns order.ErrNotFound, or order.ErrInvalidState for one that was paid.
+// Fail ends an order that nobody paid; a repeat returns it as it is. It returns order.ErrNotFound, or
+// order.ErrInvalidState for one that was paid.
 func (s Store) Fail(ctx context.Context, id uuid.UUID, reason string) (order.Order, error) {
 	o, err := oneOrder(s.Pool.Query(ctx,
 		`UPDATE orders SET status = 'FAILED', failure_reason = $2 WHERE order_id = $1 AND status = 'PENDING' RETURNING `+orderColumns, id, reason))

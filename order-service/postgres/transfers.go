@@ -119,8 +119,9 @@ func move(ctx context.Context, db batcher, b *pgx.Batch, id uuid.UUID, m order.M
 	return after.Transfer, order.InvalidTransferState(after.Status)
 }
 
-// Dispute freezes a completed transfer, and ends the live transfer by which the ticket was being handed on, if there is one, which it
-// returns too; a repeat answers the same. Beside what Move refuses, order.ErrTransferInvalidState says that the ticket was handed on, or is in this moment.
+// Dispute freezes a completed transfer, and ends the live transfer by which the ticket was being handed on, if there is
+// one, which it returns too; a repeat answers the same. Beside what Move refuses, order.ErrTransferInvalidState says
+// that the ticket was handed on, or is in this moment.
 func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order.Transfer, cancelled *order.Transfer, err error) {
 	// All or nothing: a refused dispute must not end the other transfer.
 	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
@@ -139,8 +140,9 @@ func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order
 			return err
 		}
 		status := t.Status
-		// A live one beside a completed one is later. While it swaps it stays, and the dispute is refused; it stays, too, when this is a
-		// repeat, and when the party has ended one before: it could block the ticket for ever otherwise.
+		// A live one beside a completed one is later. While it swaps it stays, and the dispute is refused; it stays,
+		// too, when this is a repeat, and when the party has ended one before: it could block the ticket for ever
+		// otherwise.
 		if _, err := tx.Exec(ctx, `
 			UPDATE transfers AS later SET status = 'FAILED', failure_reason = 'an earlier transfer of this ticket is disputed', cancelled_by = @operation
 			FROM transfers AS disputed
@@ -190,8 +192,8 @@ func disputesOf(ctx context.Context, tx pgx.Tx, transfer uuid.UUID, m order.Move
 	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[disputes])
 }
 
-// allow refuses a party's next dispute of a completed transfer. Each party has a count of its own, so that neither can use up
-// the other's.
+// allow refuses a party's next dispute of a completed transfer. Each party has a count of its own, so that neither can
+// use up the other's.
 func (d disputes) allow(status order.TransferStatus) error {
 	switch {
 	case status != order.Completed:

@@ -10,8 +10,8 @@ type transition struct {
 	void            bool
 }
 
-// transitions is the whole state machine. @operation is the dispute's or reversal's id. The undoing actions end-dispute and
-// abort-reversal void that id, whether or not its action has come; what is voided is refused for ever.
+// transitions is the whole state machine. @operation is the dispute's or reversal's id. The undoing actions end-dispute
+// and abort-reversal void that id, whether or not its action has come; what is voided is refused for ever.
 //
 //	INITIATED ─ await-otp → PENDING_OTP ─ both verified, begin-swap, complete → COMPLETED ─ dispute → DISPUTED ─ begin-reversal, reverse → REVERSED
 //	     └────── fail ─────────┴─ fail, abort-swap → FAILED                       ↑                       │ ↺ abort-reversal
@@ -92,13 +92,14 @@ var transitions = map[order.Action]transition{
 const voided = `(@operation = ANY (voided) OR EXISTS (
 	SELECT FROM transfer_operations AS mark WHERE mark.transfer_id = transfers.transfer_id AND mark.operation_id = @operation AND mark.voided_at IS NOT NULL))`
 
-// leaveMark voids @operation of the transfer that the statement before it, named moved, has changed; a repeat changes nothing.
+// leaveMark voids @operation of the transfer that the statement before it, named moved, has changed; a repeat changes
+// nothing.
 const leaveMark = `
 	INSERT INTO transfer_operations AS mark (operation_id, transfer_id, voided_at, ending)
 	SELECT @operation, transfer_id, now(), NULLIF(@ending::text, '')::dispute_ending FROM moved
 	ON CONFLICT (transfer_id, operation_id) DO UPDATE SET voided_at = now(), ending = excluded.ending WHERE mark.voided_at IS NULL`
 
-// onward finds the later transfers of the transfer's seat that count: all but the failed and the reversed ones. What was handed on
-// cannot be disputed any more.
+// onward finds the later transfers of the transfer's seat that count: all but the failed and the reversed ones. What
+// was handed on cannot be disputed any more.
 const onward = `SELECT FROM transfers AS later WHERE later.seat_id = transfers.seat_id AND later.created_at > transfers.created_at
 	AND later.status NOT IN ('FAILED', 'REVERSED')`

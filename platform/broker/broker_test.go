@@ -225,7 +225,8 @@ func wait(t *testing.T, is func() bool) {
 	}
 }
 
-// An operator's queue may have arguments that the services know nothing of: it is used as it is, by publisher and consumer.
+// An operator's queue may have arguments that the services know nothing of: it is used as it is, by publisher and
+// consumer.
 func TestWhatExistsIsUsedAsItIs(t *testing.T) {
 	url := testenv.RabbitMQ(t)
 	conn, err := amqp.Dial(url)

@@ -140,7 +140,8 @@ func (p *Publisher) writeBatch(ctx context.Context, ch line, m Message, flight c
 	for {
 		confirm, err := ch.PublishWithDeferredConfirmWithContext(ctx, m.Exchange, m.Key, true, false, amqp.Publishing{
 			DeliveryMode: amqp.Persistent, ContentType: "application/json", Body: m.Body,
-			// Not as AMQP's own property, which takes 255 bytes: a longer id would break the connection, again and again.
+			// Not as AMQP's own property, which takes 255 bytes: a longer id would break the connection, again and
+			// again.
 			Headers: amqp.Table{correlation.Header: m.correlationID}, Timestamp: time.Now(),
 		})
 		if err != nil {

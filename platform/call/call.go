@@ -1,5 +1,5 @@
-// Package call calls another of our REST services in JSON, with its bearer secret, the correlation id, the fencing token and
-// a deadline on every call, and reads faults back from the envelope.
+// Package call calls another of our REST services in JSON, with its bearer secret, the correlation id, the fencing
+// token and a deadline on every call, and reads faults back from the envelope.
 package call
 
 import (
@@ -45,9 +45,9 @@ var shared = &http.Client{Transport: &http.Transport{
 	ReadBufferSize:      8 << 10,
 }}
 
-// Do sends in (nil: no body) and decodes the envelope's data into out (nil: dropped). An error is a fault: what the callee's own
-// rules decided, SERVICE_UNAVAILABLE when the outcome is unknown, or INTERNAL_ERROR when the call could not be made, which no
-// repeat mends.
+// Do sends in (nil: no body) and decodes the envelope's data into out (nil: dropped). An error is a fault: what the
+// callee's own rules decided, SERVICE_UNAVAILABLE when the outcome is unknown, or INTERNAL_ERROR when the call could
+// not be made, which no repeat mends.
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
 	_, err := c.Page(ctx, method, path, in, out)
 	return err

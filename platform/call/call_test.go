@@ -71,8 +71,8 @@ func TestNoAnswerIsUnknownNeverARefusal(t *testing.T) {
 	}
 }
 
-// Only what the callee's own rules decided is an answer. What its router, its look at the secret, or something on the way says
-// in its place is not.
+// Only what the callee's own rules decided is an answer. What its router, its look at the secret, or something on the
+// way says in its place is not.
 func TestWhatTheRulesDidNotDecideIsNoRefusal(t *testing.T) {
 	router := web.NewRouter(func(context.Context) error { return nil })
 	router.Group(func(r chi.Router) {

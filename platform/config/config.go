@@ -120,8 +120,8 @@ type Common struct {
 	AppEnv    string `env:"APP_ENV" envDefault:"development"` // production refuses placeholder secrets
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info"`
 	DebugAddr string `env:"DEBUG_ADDR"` // serves pprof if set; a loopback address
-	// DrainPause is how long a service that is to end says that it is not ready before it takes no more requests: as long as
-	// whoever sends them needs to notice.
+	// DrainPause is how long a service that is to end says that it is not ready before it takes no more requests: as
+	// long as whoever sends them needs to notice.
 	DrainPause time.Duration `env:"DRAIN_PAUSE" envDefault:"0s"`
 }
 

@@ -21,9 +21,9 @@ const (
 	longestJoined = 1024 // of several requests' (Join)
 )
 
-// With returns a context that carries id if it is 1 to 128 visible ASCII characters, and a new one otherwise. Whatever comes
-// from outside the system, or was kept by it, passes here: an id that gRPC, AMQP or a log cannot carry would make every call
-// fail before it is sent.
+// With returns a context that carries id if it is 1 to 128 visible ASCII characters, and a new one otherwise. Whatever
+// comes from outside the system, or was kept by it, passes here: an id that gRPC, AMQP or a log cannot carry would make
+// every call fail before it is sent.
 func With(ctx context.Context, id string) context.Context {
 	if !visible(id, longest) {
 		id = New()

@@ -40,7 +40,8 @@ func migrationSets(migrations fs.FS) map[string]fs.FS {
 // transaction fails (see Stale) if a later driver of that saga was seen. There are none if ctx carries no fencing
 // token. ctx must be the caller's own, not that of a batch.
 //
-// The driver that began a saga costs one lookup and no write. A later one raises the fence first, in a round trip of its own.
+// The driver that began a saga costs one lookup and no write. A later one raises the fence first, in a round trip of
+// its own.
 func Fence(ctx context.Context, pool *pgxpool.Pool) ([]Statement, error) {
 	t, ok := fence.From(ctx)
 	if !ok {

@@ -60,7 +60,8 @@ func TestAnEarlierDriverIsRefusedOnceALaterOneCame(t *testing.T) {
 	}
 }
 
-// The fence stands though the step that raised it was refused: where a later driver did not succeed an earlier one must not.
+// The fence stands though the step that raised it was refused: where a later driver did not succeed an earlier one must
+// not.
 func TestAFenceStandsThoughItsStepIsRefused(t *testing.T) {
 	pool := fenced(t)
 	saga := uuid.New()

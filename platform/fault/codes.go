@@ -1,7 +1,7 @@
 package fault
 
-// Codes that more than one service knows: the service whose rule it is returns it, others act on it or pass it on. A code
-// of one service alone is declared beside its rule.
+// Codes that more than one service knows: the service whose rule it is returns it, others act on it or pass it on. A
+// code of one service alone is declared beside its rule.
 const (
 	CodeEventNotFound        = "EVENT_NOT_FOUND"
 	CodeHoldExpired          = "HOLD_EXPIRED"

@@ -42,15 +42,15 @@ const (
 	CodeRateLimited  = "RATE_LIMITED"
 	CodeUnavailable  = "SERVICE_UNAVAILABLE"
 
-	// These say that a call did not reach what it was meant for. Between services none of them is a rule's answer: what is
-	// missing there has a code of its own (USER_NOT_FOUND).
+	// These say that a call did not reach what it was meant for. Between services none of them is a rule's answer: what
+	// is missing there has a code of its own (USER_NOT_FOUND).
 	CodeUnauthorized     = "UNAUTHORIZED"       // the caller's token or secret
 	CodeNotFound         = "NOT_FOUND"          // the router knows no such address
 	CodeMethodNotAllowed = "METHOD_NOT_ALLOWED" // likewise
 )
 
-// Answered reports whether code is what a called service's own rules decided. Anything else (its secret did not fit, its
-// router knew no such call, something on the way answered in its place) says nothing about the call's outcome.
+// Answered reports whether code is what a called service's own rules decided. Anything else (its secret did not fit,
+// its router knew no such call, something on the way answered in its place) says nothing about the call's outcome.
 func Answered(code string) bool {
 	switch code {
 	case "", CodeUnauthorized, CodeNotFound, CodeMethodNotAllowed:

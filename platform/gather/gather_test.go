@@ -174,7 +174,8 @@ func TestAsManyBatchesAtOnceAsThereAreLanes(t *testing.T) {
 	until(t, "all lanes are free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 }
 
-// A batch that hangs blocks nobody, and neither it nor the batches that overtook it leave a lane occupied or free for good.
+// A batch that hangs blocks nobody, and neither it nor the batches that overtook it leave a lane occupied or free for
+// good.
 func TestWhoHangsHoldsNobodyUp(t *testing.T) {
 	j := &batches{gate: make(chan struct{})}
 	g := Group[int, int]{Slow: time.Millisecond}

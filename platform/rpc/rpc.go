@@ -77,8 +77,8 @@ func toStatus(err error) error {
 	return s.Err()
 }
 
-// fromStatus reads a fault back. What the callee's own rules did not decide is SERVICE_UNAVAILABLE of the dependency, its
-// outcome unknown; what gRPC itself could not do on this side is Internal.
+// fromStatus reads a fault back. What the callee's own rules did not decide is SERVICE_UNAVAILABLE of the dependency,
+// its outcome unknown; what gRPC itself could not do on this side is Internal.
 func fromStatus(dependency string, err error) error {
 	s := status.Convert(err)
 	for _, d := range s.Details() {
@@ -114,8 +114,8 @@ type Server struct {
 	health *healthServer
 }
 
-// NewServer makes a gRPC server that accepts only callers with one of the secrets (the current one and, while it is being
-// changed, the previous one). Health checks need none; the service is SERVING while ready returns nil.
+// NewServer makes a gRPC server that accepts only callers with one of the secrets (the current one and, while it is
+// being changed, the previous one). Health checks need none; the service is SERVING while ready returns nil.
 func NewServer(secrets []string, ready func(context.Context) error, options ...grpc.ServerOption) *Server {
 	s := &Server{health: &healthServer{health.NewServer(), ready}}
 	s.Server = grpc.NewServer(append([]grpc.ServerOption{
@@ -124,8 +124,8 @@ func NewServer(secrets []string, ready func(context.Context) error, options ...g
 		}),
 		grpc.MaxRecvMsgSize(1 << 20),
 		grpc.MaxSendMsgSize(maxMessage),
-		// A client looks the service's name up again when a connection ends: so it finds a replica that has come. What is
-		// under way on the connection is finished.
+		// A client looks the service's name up again when a connection ends: so it finds a replica that has come. What
+		// is under way on the connection is finished.
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: maxAge, MaxConnectionAgeGrace: 10 * time.Second}),
 		// Clients ping every 20 s (Dial); the default would answer that with GOAWAY.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -134,8 +134,8 @@ func NewServer(secrets []string, ready func(context.Context) error, options ...g
 	return s
 }
 
-// Serve answers on l until ctx ends. Then it drains: for pause it goes on answering but is NOT_SERVING; after that clients are
-// told to go elsewhere, and calls in flight may finish for up to ten seconds.
+// Serve answers on l until ctx ends. Then it drains: for pause it goes on answering but is NOT_SERVING; after that
+// clients are told to go elsewhere, and calls in flight may finish for up to ten seconds.
 func (s *Server) Serve(ctx context.Context, l net.Listener, pause time.Duration) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.Server.Serve(l) }()
@@ -202,10 +202,10 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// Dial connects to a service by its plain name. addr is host:port, or several with commas between; calls take turns over
-// all addresses that these names have, and over the remaining ones when one goes. Calls carry the service's secret, the correlation id and
-// the fencing token, and have a deadline of two seconds unless the context has a sooner one; one that never left this machine is tried again
-// (gRPC's own transparent retry). Errors are faults.
+// Dial connects to a service by its plain name. addr is host:port, or several with commas between; calls take turns
+// over all addresses that these names have, and over the remaining ones when one goes. Calls carry the service's
+// secret, the correlation id and the fencing token, and have a deadline of two seconds unless the context has a sooner
+// one; one that never left this machine is tried again (gRPC's own transparent retry). Errors are faults.
 func Dial(name, addr, secret string) (*grpc.ClientConn, error) {
 	target := grpc.WithResolvers() // gRPC's own: DNS
 	if list := strings.Split(addr, ","); len(list) > 1 {

@@ -17,7 +17,8 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// The program under test: a server that answers when the request's body is whole, and a worker that leaves a file when it ends.
+// The program under test: a server that answers when the request's body is whole, and a worker that leaves a file when
+// it ends.
 func main() {
 	type settings struct {
 		config.Common
@@ -43,8 +44,8 @@ func main() {
 
 func TestMain(m *testing.M) { testenv.RunMain(m, main) }
 
-// SIGTERM: first the service says that it is not ready and goes on, then it takes no connections, then it finishes what it
-// has begun, and only then its workers end.
+// SIGTERM: first the service says that it is not ready and goes on, then it takes no connections, then it finishes what
+// it has begun, and only then its workers end.
 func TestSIGTERMDrains(t *testing.T) {
 	addr, left := testenv.FreeAddr(t), t.TempDir()+"/left"
 	p := testenv.NewProgram(t, []string{"HTTP_ADDR=" + addr, "LEFT=" + left, "DRAIN_PAUSE=1s"})

@@ -103,9 +103,10 @@ func FreeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// ServiceProgram tests what is the same in every service's program: without its settings it names each of them and ends with status
-// 1; with them it becomes healthy, tells so to its own health command, and ends in order on SIGTERM. password is the variable of its
-// database's password, required its other settings that have no default, also more settings.
+// ServiceProgram tests what is the same in every service's program: without its settings it names each of them and ends
+// with status 1; with them it becomes healthy, tells so to its own health command, and ends in order on SIGTERM.
+// password is the variable of its database's password, required its other settings that have no default, also more
+// settings.
 func ServiceProgram(t *testing.T, password string, required []string, also ...string) {
 	t.Helper()
 	required = append(DatabaseEnv(t, password), required...)

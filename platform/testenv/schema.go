@@ -12,8 +12,8 @@ import (
 	"ticketremaster/platform/database"
 )
 
-// Schema holds a file to the schema that the migrations make in an empty database, as pg_dump prints it. The test fails if they
-// differ. With UPDATE_SCHEMA=1 in the environment (make schema) the file is written instead.
+// Schema holds a file to the schema that the migrations make in an empty database, as pg_dump prints it. The test fails
+// if they differ. With UPDATE_SCHEMA=1 in the environment (make schema) the file is written instead.
 func Schema(t testing.TB, file string, migrations fs.FS) {
 	t.Helper()
 	url := Postgres(t)
@@ -40,7 +40,8 @@ func Schema(t testing.TB, file string, migrations fs.FS) {
 
 var noise = regexp.MustCompile(`^(--|SET |SELECT pg_catalog\.set_config|\\(un)?restrict)`)
 
-// normalise leaves what is the same from every server and of every pg_dump: no comments, settings, or name of the one schema there is.
+// normalise leaves what is the same from every server and of every pg_dump: no comments, settings, or name of the one
+// schema there is.
 func normalise(text string) string {
 	var kept []string
 	for line := range strings.Lines(text) {

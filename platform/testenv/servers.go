@@ -15,7 +15,8 @@ import (
 // say tells on stderr where the servers come from.
 func say(what string) { fmt.Fprintln(os.Stderr, "testenv: "+what) }
 
-// request is what stack/cmd/testservers is asked for, and started what it says of a server; see package testservers there.
+// request is what stack/cmd/testservers is asked for, and started what it says of a server; see package testservers
+// there.
 type (
 	request struct {
 		Do   string `json:"do"`

@@ -19,15 +19,15 @@ type Revocation struct {
 	Until     time.Time `json:"until"`
 }
 
-// maxSilence is how long the last known set stands when no news can be had: longer than a database takes to fail over, and a
-// third of an access token's life.
+// maxSilence is how long the last known set stands when no news can be had: longer than a database takes to fail over,
+// and a third of an access token's life.
 const maxSilence = 5 * time.Minute
 
 // ErrUnjudged refuses a token because it is not known whether its session is revoked.
 var ErrUnjudged = fault.Unreachable("the list of ended sessions", nil)
 
-// Revocations is the set of revoked sessions, kept fresh off the request's path. Until it was read for the first time, and once
-// there was no news for five minutes, it judges nobody: a session that it does not know may be revoked.
+// Revocations is the set of revoked sessions, kept fresh off the request's path. Until it was read for the first time,
+// and once there was no news for five minutes, it judges nobody: a session that it does not know may be revoked.
 type Revocations struct {
 	mu       sync.RWMutex
 	sessions map[uuid.UUID]time.Time
@@ -84,8 +84,8 @@ func (r *Revocations) last() int64 {
 	return r.seq
 }
 
-// Fetch gives what was revoked after a sequence number, oldest first; not all at once if that is much, and nothing if there is
-// nothing more.
+// Fetch gives what was revoked after a sequence number, oldest first; not all at once if that is much, and nothing if
+// there is nothing more.
 type Fetch func(ctx context.Context, after int64) ([]Revocation, error)
 
 // CatchUp asks fetch for all that was revoked since the last time.

@@ -67,8 +67,8 @@ func (k Keys) Sign(c Caller) (string, error) {
 
 var errLogIn = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "Please log in")
 
-// Verify reads an access token: UNAUTHORIZED unless it is ours and its session lives, TOKEN_EXPIRED when its time is over, ErrUnjudged
-// when it is not known whether its session lives.
+// Verify reads an access token: UNAUTHORIZED unless it is ours and its session lives, TOKEN_EXPIRED when its time is
+// over, ErrUnjudged when it is not known whether its session lives.
 func (k Keys) Verify(tokenString string) (Caller, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(tokenString, &c, func(*jwt.Token) (any, error) { return k.Secret, nil },

@@ -81,8 +81,8 @@ func observe(next http.Handler) http.Handler {
 }
 
 // RequireService accepts only callers with one of the callee's own secrets: the current one or, while it is being
-// changed, the previous one. A user's JWT is never accepted. What only services may say is read here: the correlation ids of several
-// requests, and the fencing token.
+// changed, the previous one. A user's JWT is never accepted. What only services may say is read here: the correlation
+// ids of several requests, and the fencing token.
 func RequireService(secrets ...string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +105,8 @@ func RequireService(secrets ...string) func(http.Handler) http.Handler {
 	}
 }
 
-// OneOf reports whether given is one of the secrets, in a time that does not tell how far it fits; an empty secret fits nothing.
+// OneOf reports whether given is one of the secrets, in a time that does not tell how far it fits; an empty secret fits
+// nothing.
 func OneOf(given string, secrets []string) bool {
 	fits := false
 	for _, s := range secrets {

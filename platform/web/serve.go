@@ -20,8 +20,8 @@ func Server(addr string, handler http.Handler, pause time.Duration) func(context
 }
 
 // Serve answers on addr until ctx ends. Then it drains: for pause it goes on answering, but GET /health is 503 and
-// connections end with their next answer, so that whoever sends requests turns to another replica; after that it takes no more
-// connections, and lets requests in flight finish for up to ten seconds.
+// connections end with their next answer, so that whoever sends requests turns to another replica; after that it takes
+// no more connections, and lets requests in flight finish for up to ten seconds.
 func Serve(ctx context.Context, addr string, handler http.Handler, pause time.Duration) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package bench is a benchmark of the whole system: how fast it is, as ratios taken in one run on one machine. It boots
-// a native stack of its own with durable settings, seeds it, loads it with bounded numbers of requests over real HTTP and
-// gRPC, and prints one table and one JSON file. docs/performance.md says how to read them.
+// a native stack of its own with durable settings, seeds it, loads it with bounded numbers of requests over real HTTP
+// and gRPC, and prints one table and one JSON file. docs/performance.md says how to read them.
 package bench
 
 import (
@@ -48,9 +48,9 @@ func (o options) plan() plan {
 		users: 60_000, seats: 400_000}
 }
 
-// BenchmarkSystem measures every row and prints one table; a row that is not met is no failure. Make bench runs it once.
-// BENCH_QUICK=1 takes under 90 s, and BENCH_ONLY=RV measures these rows alone. The figures go to .run/bench.json. BENCH_PROFILE=R (or P,
-// V) takes CPU profiles under that load instead, into .run/profile.
+// BenchmarkSystem measures every row and prints one table; a row that is not met is no failure. Make bench runs it
+// once. BENCH_QUICK=1 takes under 90 s, and BENCH_ONLY=RV measures these rows alone. The figures go to .run/bench.json.
+// BENCH_PROFILE=R (or P, V) takes CPU profiles under that load instead, into .run/profile.
 func BenchmarkSystem(b *testing.B) {
 	debug.SetGCPercent(400) // it runs on the processor that it measures
 	const results = "../../.run"

@@ -19,8 +19,8 @@ var profiled = []string{"orchestrator-service", "inventory-service", "user-servi
 
 const profileSeconds = 8
 
-// profileUnder loads the system with one kind of request (R, P or V) from 32 clients and writes a CPU and a heap profile of each
-// service to dir; it prints where each spends most.
+// profileUnder loads the system with one kind of request (R, P or V) from 32 clients and writes a CPU and a heap
+// profile of each service to dir; it prints where each spends most.
 func profileUnder(ctx context.Context, kind, dir string, out io.Writer) (err error) {
 	s, err := stack.Boot(ctx, stack.Options{Private: true, Progress: out, Env: map[string]string{"LOG_LEVEL": "warn"}})
 	if err != nil {

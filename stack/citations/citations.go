@@ -1,8 +1,8 @@
 // Package citations finds links and citations in the repository that lead nowhere, so that documents and comments stay
 // true when files move. `make check` runs it.
 //
-// Checked are, in Markdown, relative links with their anchors and names of files in backquotes; and, in every text file,
-// citations of the form docs/<page>.md#<anchor>. Citing a section by its number is an error: numbers change.
+// Checked are, in Markdown, relative links with their anchors and names of files in backquotes; and, in every text
+// file, citations of the form docs/<page>.md#<anchor>. Citing a section by its number is an error: numbers change.
 package citations
 
 import (

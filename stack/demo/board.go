@@ -73,7 +73,8 @@ func (b *board) path(title, about string) {
 	b.print("\n  " + b.paint(bold, title) + b.paint(dim, "   "+about))
 }
 
-// step is a row of a flow's table in docs/architecture.md: number, from → to, action and outcome. took is shown unless it is 0.
+// step is a row of a flow's table in docs/architecture.md: number, from → to, action and outcome. took is shown unless
+// it is 0.
 func (b *board) step(number, way, action string, took time.Duration) {
 	b.print("  " + b.paint(bold, pad(number, numberWidth)) + pad(way, wayWidth) + pad(action, actionWidth) + b.paint(dim, timing(took)))
 }

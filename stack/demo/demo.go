@@ -24,7 +24,8 @@ type Stage struct {
 	Backstage Backstage
 	// AdminEmail is an administrator's; the demo's own accounts share the password.
 	AdminEmail, Password string
-	// QRKey is QR_ENCRYPTION_KEY, for the codes that no client can get, such as that of an unpaid seat. nil leaves them out.
+	// QRKey is QR_ENCRYPTION_KEY, for the codes that no client can get, such as that of an unpaid seat. nil leaves them
+	// out.
 	QRKey *qr.Key
 }
 

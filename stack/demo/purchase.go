@@ -71,7 +71,8 @@ func (p *production) reserve(who *person, s seat, queue string) (orderID string)
 	return orderID
 }
 
-// paySteps is how the board shows the steps of a payment's saga: number, way and action as in docs/architecture.md#paying.
+// paySteps is how the board shows the steps of a payment's saga: number, way and action as in
+// docs/architecture.md#paying.
 var paySteps = map[string][3]string{
 	"pin hold":       {"5a", "Orchestrator → Inventory", "gRPC PinHold: from here the expiry leaves the seat alone"},
 	"deduct credits": {"6", "Orchestrator → User Svc", "POST /credits/deduct {user_id, amount}: balance ≥ amount"},

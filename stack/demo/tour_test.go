@@ -12,8 +12,8 @@ import (
 	"ticketremaster/stack"
 )
 
-// runTour runs every command of docs/tour.md as it stands there, against a stack that the demo has played on: each call's
-// answer must be a success.
+// runTour runs every command of docs/tour.md as it stands there, against a stack that the demo has played on: each
+// call's answer must be a success.
 func runTour(ctx context.Context, t *testing.T, s *stack.Stack) {
 	text, err := os.ReadFile("../../docs/tour.md")
 	if err != nil {

@@ -174,7 +174,8 @@ func TestHundredScansOneEntry(t *testing.T) {
 	expectScans(t, e.ID, map[string]int{"SUCCESS": 1, "DUPLICATE": 99})
 }
 
-// The picture is one that a reader decodes at the width at which the web app shows it, and a new code leaves the former one valid.
+// The picture is one that a reader decodes at the width at which the web app shows it, and a new code leaves the former
+// one valid.
 func TestThePictureAndTheFormerCode(t *testing.T) {
 	staff, owner := employee(t, "staff"), person(t, 100_00)
 	s := ticket(t, owner)

@@ -31,7 +31,8 @@ var values = map[string]string{
 	"control characters": `"\u0001\u001f\u007f"`, "SQL": `"' OR 1=1 --"`, "a UUID with braces": `"{0197a5c0-0000-7000-8000-000000000001}"`, "the nil UUID": `"00000000-0000-0000-0000-000000000000"`,
 }
 
-// Whatever is sent to whatever endpoint, the answer is never 5xx; a refusal of the form is in the envelope and names the field.
+// Whatever is sent to whatever endpoint, the answer is never 5xx; a refusal of the form is in the envelope and names
+// the field.
 func TestMalformedInput(t *testing.T) {
 	caller := employee(t, "admin")
 	var mu sync.Mutex

@@ -26,7 +26,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Each route of kong.yml is described, each path described has a route, and a token is asked for where the document says so.
+// Each route of kong.yml is described, each path described has a route, and a token is asked for where the document
+// says so.
 func TestTheGatewayServesWhatIsDescribed(t *testing.T) {
 	text, err := os.ReadFile("../../api-gateway/kong.yml")
 	if err != nil {

@@ -24,8 +24,8 @@ type row struct {
 	call string         // "POST /pay"; $names are replaced, in the body too
 	body any
 	want string // "409 SEAT_UNAVAILABLE", "200"
-	// reads are the fields that the client uses, each "path", "path:kind" or "path=value", of data, or with ^ of the whole
-	// answer. A list's first entry is path [0]. "path>name" keeps the value.
+	// reads are the fields that the client uses, each "path", "path:kind" or "path=value", of data, or with ^ of the
+	// whole answer. A list's first entry is path [0]. "path>name" keeps the value.
 	reads  string
 	before func()      // what has to happen first
 	header http.Header // beside the usual

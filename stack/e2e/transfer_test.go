@@ -178,8 +178,8 @@ func TestARefusedTransferSendsNoCode(t *testing.T) {
 	expectBalances(t, buyer, 20_00, third, 100_00)
 }
 
-// Offers are no oracle: a seller does not learn what a buyer has, a buyer not who has a seat, the other party does not see what was
-// refused, and after twenty refusals nothing is told for an hour.
+// Offers are no oracle: a seller does not learn what a buyer has, a buyer not who has a seat, the other party does not
+// see what was refused, and after twenty refusals nothing is told for an hour.
 func TestWhatOffersDoNotTell(t *testing.T) {
 	seller, buyer := person(t, 100_00), person(t, 20_00)
 	s, free := ticket(t, seller), nextSeat(t)

@@ -13,8 +13,8 @@ import (
 //go:embed install.sh
 var installScript string
 
-// Missing names the Debian packages whose programs are not on this machine: PostgreSQL, RabbitMQ, and those of the tools, each
-// named as its package.
+// Missing names the Debian packages whose programs are not on this machine: PostgreSQL, RabbitMQ, and those of the
+// tools, each named as its package.
 func Missing(tools ...string) []string {
 	var packages []string
 	if _, err := PostgresBin(); err != nil {

@@ -226,7 +226,8 @@ func TestWhoGivesWay(t *testing.T) {
 	}
 }
 
-// TestNoPortIsGivenOutTwice draws so many ports that without claims some would come twice, and lets another process ask for one of ours.
+// TestNoPortIsGivenOutTwice draws so many ports that without claims some would come twice, and lets another process ask
+// for one of ours.
 func TestNoPortIsGivenOutTwice(t *testing.T) {
 	if port, err := strconv.Atoi(os.Getenv("NATIVE_TEST_CLAIM")); err == nil {
 		if claim(port) {

@@ -16,10 +16,10 @@ import (
 	"syscall"
 )
 
-// FreePort returns a TCP port that nobody listens on at 127.0.0.1 and that no other
-// call, in any of our processes, has been given: servers come to listen on theirs seconds later, and several stacks may be
-// starting at once. A port stays the caller's until its process ends. It lies below the range from which the kernel picks
-// ports for outgoing connections.
+// FreePort returns a TCP port that nobody listens on at 127.0.0.1 and that no other call, in any of our processes, has
+// been given: servers come to listen on theirs seconds later, and several stacks may be starting at once. A port stays
+// the caller's until its process ends. It lies below the range from which the kernel picks ports for outgoing
+// connections.
 func FreePort() int {
 	for {
 		port := 20000 + rand.IntN(12000)
@@ -29,12 +29,12 @@ func FreePort() int {
 	}
 }
 
-// claims are the files whose locks stand for the ports given out. They are reachable for as long as the process lives, or the
-// collector would close them.
+// claims are the files whose locks stand for the ports given out. They are reachable for as long as the process lives,
+// or the collector would close them.
 var claims sync.Map // of *os.File, by port
 
-// claim takes the port for this process by a lock, which all of this user's processes see and which goes with its owner,
-// however that ends.
+// claim takes the port for this process by a lock, which all of this user's processes see and which goes with its
+// owner, however that ends.
 func claim(port int) bool {
 	dir := filepath.Join("/var/tmp", "ticketremaster-ports-"+strconv.Itoa(os.Geteuid()))
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -59,16 +59,16 @@ var lasting = sync.OnceValue(func() chan<- func() {
 // lowPriority is how much less of a contended processor those get that give way: a tenth.
 const lowPriority = 10
 
-// GiveWay has the program leave the processor to those that do not give way, when both want it; when nobody else does, it loses
-// nothing. It is best effort: what cannot be had changes no answer. docs/performance.md has what it gives.
+// GiveWay has the program leave the processor to those that do not give way, when both want it; when nobody else does,
+// it loses nothing. It is best effort: what cannot be had changes no answer. docs/performance.md has what it gives.
 func (p *Process) GiveWay() {
 	pid, ok := p.Running()
 	if !ok {
 		return
 	}
 	_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, lowPriority)
-	// Where the kernel divides the processor between sessions first, as Debian's does, a session has its own. One that is not
-	// root's may be changed every 100 ms.
+	// Where the kernel divides the processor between sessions first, as Debian's does, a session has its own. One that
+	// is not root's may be changed every 100 ms.
 	for range 5 {
 		err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(strconv.Itoa(lowPriority)), 0)
 		if !errors.Is(err, syscall.EAGAIN) {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestWhoIsKilledHoldsNoPort kills a program of many threads, of which the first may end long before the last: a port is free once Kill
-// has returned.
+// TestWhoIsKilledHoldsNoPort kills a program of many threads, of which the first may end long before the last: a port
+// is free once Kill has returned.
 func TestWhoIsKilledHoldsNoPort(t *testing.T) {
 	if port := os.Getenv("NATIVE_TEST_PORT"); port != "" {
 		if _, err := net.Listen("tcp", "127.0.0.1:"+port); err != nil {

@@ -11,7 +11,8 @@ import (
 	"syscall"
 )
 
-// identify returns what tells this process from every other one: its pid and when it started. A zombie is not a process any more.
+// identify returns what tells this process from every other one: its pid and when it started. A zombie is not a process
+// any more.
 func identify(pid int) (string, error) {
 	out, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(pid)).Output()
 	state, started, found := strings.Cut(strings.TrimSpace(string(out)), " ")

@@ -1,5 +1,5 @@
-// Package qr reads and makes the QR payloads of tickets from docs/qr-format.md alone, as a gatekeeper app of someone else's would:
-// it shares no code with the service. Tests, demo and bench use it for codes that no client can get.
+// Package qr reads and makes the QR payloads of tickets from docs/qr-format.md alone, as a gatekeeper app of someone
+// else's would: it shares no code with the service. Tests, demo and bench use it for codes that no client can get.
 package qr
 
 import (

@@ -51,7 +51,8 @@ func TestAFlaggedUserAbandonsTheOTP(t *testing.T) {
 	ended(t, p, order, seat)
 }
 
-// A payment begun in the hold's last moment keeps its seat, though the hold ends and its dead letter comes while it runs.
+// A payment begun in the hold's last moment keeps its seat, though the hold ends and its dead letter comes while it
+// runs.
 func TestAPaymentBegunInTheLastMoment(t *testing.T) {
 	t.Parallel()
 	p, seat := person(t, 50_00), freeSeat(t)

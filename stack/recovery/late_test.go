@@ -13,9 +13,9 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// A payment is refused for too little credit while its saga cannot be written; then its orchestrator stops for longer than the
-// lease. The buyer tops up, another orchestrator ends the payment, and the first goes on where it was: with what it knows, it
-// would give the money back for a ticket that is sold.
+// A payment is refused for too little credit while its saga cannot be written; then its orchestrator stops for longer
+// than the lease. The buyer tops up, another orchestrator ends the payment, and the first goes on where it was: with
+// what it knows, it would give the money back for a ticket that is sold.
 func TestARefusalThatIsLateUndoesNothing(t *testing.T) {
 	clean(t)
 	const missing = 15_00
@@ -60,8 +60,8 @@ func TestARefusalThatIsLateUndoesNothing(t *testing.T) {
 	owns(t, p, seat)
 }
 
-// The saga log is frozen while a payment is written down: whether it was is unknown. The answer is never that nothing was
-// written, and what the order says in the end is what was charged.
+// The saga log is frozen while a payment is written down: whether it was is unknown. The answer is never that nothing
+// was written, and what the order says in the end is what was charged.
 func TestWhetherAPaymentWasWrittenDownIsUnknown(t *testing.T) {
 	clean(t)
 	p, seat := person(t, price), freeSeat(t)

@@ -55,7 +55,8 @@ func TestADependencyIsDown(t *testing.T) {
 	}
 }
 
-// One of the three services that the gate asks is down: 503 in under a second, nothing is marked, and the scan can be repeated.
+// One of the three services that the gate asks is down: 503 in under a second, nothing is marked, and the scan can be
+// repeated.
 func TestTheGateWithoutOneOfItsServices(t *testing.T) {
 	clean(t)
 	gate := staff(t)
@@ -90,7 +91,8 @@ func TestTheGateWithoutOneOfItsServices(t *testing.T) {
 	}
 }
 
-// The key is changed, the current one becoming the previous: no ticket fails. Only when that is gone too, its codes are unreadable.
+// The key is changed, the current one becoming the previous: no ticket fails. Only when that is gone too, its codes are
+// unreadable.
 func TestTheQRKeyIsChanged(t *testing.T) {
 	clean(t)
 	gate := staff(t)
@@ -175,8 +177,8 @@ func shift(t *testing.T, event, begins, ends string) {
 	}
 }
 
-// An orchestrator stops in the middle of a payment for longer than its lease, another one ends it, and then the first goes
-// on where it was: two that drive one saga do no harm.
+// An orchestrator stops in the middle of a payment for longer than its lease, another one ends it, and then the first
+// goes on where it was: two that drive one saga do no harm.
 func TestAnOrchestratorThatWakesUpLate(t *testing.T) {
 	clean(t)
 	p, seat := person(t, 50_00), freeSeat(t)

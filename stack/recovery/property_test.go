@@ -251,8 +251,8 @@ func (c *users) become(id, status string) {
 	c.transfers[id] = x
 }
 
-// act disputes, withdraws, rejects, reverses, or reverses at the platform's expense, as either party or the administrator: mostly
-// of a transfer that allows it, now and then of any.
+// act disputes, withdraws, rejects, reverses, or reverses at the platform's expense, as either party or the
+// administrator: mostly of a transfer that allows it, now and then of any.
 func (c *users) act(what string) func(*rapid.T) {
 	needs, leads := "DISPUTED", map[string]string{"dispute": "DISPUTED", "withdraw": "COMPLETED", "reject": "COMPLETED", "reverse": "REVERSED", "cover": "REVERSED"}[what]
 	if what == "dispute" {

@@ -68,7 +68,8 @@ type storm struct {
 	bought, failed atomic.Int64
 }
 
-// buy buys seat after seat, twenty a second at most. What fails while something is down is tried again, as an app would.
+// buy buys seat after seat, twenty a second at most. What fails while something is down is tried again, as an app
+// would.
 func (s *storm) buy(t *testing.T, p *client.Person, seats []string) {
 	ctx := context.WithoutCancel(t.Context())
 	pace := time.NewTicker(50 * time.Millisecond)

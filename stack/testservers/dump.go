@@ -12,7 +12,8 @@ import (
 	"ticketremaster/stack/native"
 )
 
-// dump returns a database's schema by pg_dump: this machine's if it is as new as the server, else the one of the server's image.
+// dump returns a database's schema by pg_dump: this machine's if it is as new as the server, else the one of the
+// server's image.
 func dump(ctx context.Context, url string) (string, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Request is what a test program asks for: "new" with a kind; "start", "stop", "kill" with the id of a server; "dump" with the
-// URL of a database.
+// Request is what a test program asks for: "new" with a kind; "start", "stop", "kill" with the id of a server; "dump"
+// with the URL of a database.
 type Request struct {
 	Do   string `json:"do"`
 	Kind string `json:"kind,omitempty"`
@@ -28,8 +28,8 @@ type Answer struct {
 // commandLimit bounds one request.
 const commandLimit = 3 * time.Minute
 
-// Serve answers requests, one after the other, until they end: a test program holds the other end of in. platform/testenv is
-// its client.
+// Serve answers requests, one after the other, until they end: a test program holds the other end of in.
+// platform/testenv is its client.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var servers []*Server
 	requests, answers := json.NewDecoder(in), json.NewEncoder(out)

@@ -1,6 +1,6 @@
 // Package testservers starts the PostgreSQL servers and RabbitMQ brokers that tests need: in containers, where a Docker
-// engine answers that has the images postgres:16 and rabbitmq:3-management (nothing is ever pulled), else as programs of this
-// machine. They and their data go when the program that started them ends, however it ends.
+// engine answers that has the images postgres:16 and rabbitmq:3-management (nothing is ever pulled), else as programs
+// of this machine. They and their data go when the program that started them ends, however it ends.
 package testservers
 
 import (

@@ -1,5 +1,5 @@
-// Command render makes the page and the JSON form of openapi.yaml, all in the current directory. `make generate` runs it,
-// so that the service does neither.
+// Command render makes the page and the JSON form of openapi.yaml, all in the current directory. `make generate` runs
+// it, so that the service does neither.
 package main
 
 import (

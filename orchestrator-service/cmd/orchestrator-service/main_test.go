@@ -41,8 +41,8 @@ func TestProgram(t *testing.T) {
 	testenv.ServiceProgram(t, "SAGA_DB_PASS", required(t, users(t, nobodyRevoked)))
 }
 
-// A new orchestrator cannot know a session that ended before its start until the user service has told it: until then it is not
-// ready, and takes nobody's token. Then it refuses that session, and serves the others.
+// A new orchestrator cannot know a session that ended before its start until the user service has told it: until then
+// it is not ready, and takes nobody's token. Then it refuses that session, and serves the others.
 func TestSessionsThatEndedBeforeTheStart(t *testing.T) {
 	keys := token.Keys{Secret: []byte(jwtSecret), Issuer: "ticketremaster"}
 	ended, alive := uuid.New(), uuid.New()

@@ -1,5 +1,5 @@
-// Command audit counts offenders against every invariant over the five databases, and exits 1 if there are any. It is the
-// one program that reads all of them, under compose from a container that is in each database's network:
+// Command audit counts offenders against every invariant over the five databases, and exits 1 if there are any. It is
+// the one program that reads all of them, under compose from a container that is in each database's network:
 //
 //	docker compose run --rm audit
 //

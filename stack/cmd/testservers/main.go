@@ -2,8 +2,8 @@
 //
 //	testservers COMMAND [ARGUMENT...]
 //
-// runs a command (go test ./...) with one PostgreSQL server and one RabbitMQ broker that all its tests share, and stops them
-// when it is done. It installs the servers first where they are missing.
+// runs a command (go test ./...) with one PostgreSQL server and one RabbitMQ broker that all its tests share, and stops
+// them when it is done. It installs the servers first where they are missing.
 //
 //	testservers
 //

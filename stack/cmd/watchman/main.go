@@ -1,6 +1,7 @@
 // Command watchman starts the containers of a Compose project again that an operator killed. See package watchman.
 //
-// WATCH_PROJECT is the project's name; the engine's socket is at /var/run/docker.sock. `watchman health` asks the engine.
+// WATCH_PROJECT is the project's name; the engine's socket is at /var/run/docker.sock. `watchman health` asks the
+// engine.
 package main
 
 import (
