@@ -14,10 +14,11 @@ import (
 
 // Status is the state of a seat:
 //
-//	AVAILABLE ⇄ HELD → SOLD → CHECKED_IN
+//	AVAILABLE ⇄ HELD → SOLD ⇄ CHECKED_IN
+//	    ↑───── refund ──┘
 //
-// A HELD seat may also go to another hold, once its own time is over; a SOLD one to another owner. The database refuses
-// everything else (trigger seats_transition).
+// A HELD seat may also go to another hold, once its own time is over; a SOLD one to another owner; an admission may be undone. The database lets
+// nothing else through (trigger seats_transition).
 type Status string
 
 // The statuses (docs/glossary.md).
@@ -46,13 +47,16 @@ type Seat struct {
 	OwnershipVersion int64
 	SoldAt           time.Time // when the present owner got it
 	QRRecorded       bool      // the hash of a QR payload of the present owner is kept
+	Blocked          bool      // not for sale
+	VoidID           uuid.UUID // the refund by which the ticket is void
 }
 
-// Count has the totals of an event's seats. Sold includes CheckedIn; Revenue is what the sold ones were bought for.
+// Count is what an event's seats add up to. Sold includes CheckedIn; Revenue is what the sold ones were bought for.
+// Refunded are the tickets of a cancelled event that are void; they are none of the sold.
 type Count struct {
-	EventID                                 uuid.UUID
-	Total, Available, Held, Sold, CheckedIn int
-	Revenue                                 money.Cents
+	EventID                                                    uuid.UUID
+	Total, Available, Held, Sold, CheckedIn, Blocked, Refunded int
+	Revenue                                                    money.Cents
 }
 
 // Refusals of seats. ErrBusy is not a refusal: the seat's lock was held for too long, and a retry makes sense.
@@ -75,13 +79,14 @@ const (
 	Purchase Cause = "PURCHASE"
 	Transfer Cause = "TRANSFER"
 	Reversal Cause = "REVERSAL"
+	Refund   Cause = "REFUND"
 )
 
 // Ownership is one link in a seat's chain of custody.
 type Ownership struct {
 	OperationID uuid.UUID // a purchase's is its hold's id
 	From        uuid.UUID // uuid.Nil: bought
-	To          uuid.UUID
+	To          uuid.UUID // uuid.Nil: given back
 	Cause       Cause
 	At          time.Time
 	Version     int64

@@ -3,7 +3,8 @@
 CREATE TYPE ownership_cause AS ENUM (
     'PURCHASE',
     'TRANSFER',
-    'REVERSAL'
+    'REVERSAL',
+    'REFUND'
 );
 
 CREATE TYPE pin_state AS ENUM (
@@ -68,26 +69,40 @@ BEGIN
     IF ((NEW.seat_id, NEW.event_id, NEW.tier, NEW.row_number, NEW.seat_number, NEW.created_at) =
        (OLD.seat_id, OLD.event_id, OLD.tier, OLD.row_number, OLD.seat_number, OLD.created_at)
     AND CASE
+        WHEN OLD.status = 'AVAILABLE' AND NEW.status = 'AVAILABLE' THEN -- blocked or released
+            NEW.ownership_version = OLD.ownership_version AND NEW.blocked <> OLD.blocked
         WHEN OLD.status = 'AVAILABLE' THEN
-            NEW.status = 'HELD' AND NEW.pin_id IS NULL
+            NEW.status = 'HELD' AND NEW.pin_id IS NULL AND NOT NEW.blocked AND NEW.ownership_version = OLD.ownership_version
         WHEN OLD.status = 'HELD' AND NEW.status = 'HELD' AND NEW.hold_id = OLD.hold_id THEN -- pin and unpin
             NEW.held_by_user_id = OLD.held_by_user_id AND NEW.held_until = OLD.held_until
-            AND (OLD.pin_id IS NULL OR NEW.pin_id IS NULL)
+            AND (OLD.pin_id IS NULL OR NEW.pin_id IS NULL OR NEW.pin_id = OLD.pin_id AND NEW.blocked) AND NEW.ownership_version = OLD.ownership_version
         WHEN OLD.status = 'HELD' AND NEW.status = 'HELD' THEN -- to another hold
-            OLD.pin_id IS NULL AND NEW.pin_id IS NULL AND OLD.held_until <= clock_timestamp()
+            OLD.pin_id IS NULL AND NEW.pin_id IS NULL AND OLD.held_until <= clock_timestamp() AND NOT NEW.blocked
+            AND NEW.ownership_version = OLD.ownership_version
         WHEN OLD.status = 'HELD' AND NEW.status = 'AVAILABLE' THEN
-            OLD.pin_id IS NULL OR OLD.held_until <= clock_timestamp() -- the latter is UnpinHold
+            (OLD.pin_id IS NULL OR OLD.held_until <= clock_timestamp()) -- the latter is UnpinHold
+            AND NEW.ownership_version = OLD.ownership_version
         WHEN OLD.status = 'HELD' AND NEW.status = 'SOLD' THEN
             OLD.pin_id IS NOT NULL AND NEW.hold_id = OLD.hold_id AND NEW.owner_user_id = OLD.held_by_user_id
-            AND NEW.ownership_version = 1
-        WHEN OLD.status = 'SOLD' AND NEW.status = 'SOLD' AND NEW.owner_user_id = OLD.owner_user_id THEN -- a QR issued
-            (NEW.hold_id, NEW.price_paid, NEW.ownership_version, NEW.sold_at) = (OLD.hold_id, OLD.price_paid, OLD.ownership_version, OLD.sold_at)
+            AND NEW.ownership_version = OLD.ownership_version + 1 AND NEW.void_id IS NULL
+        WHEN OLD.status = 'SOLD' AND NEW.status = 'AVAILABLE' THEN -- given back
+            OLD.void_id IS NOT NULL AND NEW.void_id IS NULL AND NEW.ownership_version = OLD.ownership_version + 1
+        WHEN OLD.void_id IS NOT NULL AND NEW.void_id IS NULL THEN -- the refund was given up
+            OLD.refunded_at IS NULL AND NEW.status = OLD.status
+            AND (NEW.hold_id, NEW.price_paid, NEW.owner_user_id, NEW.ownership_version, NEW.sold_at) =
+                (OLD.hold_id, OLD.price_paid, OLD.owner_user_id, OLD.ownership_version, OLD.sold_at)
+        WHEN OLD.void_id <> NEW.void_id THEN
+            false
+        WHEN OLD.status IN ('SOLD', 'CHECKED_IN') AND NEW.status = OLD.status AND NEW.owner_user_id = OLD.owner_user_id THEN -- a QR issued; void; settled
+            (NEW.status = 'SOLD' OR (NEW.void_id, NEW.refunded_at) IS DISTINCT FROM (OLD.void_id, OLD.refunded_at))
+            AND (NEW.hold_id, NEW.price_paid, NEW.ownership_version, NEW.sold_at) = (OLD.hold_id, OLD.price_paid, OLD.ownership_version, OLD.sold_at)
         WHEN OLD.status = 'SOLD' AND NEW.status = 'SOLD' THEN -- to another owner: the former one's QR dies
             (NEW.hold_id, NEW.price_paid, NEW.ownership_version) = (OLD.hold_id, OLD.price_paid, OLD.ownership_version + 1)
-            AND NEW.qr_code_hash IS NULL
+            AND NEW.qr_code_hash IS NULL AND NEW.void_id IS NULL
         WHEN OLD.status = 'SOLD' AND NEW.status = 'CHECKED_IN' OR OLD.status = 'CHECKED_IN' AND NEW.status = 'SOLD' THEN
             (NEW.hold_id, NEW.price_paid, NEW.owner_user_id, NEW.ownership_version, NEW.sold_at) =
             (OLD.hold_id, OLD.price_paid, OLD.owner_user_id, OLD.ownership_version, OLD.sold_at)
+            AND (NEW.status = 'SOLD' OR NEW.void_id IS NULL)
         ELSE false
     END) THEN
         RETURN NEW;
@@ -139,26 +154,31 @@ CREATE TABLE pins (
     released boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    refunded boolean DEFAULT false NOT NULL,
+    CONSTRAINT pins_refunded_confirmed CHECK (((NOT refunded) OR (state = 'CONFIRMED'::pin_state))),
     CONSTRAINT pins_released_unpinned CHECK (((NOT released) OR (state = 'UNPINNED'::pin_state)))
 )
 WITH (fillfactor='90');
 
-CREATE TABLE saga_fences (
-    saga_id uuid NOT NULL,
-    epoch bigint NOT NULL,
-    raised_at timestamp with time zone DEFAULT now() NOT NULL
+CREATE TABLE seat_additions (
+    operation_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    seats integer NOT NULL,
+    first_row character varying(4) NOT NULL,
+    last_row character varying(4) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE seat_ownership (
     operation_id uuid NOT NULL,
     seat_id uuid NOT NULL,
     from_user_id uuid,
-    to_user_id uuid NOT NULL,
+    to_user_id uuid,
     cause ownership_cause NOT NULL,
     version bigint NOT NULL,
     at timestamp with time zone NOT NULL,
     CONSTRAINT seat_ownership_changes CHECK (((version > 0) AND (from_user_id IS DISTINCT FROM to_user_id))),
-    CONSTRAINT seat_ownership_first_is_purchase CHECK ((((version = 1) = (cause = 'PURCHASE'::ownership_cause)) AND ((version = 1) = (from_user_id IS NULL))))
+    CONSTRAINT seat_ownership_ends CHECK ((((cause = 'PURCHASE'::ownership_cause) = (from_user_id IS NULL)) AND ((to_user_id IS NULL) = ((cause)::text = 'REFUND'::text)) AND ((version > 1) OR (cause = 'PURCHASE'::ownership_cause))))
 );
 
 CREATE TABLE seat_plans (
@@ -168,6 +188,7 @@ CREATE TABLE seat_plans (
     tiers text[],
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
+    added_seats integer DEFAULT 0 NOT NULL,
     CONSTRAINT seat_plans_size CHECK (((total_seats >= 1) AND (total_seats <= 100000))),
     CONSTRAINT seat_plans_whole CHECK (((deleted_at IS NOT NULL) OR (num_nulls(total_seats, seats_per_row, tiers) = 0)))
 );
@@ -190,11 +211,16 @@ CREATE TABLE seats (
     seat_number integer NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT seats_available_is_bare CHECK (((status <> 'AVAILABLE'::seat_status) OR ((ownership_version = 0) AND (num_nonnulls(owner_user_id, held_by_user_id, held_until, hold_id, pin_id, price_paid, sold_at, qr_code_hash) = 0)))),
-    CONSTRAINT seats_held_has_hold CHECK (((status <> 'HELD'::seat_status) OR ((ownership_version = 0) AND (num_nulls(held_by_user_id, held_until, hold_id) = 0) AND (num_nonnulls(owner_user_id, price_paid, sold_at, qr_code_hash) = 0)))),
+    blocked boolean DEFAULT false NOT NULL,
+    void_id uuid,
+    refunded_at timestamp with time zone,
+    CONSTRAINT seats_available_is_bare CHECK (((status <> 'AVAILABLE'::seat_status) OR (num_nonnulls(owner_user_id, held_by_user_id, held_until, hold_id, pin_id, price_paid, sold_at, qr_code_hash) = 0))),
+    CONSTRAINT seats_held_has_hold CHECK (((status <> 'HELD'::seat_status) OR ((num_nulls(held_by_user_id, held_until, hold_id) = 0) AND (num_nonnulls(owner_user_id, price_paid, sold_at, qr_code_hash) = 0)))),
     CONSTRAINT seats_place CHECK ((((row_number)::text ~ '^[A-Z]+$'::text) AND (seat_number > 0))),
     CONSTRAINT seats_price CHECK ((price_paid >= (0)::numeric)),
-    CONSTRAINT seats_sold_has_owner CHECK (((status <> ALL (ARRAY['SOLD'::seat_status, 'CHECKED_IN'::seat_status])) OR ((ownership_version > 0) AND (num_nulls(owner_user_id, price_paid, sold_at, hold_id) = 0) AND (num_nonnulls(held_by_user_id, held_until, pin_id) = 0))))
+    CONSTRAINT seats_refunded_is_void CHECK (((refunded_at IS NULL) OR (void_id IS NOT NULL))),
+    CONSTRAINT seats_sold_has_owner CHECK (((status <> ALL (ARRAY['SOLD'::seat_status, 'CHECKED_IN'::seat_status])) OR ((ownership_version > 0) AND (num_nulls(owner_user_id, price_paid, sold_at, hold_id) = 0) AND (num_nonnulls(held_by_user_id, held_until, pin_id) = 0)))),
+    CONSTRAINT seats_void_is_ticket CHECK (((void_id IS NULL) OR (sold_at IS NOT NULL)))
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.05');
 
@@ -226,8 +252,8 @@ ALTER TABLE ONLY entry_permits
 ALTER TABLE ONLY pins
     ADD CONSTRAINT pins_pkey PRIMARY KEY (pin_id);
 
-ALTER TABLE ONLY saga_fences
-    ADD CONSTRAINT saga_fences_pkey PRIMARY KEY (saga_id);
+ALTER TABLE ONLY seat_additions
+    ADD CONSTRAINT seat_additions_pkey PRIMARY KEY (operation_id);
 
 ALTER TABLE ONLY seat_ownership
     ADD CONSTRAINT seat_ownership_pkey PRIMARY KEY (operation_id);
@@ -258,7 +284,9 @@ CREATE UNIQUE INDEX entry_logs_undone_once ON entry_logs USING btree (undoes) WH
 
 CREATE INDEX pins_of_seat ON pins USING btree (seat_id);
 
-CREATE UNIQUE INDEX pins_one_live ON pins USING btree (seat_id) WHERE (state <> 'UNPINNED'::pin_state);
+CREATE UNIQUE INDEX pins_one_live ON pins USING btree (seat_id) WHERE ((state <> 'UNPINNED'::pin_state) AND (NOT refunded));
+
+CREATE INDEX seats_blocked ON seats USING btree (event_id) WHERE (blocked AND (sold_at IS NULL));
 
 CREATE INDEX seats_held_by ON seats USING btree (held_by_user_id) WHERE (held_by_user_id IS NOT NULL);
 
@@ -270,13 +298,15 @@ CREATE INDEX seats_owned_by ON seats USING btree (owner_user_id, sold_at DESC) W
 
 CREATE INDEX seats_sold ON seats USING btree (event_id) INCLUDE (price_paid) WHERE (sold_at IS NOT NULL);
 
+CREATE INDEX seats_void ON seats USING btree (event_id) INCLUDE (price_paid) WHERE (void_id IS NOT NULL);
+
 CREATE TRIGGER entry_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON entry_logs FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 
 CREATE TRIGGER entry_permits_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON entry_permits FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 
 CREATE TRIGGER pins_kept BEFORE DELETE ON pins FOR EACH ROW EXECUTE FUNCTION refuse();
 
-CREATE TRIGGER pins_transition BEFORE UPDATE ON pins FOR EACH ROW WHEN (((((new.pin_id = old.pin_id) AND (new.seat_id = old.seat_id) AND (new.hold_id = old.hold_id)) AND (old.state = 'PINNED'::pin_state) AND (new.state <> 'PINNED'::pin_state)) IS NOT TRUE)) EXECUTE FUNCTION refuse();
+CREATE TRIGGER pins_transition BEFORE UPDATE ON pins FOR EACH ROW WHEN (((((new.pin_id = old.pin_id) AND (new.seat_id = old.seat_id) AND (new.hold_id = old.hold_id)) AND (((old.state = 'PINNED'::pin_state) AND (new.state <> 'PINNED'::pin_state)) OR ((old.state = 'CONFIRMED'::pin_state) AND (new.state = 'CONFIRMED'::pin_state) AND new.refunded))) IS NOT TRUE)) EXECUTE FUNCTION refuse();
 
 CREATE TRIGGER seat_ownership_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON seat_ownership FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 

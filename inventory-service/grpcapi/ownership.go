@@ -56,7 +56,7 @@ func (s *Server) ListOwnership(ctx context.Context, r *inventoryv1.ListOwnership
 	}
 	changes := make([]*inventoryv1.Ownership, len(chain))
 	for i, o := range chain {
-		changes[i] = &inventoryv1.Ownership{OperationId: o.OperationID.String(), FromUserId: text(o.From), ToUserId: o.To.String(),
+		changes[i] = &inventoryv1.Ownership{OperationId: o.OperationID.String(), FromUserId: text(o.From), ToUserId: text(o.To),
 			Cause: string(o.Cause), At: moment(o.At), Version: o.Version}
 	}
 	return &inventoryv1.ListOwnershipResponse{Changes: changes, Seat: seatMessage(seat)}, nil

@@ -113,7 +113,8 @@ func (s *Server) CountSeats(ctx context.Context, r *inventoryv1.CountSeatsReques
 	out := make([]*inventoryv1.SeatCount, len(counts))
 	for i, c := range counts {
 		out[i] = &inventoryv1.SeatCount{EventId: c.EventID.String(), Total: int32(c.Total), Available: int32(c.Available), Held: int32(c.Held),
-			Sold: int32(c.Sold), CheckedIn: int32(c.CheckedIn), RevenueCents: int64(c.Revenue)}
+			Sold: int32(c.Sold), CheckedIn: int32(c.CheckedIn), RevenueCents: int64(c.Revenue),
+			Blocked: int32(c.Blocked), Refunded: int32(c.Refunded)}
 	}
 	return &inventoryv1.CountSeatsResponse{Counts: out}, nil
 }
@@ -170,6 +171,7 @@ func fillSeat(m *inventoryv1.Seat, s *inventory.Seat, event string) {
 	m.HoldId, m.PinId, m.Tier = text(s.HoldID), text(s.PinID), s.Tier
 	m.RowNumber, m.SeatNumber, m.PricePaidCents = s.Row, int32(s.Number), int64(s.PricePaid)
 	m.OwnershipVersion, m.SoldAt, m.QrRecorded = s.OwnershipVersion, moment(s.SoldAt), s.QRRecorded
+	m.Blocked, m.VoidId = s.Blocked, text(s.VoidID)
 }
 
 var statuses = map[inventory.Status]inventoryv1.SeatStatus{

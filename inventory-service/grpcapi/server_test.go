@@ -85,7 +85,9 @@ func fill(m protoreflect.Message) {
 			m.Set(f, protoreflect.ValueOfBytes(make([]byte, 32)))
 		case name == "hold_ttl_ms":
 			m.Set(f, protoreflect.ValueOfInt64(60_000))
-		case name == "total_seats" || name == "max_holds" || name == "page" || name == "per_page":
+		case name == "tier":
+			m.Set(f, protoreflect.ValueOfString("CAT1"))
+		case name == "total_seats" || name == "max_holds" || name == "page" || name == "per_page" || name == "rows" || name == "seats_per_row" || name == "limit":
 			m.Set(f, protoreflect.ValueOfInt32(2))
 		}
 	}
@@ -156,6 +158,14 @@ func TestLimitsOfRequests(t *testing.T) {
 		"no holds":         change(valid["ReserveSeat"], "max_holds", int32(0)),
 		"same tier twice":  &inventoryv1.CreateSeatsRequest{EventId: newID(), TotalSeats: 5, Tiers: []string{"A", "A"}},
 		"no tiers":         &inventoryv1.CreateSeatsRequest{EventId: newID(), TotalSeats: 5},
+		"no rows":          change(valid["AddRows"], "rows", int32(0)),
+		"too many rows":    change(valid["AddRows"], "rows", int32(100_001)),
+		"rows without end": change(valid["AddRows"], "seats_per_row", int32(1_001)),
+		"rows of nothing":  change(valid["AddRows"], "tier", ""),
+		"no limit":         change(valid["VoidTickets"], "limit", int32(0)),
+		"over the limit":   change(valid["VoidTickets"], "limit", int32(1_001)),
+		"nothing to block": &inventoryv1.BlockSeatsRequest{EventId: newID(), Blocked: true},
+		"a refund missing": &inventoryv1.SettleRefundsRequest{SeatIds: []string{newID()}},
 		"tiers over seats": &inventoryv1.CreateSeatsRequest{EventId: newID(), TotalSeats: 1, Tiers: []string{"A", "B"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,12 +36,13 @@ WITH logged AS (
 ), last AS (` + lastEntry("$1") + `
 ), entered AS (
 	UPDATE seats SET status = 'CHECKED_IN', updated_at = clock_timestamp()
-	WHERE seat_id = $1 AND status = 'SOLD' AND owner_user_id = coalesce($3, owner_user_id) AND ownership_version = $4 AND NOT EXISTS (SELECT FROM logged)
+	WHERE seat_id = $1 AND status = 'SOLD' AND owner_user_id = coalesce($3, owner_user_id) AND ownership_version = $4 AND void_id IS NULL
+		AND NOT EXISTS (SELECT FROM logged)
 	RETURNING *
 ), again AS (
 	SELECT FROM seats JOIN last ON last.gone
 	WHERE seat_id = $1 AND status = 'CHECKED_IN' AND owner_user_id = coalesce($3, owner_user_id) AND ownership_version = $4
-		AND $16 AND NOT EXISTS (SELECT FROM logged)
+		AND $16 AND void_id IS NULL AND NOT EXISTS (SELECT FROM logged)
 ), seat AS (
 	SELECT * FROM entered UNION ALL SELECT * FROM seats WHERE seat_id = $1 AND NOT EXISTS (SELECT FROM entered)
 ), decided AS (
@@ -49,6 +50,7 @@ WITH logged AS (
 		WHEN EXISTS (SELECT FROM entered) OR EXISTS (SELECT FROM again) THEN 'SUCCESS'
 		WHEN seat.seat_id IS NULL THEN 'NOT_FOUND'
 		WHEN owner_user_id IS NOT NULL AND (owner_user_id, ownership_version) <> (coalesce($3, owner_user_id), $4) THEN 'NOT_FOUND'
+		WHEN status = 'SOLD' AND void_id IS NOT NULL THEN 'UNPAID' -- cancelled and refunded
 		WHEN status IN ('SOLD', 'CHECKED_IN') THEN 'DUPLICATE'
 		WHEN status = 'HELD' AND (pin_id IS NOT NULL OR held_until > clock_timestamp()) THEN 'UNPAID'
 		ELSE 'NOT_FOUND'

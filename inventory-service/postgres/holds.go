@@ -22,7 +22,7 @@ WITH mark AS (
 ), pinned AS (
 	UPDATE seats SET pin_id = $4, updated_at = clock_timestamp()
 	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND held_by_user_id = $3 AND pin_id IS NULL
-		AND held_until > clock_timestamp() AND NOT EXISTS (SELECT FROM mark)
+		AND held_until > clock_timestamp() AND NOT blocked AND NOT EXISTS (SELECT FROM mark)
 	RETURNING *
 ), marked AS (
 	INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT pin_id, seat_id, hold_id, 'PINNED' FROM pinned
@@ -102,7 +102,7 @@ func (s *Store) Unpin(ctx context.Context, p inventory.Pin) (released bool, err 
 
 const confirm = `
 WITH sold AS (
-	UPDATE seats SET status = 'SOLD', owner_user_id = held_by_user_id, price_paid = $5, ownership_version = 1, sold_at = clock_timestamp(),
+	UPDATE seats SET status = 'SOLD', owner_user_id = held_by_user_id, price_paid = $5, ownership_version = ownership_version + 1, sold_at = clock_timestamp(),
 		qr_code_hash = nullif($6, ''), held_by_user_id = NULL, held_until = NULL, pin_id = NULL, updated_at = clock_timestamp()
 	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND held_by_user_id = $3 AND pin_id = $4
 	RETURNING *

@@ -20,7 +20,7 @@ WITH done AS (
 ), moved AS (
 	UPDATE seats SET owner_user_id = $3, ownership_version = ownership_version + 1, qr_code_hash = NULL,
 		sold_at = clock_timestamp(), updated_at = clock_timestamp()
-	WHERE seat_id = $1 AND status = 'SOLD' AND owner_user_id = $2 AND NOT EXISTS (SELECT FROM done)
+	WHERE seat_id = $1 AND status = 'SOLD' AND owner_user_id = $2 AND void_id IS NULL AND NOT EXISTS (SELECT FROM done)
 	RETURNING *
 ), noted AS (
 	INSERT INTO seat_ownership (operation_id, seat_id, from_user_id, to_user_id, cause, version, at)
@@ -69,9 +69,9 @@ func (s *Store) Custody(ctx context.Context, seat uuid.UUID) (inventory.Seat, []
 		return inventory.Seat{}, nil, translate(err)
 	}
 	chain, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (o inventory.Ownership, err error) {
-		var from pgtype.UUID
-		err = r.Scan(&o.OperationID, &from, &o.To, (*string)(&o.Cause), &o.At, &o.Version)
-		o.From = from.Bytes
+		var from, to pgtype.UUID
+		err = r.Scan(&o.OperationID, &from, &to, (*string)(&o.Cause), &o.At, &o.Version)
+		o.From, o.To = from.Bytes, to.Bytes
 		return o, err
 	})
 	return row.seat(), chain, translate(err)
@@ -81,12 +81,12 @@ func (s *Store) Custody(ctx context.Context, seat uuid.UUID) (inventory.Seat, []
 const recordQR = `
 WITH kept AS (
 	UPDATE seats SET qr_code_hash = $4, updated_at = clock_timestamp()
-	WHERE seat_id = $1 AND status = 'SOLD' AND owner_user_id = $2 AND ownership_version = $3 RETURNING seat_id
+	WHERE seat_id = $1 AND status = 'SOLD' AND owner_user_id = $2 AND ownership_version = $3 AND void_id IS NULL RETURNING seat_id
 )
-SELECT EXISTS (SELECT FROM kept), status = 'CHECKED_IN' AND owner_user_id = $2 AND ownership_version = $3 FROM seats WHERE seat_id = $1`
+SELECT EXISTS (SELECT FROM kept), (status = 'CHECKED_IN' OR void_id IS NOT NULL) AND owner_user_id = $2 AND ownership_version = $3 FROM seats WHERE seat_id = $1`
 
-// RecordQR stores the hash (hex) of a QR payload of the present owner. NOT_SEAT_OWNER unless user owns the seat at that
-// version, SEAT_UNAVAILABLE once it is checked in.
+// RecordQR keeps the hash (hex) of the QR payload issued last. NOT_SEAT_OWNER unless user owns the seat at that version,
+// SEAT_UNAVAILABLE once it is checked in or refunded.
 func (s *Store) RecordQR(ctx context.Context, seat, user uuid.UUID, version int64, hash string) error {
 	var kept, used bool
 	err := s.pool.QueryRow(ctx, recordQR, seat, user, version, hash).Scan(&kept, &used)

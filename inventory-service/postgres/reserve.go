@@ -24,7 +24,7 @@ const reserve = `
 WITH asked AS MATERIALIZED (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::int[]) WITH ORDINALITY AS asked (seat, "user", hold, ttl, max_holds, n)
 ), seat AS (
-	SELECT seats.*, asked.*, status = 'AVAILABLE' OR status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() AS free
+	SELECT seats.*, asked.*, NOT blocked AND (status = 'AVAILABLE' OR status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp()) AS free
 	FROM asked JOIN seats ON seats.seat_id = asked.seat FOR UPDATE OF seats NOWAIT
 ), took AS (
 	UPDATE seats SET status = 'HELD', held_by_user_id = seat."user", hold_id = seat.hold, updated_at = clock_timestamp(),

@@ -117,6 +117,19 @@ func TestChangesWithinAState(t *testing.T) {
 		{"held", `seat_id = gen_random_uuid()`, "seats_transition"},
 		{"available", `updated_at = now()`, "seats_transition"},
 
+		// Blocking, and the way to a refund.
+		{"available", `blocked = true`, ""},
+		{"available", `blocked = true, ownership_version = 1`, "seats_transition"},
+		{"available", strings.Replace(toHeld, "status", "blocked = true, status", 1), "seats_transition"},
+		{"over", strings.Replace(toHeld, "status", "blocked = true, status", 1), "seats_transition"},
+		{"sold", `void_id = gen_random_uuid()`, ""},
+		{"checked in", `void_id = gen_random_uuid()`, ""}, // of a cancelled event
+		{"held", `void_id = gen_random_uuid()`, "seats_void_is_ticket"},
+		{"sold", `refunded_at = now()`, "seats_refunded_is_void"},
+		{"sold", toFree + `, void_id = NULL`, "seats_transition"}, // not by itself
+		{"sold", `void_id = gen_random_uuid(), owner_user_id = gen_random_uuid(), ownership_version = ownership_version + 1`, "seats_transition"},
+		{"sold", `void_id = gen_random_uuid(), status = 'CHECKED_IN'`, "seats_transition"},
+
 		// Columns that do not fit the status.
 		{"available", `status = 'HELD', held_by_user_id = gen_random_uuid(), hold_id = gen_random_uuid()`, "seats_held_has_hold"},
 		{"available", toHeld + `, price_paid = 1`, "error"}, // assigned twice: not SQL
@@ -153,7 +166,7 @@ func TestOtherGuards(t *testing.T) {
 		{`UPDATE seat_ownership SET at = now() WHERE seat_id = $1`, "sold", "seat_ownership_append_only"},
 		{`DELETE FROM seat_ownership WHERE seat_id = $1`, "sold", "seat_ownership_append_only"},
 		{`INSERT INTO seat_ownership SELECT gen_random_uuid(), seat_id, from_user_id, to_user_id, cause, version, at FROM seat_ownership WHERE seat_id = $1`, "sold", "seat_ownership_version"},
-		{`INSERT INTO seat_ownership SELECT gen_random_uuid(), seat_id, NULL, to_user_id, 'TRANSFER', 2, at FROM seat_ownership WHERE seat_id = $1`, "sold", "seat_ownership_first_is_purchase"},
+		{`INSERT INTO seat_ownership SELECT gen_random_uuid(), seat_id, NULL, to_user_id, 'TRANSFER', 2, at FROM seat_ownership WHERE seat_id = $1`, "sold", "seat_ownership_ends"},
 		{`INSERT INTO seat_ownership SELECT gen_random_uuid(), seat_id, to_user_id, to_user_id, 'TRANSFER', 2, at FROM seat_ownership WHERE seat_id = $1`, "sold", "seat_ownership_changes"},
 		{`INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT gen_random_uuid(), seat_id, hold_id, 'PINNED' FROM pins WHERE seat_id = $1`, "sold", "pins_one_live"},
 		{`UPDATE pins SET state = 'UNPINNED' WHERE seat_id = $1`, "sold", "pins_transition"}, // confirmed is for ever

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"ticketremaster/platform/database"
+	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
 
 	inventory "ticketremaster/inventory-service"
 )
@@ -79,7 +81,68 @@ func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
 		}
 		rows = append(rows, []any{id, p.EventID, place.Tier, place.Row, place.Number})
 	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"seats"}, []string{"seat_id", "event_id", "tier", "row_number", "seat_number"}, pgx.CopyFromRows(rows))
+	return copySeats(ctx, tx, rows)
+}
+
+// AddRows makes rows behind a hall's last one, once per operation. SEATS_EXIST if the hall would become too large, SEAT_NOT_FOUND
+// for an event that has no seats.
+func (s *Store) AddRows(ctx context.Context, a inventory.Addition) (added inventory.Added, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
+	defer cancel()
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := beginBulk(ctx, tx, a.EventID); err != nil {
+			return err
+		}
+		var of uuid.UUID
+		err := tx.QueryRow(ctx, `SELECT event_id, seats, first_row, last_row FROM seat_additions WHERE operation_id = $1`, a.OperationID).
+			Scan(&of, &added.Seats, &added.FirstRow, &added.LastRow)
+		switch {
+		case err == nil && of != a.EventID:
+			return fault.Field("operation_id", "was used for another event")
+		case !errors.Is(err, pgx.ErrNoRows):
+			return err
+		}
+		added, err = addRows(ctx, tx, a)
+		return err
+	})
+	return added, translate(err)
+}
+
+func addRows(ctx context.Context, tx pgx.Tx, a inventory.Addition) (added inventory.Added, err error) {
+	var last string
+	var total int
+	err = tx.QueryRow(ctx, `SELECT row_number, (SELECT total_seats + added_seats FROM seat_plans WHERE event_id = $1 AND deleted_at IS NULL)
+		FROM seats WHERE event_id = $1 ORDER BY event_id DESC, length(row_number) DESC, row_number DESC, seat_number DESC LIMIT 1`, a.EventID).Scan(&last, &total)
+	if err != nil {
+		return added, err
+	}
+	added.Seats = a.Rows * a.SeatsPerRow
+	if total+added.Seats > inventory.MaxSeats {
+		return added, fault.Field("rows", "must leave the event with at most %d seats", inventory.MaxSeats)
+	}
+	first := inventory.RowIndex(last) + 1
+	added.FirstRow, added.LastRow = inventory.RowName(first), inventory.RowName(first+a.Rows-1)
+	var b pgx.Batch
+	b.Queue(`UPDATE seat_plans SET added_seats = added_seats + $2 WHERE event_id = $1`, a.EventID, added.Seats)
+	b.Queue(`INSERT INTO seat_additions (operation_id, event_id, seats, first_row, last_row) VALUES ($1, $2, $3, $4, $5)`,
+		a.OperationID, a.EventID, added.Seats, added.FirstRow, added.LastRow)
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return added, err
+	}
+	var rows [][]any
+	for i := range added.Seats {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return added, err
+		}
+		rows = append(rows, []any{id, a.EventID, a.Tier, inventory.RowName(first + i/a.SeatsPerRow), i%a.SeatsPerRow + 1})
+	}
+	return added, copySeats(ctx, tx, rows)
+}
+
+// copySeats makes seats of rows of id, event, tier, row and number.
+func copySeats(ctx context.Context, tx pgx.Tx, rows [][]any) error {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"seats"}, []string{"seat_id", "event_id", "tier", "row_number", "seat_number"}, pgx.CopyFromRows(rows))
 	return err
 }
 
@@ -114,10 +177,12 @@ func (s *Store) Seats(ctx context.Context, event uuid.UUID, afterRow string, aft
 	return readSeats(s.pool.Query(ctx, listSeats, event, afterRow, afterNumber, limit))
 }
 
-// listStatuses reads a whole hall as one text with a letter per seat: a row per seat would cost five times as much.
+// listStatuses reads a whole hall as one text with a letter for each seat: a row each would cost five times as much. A seat that is not
+// for sale reads HELD, so that clients that know the four statuses offer none.
 const listStatuses = `
 SELECT coalesce(string_agg(status, ''), '') FROM (
-	SELECT CASE WHEN status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() THEN 'A' ELSE left(status::text, 1) END AS status
+	SELECT CASE WHEN blocked AND sold_at IS NULL THEN 'H' WHEN status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp() THEN 'A'
+		ELSE left(status::text, 1) END AS status
 	FROM seats WHERE event_id = $1 ORDER BY event_id, length(row_number), row_number, seat_number
 ) AS seats`
 
@@ -150,7 +215,8 @@ func (s *Store) Seat(ctx context.Context, id uuid.UUID) (inventory.Seat, error) 
 // countSeats reads what is held and what is sold from partial indexes of that size, and who has entered from the log;
 // the total is the plan's.
 const countSeats = `
-SELECT asked.event_id, coalesce(plan.total_seats, 0), held.n, sold.n, entered.n, (sold.revenue * 100)::bigint
+SELECT asked.event_id, coalesce(plan.total_seats + plan.added_seats, 0), held.n, sold.n, entered.n, (sold.revenue * 100)::bigint,
+	blocked.n, void.n, (void.revenue * 100)::bigint
 FROM unnest($1::uuid[]) AS asked (event_id)
 LEFT JOIN seat_plans AS plan ON plan.event_id = asked.event_id AND plan.deleted_at IS NULL
 CROSS JOIN LATERAL (
@@ -163,7 +229,14 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
 	SELECT count(*) FILTER (WHERE direction = 'IN') - count(*) FILTER (WHERE direction = 'UNDO') AS n
 	FROM entry_logs WHERE event_id = asked.event_id AND result = 'SUCCESS' AND NOT reentry
-) AS entered`
+) AS entered
+CROSS JOIN LATERAL (
+	SELECT count(*) AS n FROM seats
+	WHERE event_id = asked.event_id AND blocked AND sold_at IS NULL AND NOT (held_until IS NOT NULL AND (held_until > now() OR pin_id IS NOT NULL))
+) AS blocked
+CROSS JOIN LATERAL (
+	SELECT count(*) AS n, coalesce(sum(price_paid), 0) AS revenue FROM seats WHERE event_id = asked.event_id AND void_id IS NOT NULL
+) AS void`
 
 // Counts counts the seats of each event asked for; zero for an unknown event.
 func (s *Store) Counts(ctx context.Context, events []uuid.UUID) ([]inventory.Count, error) {
@@ -172,8 +245,10 @@ func (s *Store) Counts(ctx context.Context, events []uuid.UUID) ([]inventory.Cou
 		return nil, translate(err)
 	}
 	counts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c inventory.Count, err error) {
-		err = row.Scan(&c.EventID, &c.Total, &c.Held, &c.Sold, &c.CheckedIn, (*int64)(&c.Revenue))
-		c.Available = c.Total - c.Held - c.Sold
+		var returned money.Cents
+		err = row.Scan(&c.EventID, &c.Total, &c.Held, &c.Sold, &c.CheckedIn, (*int64)(&c.Revenue), &c.Blocked, &c.Refunded, (*int64)(&returned))
+		c.Available = c.Total - c.Held - c.Sold - c.Blocked
+		c.Sold, c.Revenue = c.Sold-c.Refunded, c.Revenue-returned
 		return c, err
 	})
 	return counts, translate(err)

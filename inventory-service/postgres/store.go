@@ -124,23 +124,23 @@ func decide[T any](ctx context.Context, s *Store, lock string, seat uuid.UUID, s
 // columns are a seat as readSeat reads it. The last but one tells whether the hold's time is over, although it was not
 // cleared yet.
 const columns = `seat_id, event_id, status::text, owner_user_id, held_by_user_id, held_until, hold_id, pin_id, tier, row_number, seat_number,
-	(price_paid * 100)::bigint, ownership_version, sold_at, status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp(),
-	qr_code_hash IS NOT NULL`
+	(price_paid * 100)::bigint, ownership_version, sold_at, blocked, void_id,
+	status = 'HELD' AND pin_id IS NULL AND held_until <= clock_timestamp(), qr_code_hash IS NOT NULL`
 
 // seatRow takes one row of columns, all of which may be null after an outer join.
 type seatRow struct {
-	id, event, owner, heldBy, hold, pin pgtype.UUID
-	heldUntil, soldAt                   pgtype.Timestamptz
-	status, tier, row                   pgtype.Text
-	number                              pgtype.Int4
-	price, version                      pgtype.Int8
-	over, qr                            pgtype.Bool
+	id, event, owner, heldBy, hold, pin, void pgtype.UUID
+	heldUntil, soldAt                         pgtype.Timestamptz
+	status, tier, row                         pgtype.Text
+	number                                    pgtype.Int4
+	price, version                            pgtype.Int8
+	blocked, over, qr                         pgtype.Bool
 }
 
 // into returns the places to scan to, after those of the columns that come first.
 func (r *seatRow) into(first ...any) []any {
 	return append(first, &r.id, &r.event, &r.status, &r.owner, &r.heldBy, &r.heldUntil, &r.hold, &r.pin, &r.tier, &r.row, &r.number,
-		&r.price, &r.version, &r.soldAt, &r.over, &r.qr)
+		&r.price, &r.version, &r.soldAt, &r.blocked, &r.void, &r.over, &r.qr)
 }
 
 // seat returns the row as the rules see it: an expired hold is no hold.
@@ -150,6 +150,7 @@ func (r *seatRow) seat() inventory.Seat {
 		HeldBy: r.heldBy.Bytes, HeldUntil: r.heldUntil.Time, HoldID: r.hold.Bytes, PinID: r.pin.Bytes,
 		Tier: r.tier.String, Row: r.row.String, Number: int(r.number.Int32), PricePaid: money.Cents(r.price.Int64),
 		OwnershipVersion: r.version.Int64, SoldAt: r.soldAt.Time, QRRecorded: r.qr.Bool,
+		Blocked: r.blocked.Bool, VoidID: r.void.Bytes,
 	}
 	if r.over.Bool {
 		s.Status, s.HeldBy, s.HeldUntil, s.HoldID = inventory.Available, uuid.Nil, time.Time{}, uuid.Nil

@@ -275,6 +275,8 @@ type Seat struct {
 	OwnershipVersion int64                  `protobuf:"varint,13,opt,name=ownership_version,json=ownershipVersion,proto3" json:"ownership_version,omitempty"` // grows by one with every change of owner
 	SoldAt           *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=sold_at,json=soldAt,proto3" json:"sold_at,omitempty"`                                // when the present owner got it
 	QrRecorded       bool                   `protobuf:"varint,15,opt,name=qr_recorded,json=qrRecorded,proto3" json:"qr_recorded,omitempty"`                   // the hash of a QR payload of the present owner is kept
+	Blocked          bool                   `protobuf:"varint,16,opt,name=blocked,proto3" json:"blocked,omitempty"`                                           // not for sale
+	VoidId           string                 `protobuf:"bytes,17,opt,name=void_id,json=voidId,proto3" json:"void_id,omitempty"`                                // the refund by which the ticket is void; empty: it is valid
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -412,6 +414,20 @@ func (x *Seat) GetQrRecorded() bool {
 		return x.QrRecorded
 	}
 	return false
+}
+
+func (x *Seat) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+func (x *Seat) GetVoidId() string {
+	if x != nil {
+		return x.VoidId
+	}
+	return ""
 }
 
 type CreateSeatsRequest struct {
@@ -867,6 +883,8 @@ type SeatCount struct {
 	Sold          int32                  `protobuf:"varint,5,opt,name=sold,proto3" json:"sold,omitempty"` // CHECKED_IN included
 	CheckedIn     int32                  `protobuf:"varint,6,opt,name=checked_in,json=checkedIn,proto3" json:"checked_in,omitempty"`
 	RevenueCents  int64                  `protobuf:"varint,7,opt,name=revenue_cents,json=revenueCents,proto3" json:"revenue_cents,omitempty"` // sum of price_paid of the sold
+	Blocked       int32                  `protobuf:"varint,8,opt,name=blocked,proto3" json:"blocked,omitempty"`                               // not for sale, and neither held nor sold
+	Refunded      int32                  `protobuf:"varint,9,opt,name=refunded,proto3" json:"refunded,omitempty"`                             // void tickets; none of the sold
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -946,6 +964,20 @@ func (x *SeatCount) GetCheckedIn() int32 {
 func (x *SeatCount) GetRevenueCents() int64 {
 	if x != nil {
 		return x.RevenueCents
+	}
+	return 0
+}
+
+func (x *SeatCount) GetBlocked() int32 {
+	if x != nil {
+		return x.Blocked
+	}
+	return 0
+}
+
+func (x *SeatCount) GetRefunded() int32 {
+	if x != nil {
+		return x.Refunded
 	}
 	return 0
 }
@@ -1754,6 +1786,943 @@ func (x *ReleaseSeatResponse) GetOutcome() ReleaseOutcome {
 	return ReleaseOutcome_RELEASE_OUTCOME_UNSPECIFIED
 }
 
+type BlockSeatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	SeatIds       []string               `protobuf:"bytes,2,rep,name=seat_ids,json=seatIds,proto3" json:"seat_ids,omitempty"`
+	Blocked       bool                   `protobuf:"varint,3,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockSeatsRequest) Reset() {
+	*x = BlockSeatsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockSeatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockSeatsRequest) ProtoMessage() {}
+
+func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockSeatsRequest.ProtoReflect.Descriptor instead.
+func (*BlockSeatsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *BlockSeatsRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *BlockSeatsRequest) GetSeatIds() []string {
+	if x != nil {
+		return x.SeatIds
+	}
+	return nil
+}
+
+func (x *BlockSeatsRequest) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+type BlockSeatsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changed       int32                  `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BlockSeatsResponse) Reset() {
+	*x = BlockSeatsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BlockSeatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BlockSeatsResponse) ProtoMessage() {}
+
+func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BlockSeatsResponse.ProtoReflect.Descriptor instead.
+func (*BlockSeatsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *BlockSeatsResponse) GetChanged() int32 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+type AddRowsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OperationId   string                 `protobuf:"bytes,2,opt,name=operation_id,json=operationId,proto3" json:"operation_id,omitempty"`
+	Rows          int32                  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	SeatsPerRow   int32                  `protobuf:"varint,4,opt,name=seats_per_row,json=seatsPerRow,proto3" json:"seats_per_row,omitempty"`
+	Tier          string                 `protobuf:"bytes,5,opt,name=tier,proto3" json:"tier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddRowsRequest) Reset() {
+	*x = AddRowsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddRowsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddRowsRequest) ProtoMessage() {}
+
+func (x *AddRowsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddRowsRequest.ProtoReflect.Descriptor instead.
+func (*AddRowsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *AddRowsRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *AddRowsRequest) GetOperationId() string {
+	if x != nil {
+		return x.OperationId
+	}
+	return ""
+}
+
+func (x *AddRowsRequest) GetRows() int32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *AddRowsRequest) GetSeatsPerRow() int32 {
+	if x != nil {
+		return x.SeatsPerRow
+	}
+	return 0
+}
+
+func (x *AddRowsRequest) GetTier() string {
+	if x != nil {
+		return x.Tier
+	}
+	return ""
+}
+
+type AddRowsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatsAdded    int32                  `protobuf:"varint,1,opt,name=seats_added,json=seatsAdded,proto3" json:"seats_added,omitempty"`
+	FirstRow      string                 `protobuf:"bytes,2,opt,name=first_row,json=firstRow,proto3" json:"first_row,omitempty"`
+	LastRow       string                 `protobuf:"bytes,3,opt,name=last_row,json=lastRow,proto3" json:"last_row,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddRowsResponse) Reset() {
+	*x = AddRowsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddRowsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddRowsResponse) ProtoMessage() {}
+
+func (x *AddRowsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddRowsResponse.ProtoReflect.Descriptor instead.
+func (*AddRowsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AddRowsResponse) GetSeatsAdded() int32 {
+	if x != nil {
+		return x.SeatsAdded
+	}
+	return 0
+}
+
+func (x *AddRowsResponse) GetFirstRow() string {
+	if x != nil {
+		return x.FirstRow
+	}
+	return ""
+}
+
+func (x *AddRowsResponse) GetLastRow() string {
+	if x != nil {
+		return x.LastRow
+	}
+	return ""
+}
+
+type VoidTicketRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatId        string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
+	OrderId       string                 `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	RefundId      string                 `protobuf:"bytes,3,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidTicketRequest) Reset() {
+	*x = VoidTicketRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidTicketRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidTicketRequest) ProtoMessage() {}
+
+func (x *VoidTicketRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidTicketRequest.ProtoReflect.Descriptor instead.
+func (*VoidTicketRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *VoidTicketRequest) GetSeatId() string {
+	if x != nil {
+		return x.SeatId
+	}
+	return ""
+}
+
+func (x *VoidTicketRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *VoidTicketRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+type VoidTicketResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seat          *Seat                  `protobuf:"bytes,1,opt,name=seat,proto3" json:"seat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidTicketResponse) Reset() {
+	*x = VoidTicketResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidTicketResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidTicketResponse) ProtoMessage() {}
+
+func (x *VoidTicketResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidTicketResponse.ProtoReflect.Descriptor instead.
+func (*VoidTicketResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *VoidTicketResponse) GetSeat() *Seat {
+	if x != nil {
+		return x.Seat
+	}
+	return nil
+}
+
+// Refunds of tickets: a pair each.
+type RestoreTicketsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatIds       []string               `protobuf:"bytes,1,rep,name=seat_ids,json=seatIds,proto3" json:"seat_ids,omitempty"`
+	RefundIds     []string               `protobuf:"bytes,2,rep,name=refund_ids,json=refundIds,proto3" json:"refund_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreTicketsRequest) Reset() {
+	*x = RestoreTicketsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreTicketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreTicketsRequest) ProtoMessage() {}
+
+func (x *RestoreTicketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreTicketsRequest.ProtoReflect.Descriptor instead.
+func (*RestoreTicketsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RestoreTicketsRequest) GetSeatIds() []string {
+	if x != nil {
+		return x.SeatIds
+	}
+	return nil
+}
+
+func (x *RestoreTicketsRequest) GetRefundIds() []string {
+	if x != nil {
+		return x.RefundIds
+	}
+	return nil
+}
+
+type RestoreTicketsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreTicketsResponse) Reset() {
+	*x = RestoreTicketsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreTicketsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreTicketsResponse) ProtoMessage() {}
+
+func (x *RestoreTicketsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreTicketsResponse.ProtoReflect.Descriptor instead.
+func (*RestoreTicketsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
+}
+
+type SettleRefundsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatIds       []string               `protobuf:"bytes,1,rep,name=seat_ids,json=seatIds,proto3" json:"seat_ids,omitempty"`
+	RefundIds     []string               `protobuf:"bytes,2,rep,name=refund_ids,json=refundIds,proto3" json:"refund_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRefundsRequest) Reset() {
+	*x = SettleRefundsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRefundsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRefundsRequest) ProtoMessage() {}
+
+func (x *SettleRefundsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRefundsRequest.ProtoReflect.Descriptor instead.
+func (*SettleRefundsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SettleRefundsRequest) GetSeatIds() []string {
+	if x != nil {
+		return x.SeatIds
+	}
+	return nil
+}
+
+func (x *SettleRefundsRequest) GetRefundIds() []string {
+	if x != nil {
+		return x.RefundIds
+	}
+	return nil
+}
+
+type SettleRefundsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRefundsResponse) Reset() {
+	*x = SettleRefundsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRefundsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRefundsResponse) ProtoMessage() {}
+
+func (x *SettleRefundsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRefundsResponse.ProtoReflect.Descriptor instead.
+func (*SettleRefundsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
+}
+
+type FreeTicketRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatId        string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
+	RefundId      string                 `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	Blocked       bool                   `protobuf:"varint,3,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreeTicketRequest) Reset() {
+	*x = FreeTicketRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreeTicketRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreeTicketRequest) ProtoMessage() {}
+
+func (x *FreeTicketRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreeTicketRequest.ProtoReflect.Descriptor instead.
+func (*FreeTicketRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *FreeTicketRequest) GetSeatId() string {
+	if x != nil {
+		return x.SeatId
+	}
+	return ""
+}
+
+func (x *FreeTicketRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *FreeTicketRequest) GetBlocked() bool {
+	if x != nil {
+		return x.Blocked
+	}
+	return false
+}
+
+type FreeTicketResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FreeTicketResponse) Reset() {
+	*x = FreeTicketResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FreeTicketResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FreeTicketResponse) ProtoMessage() {}
+
+func (x *FreeTicketResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FreeTicketResponse.ProtoReflect.Descriptor instead.
+func (*FreeTicketResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
+}
+
+type CloseEventRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseEventRequest) Reset() {
+	*x = CloseEventRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseEventRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseEventRequest) ProtoMessage() {}
+
+func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseEventRequest.ProtoReflect.Descriptor instead.
+func (*CloseEventRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *CloseEventRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+type CloseEventResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Released      int32                  `protobuf:"varint,1,opt,name=released,proto3" json:"released,omitempty"`
+	Pinned        int32                  `protobuf:"varint,2,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseEventResponse) Reset() {
+	*x = CloseEventResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseEventResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseEventResponse) ProtoMessage() {}
+
+func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseEventResponse.ProtoReflect.Descriptor instead.
+func (*CloseEventResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *CloseEventResponse) GetReleased() int32 {
+	if x != nil {
+		return x.Released
+	}
+	return 0
+}
+
+func (x *CloseEventResponse) GetPinned() int32 {
+	if x != nil {
+		return x.Pinned
+	}
+	return 0
+}
+
+type VoidTicketsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	SpareSeatIds  []string               `protobuf:"bytes,2,rep,name=spare_seat_ids,json=spareSeatIds,proto3" json:"spare_seat_ids,omitempty"` // that are disputed, for example
+	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                                    // 1 to 1,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidTicketsRequest) Reset() {
+	*x = VoidTicketsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidTicketsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidTicketsRequest) ProtoMessage() {}
+
+func (x *VoidTicketsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidTicketsRequest.ProtoReflect.Descriptor instead.
+func (*VoidTicketsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *VoidTicketsRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *VoidTicketsRequest) GetSpareSeatIds() []string {
+	if x != nil {
+		return x.SpareSeatIds
+	}
+	return nil
+}
+
+func (x *VoidTicketsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type VoidTicketsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seats         []*Seat                `protobuf:"bytes,1,rep,name=seats,proto3" json:"seats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidTicketsResponse) Reset() {
+	*x = VoidTicketsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidTicketsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidTicketsResponse) ProtoMessage() {}
+
+func (x *VoidTicketsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidTicketsResponse.ProtoReflect.Descriptor instead.
+func (*VoidTicketsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *VoidTicketsResponse) GetSeats() []*Seat {
+	if x != nil {
+		return x.Seats
+	}
+	return nil
+}
+
+type CountUnsettledRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountUnsettledRequest) Reset() {
+	*x = CountUnsettledRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountUnsettledRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountUnsettledRequest) ProtoMessage() {}
+
+func (x *CountUnsettledRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountUnsettledRequest.ProtoReflect.Descriptor instead.
+func (*CountUnsettledRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *CountUnsettledRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+type CountUnsettledResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tickets       int32                  `protobuf:"varint,1,opt,name=tickets,proto3" json:"tickets,omitempty"`
+	Owners        int32                  `protobuf:"varint,2,opt,name=owners,proto3" json:"owners,omitempty"`
+	ValueCents    int64                  `protobuf:"varint,3,opt,name=value_cents,json=valueCents,proto3" json:"value_cents,omitempty"`
+	Refunded      int32                  `protobuf:"varint,4,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	Held          int32                  `protobuf:"varint,5,opt,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountUnsettledResponse) Reset() {
+	*x = CountUnsettledResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountUnsettledResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountUnsettledResponse) ProtoMessage() {}
+
+func (x *CountUnsettledResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountUnsettledResponse.ProtoReflect.Descriptor instead.
+func (*CountUnsettledResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *CountUnsettledResponse) GetTickets() int32 {
+	if x != nil {
+		return x.Tickets
+	}
+	return 0
+}
+
+func (x *CountUnsettledResponse) GetOwners() int32 {
+	if x != nil {
+		return x.Owners
+	}
+	return 0
+}
+
+func (x *CountUnsettledResponse) GetValueCents() int64 {
+	if x != nil {
+		return x.ValueCents
+	}
+	return 0
+}
+
+func (x *CountUnsettledResponse) GetRefunded() int32 {
+	if x != nil {
+		return x.Refunded
+	}
+	return 0
+}
+
+func (x *CountUnsettledResponse) GetHeld() int32 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
 type GetSeatOwnerRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SeatId        string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
@@ -1763,7 +2732,7 @@ type GetSeatOwnerRequest struct {
 
 func (x *GetSeatOwnerRequest) Reset() {
 	*x = GetSeatOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +2744,7 @@ func (x *GetSeatOwnerRequest) String() string {
 func (*GetSeatOwnerRequest) ProtoMessage() {}
 
 func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +2757,7 @@ func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerRequest.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetSeatOwnerRequest) GetSeatId() string {
@@ -1808,7 +2777,7 @@ type GetSeatOwnerResponse struct {
 
 func (x *GetSeatOwnerResponse) Reset() {
 	*x = GetSeatOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1820,7 +2789,7 @@ func (x *GetSeatOwnerResponse) String() string {
 func (*GetSeatOwnerResponse) ProtoMessage() {}
 
 func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1833,7 +2802,7 @@ func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerResponse.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetSeatOwnerResponse) GetOwnerUserId() string {
@@ -1863,7 +2832,7 @@ type UpdateOwnerRequest struct {
 
 func (x *UpdateOwnerRequest) Reset() {
 	*x = UpdateOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2844,7 @@ func (x *UpdateOwnerRequest) String() string {
 func (*UpdateOwnerRequest) ProtoMessage() {}
 
 func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2857,7 @@ func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *UpdateOwnerRequest) GetSeatId() string {
@@ -1935,7 +2904,7 @@ type UpdateOwnerResponse struct {
 
 func (x *UpdateOwnerResponse) Reset() {
 	*x = UpdateOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2916,7 @@ func (x *UpdateOwnerResponse) String() string {
 func (*UpdateOwnerResponse) ProtoMessage() {}
 
 func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2929,7 @@ func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *UpdateOwnerResponse) GetSeat() *Seat {
@@ -1979,7 +2948,7 @@ type ListOwnershipRequest struct {
 
 func (x *ListOwnershipRequest) Reset() {
 	*x = ListOwnershipRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2960,7 @@ func (x *ListOwnershipRequest) String() string {
 func (*ListOwnershipRequest) ProtoMessage() {}
 
 func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2973,7 @@ func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipRequest.ProtoReflect.Descriptor instead.
 func (*ListOwnershipRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListOwnershipRequest) GetSeatId() string {
@@ -2028,7 +2997,7 @@ type Ownership struct {
 
 func (x *Ownership) Reset() {
 	*x = Ownership{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2040,7 +3009,7 @@ func (x *Ownership) String() string {
 func (*Ownership) ProtoMessage() {}
 
 func (x *Ownership) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2053,7 +3022,7 @@ func (x *Ownership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ownership.ProtoReflect.Descriptor instead.
 func (*Ownership) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Ownership) GetOperationId() string {
@@ -2108,7 +3077,7 @@ type ListOwnershipResponse struct {
 
 func (x *ListOwnershipResponse) Reset() {
 	*x = ListOwnershipResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +3089,7 @@ func (x *ListOwnershipResponse) String() string {
 func (*ListOwnershipResponse) ProtoMessage() {}
 
 func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +3102,7 @@ func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipResponse.ProtoReflect.Descriptor instead.
 func (*ListOwnershipResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListOwnershipResponse) GetChanges() []*Ownership {
@@ -2162,7 +3131,7 @@ type RecordQRRequest struct {
 
 func (x *RecordQRRequest) Reset() {
 	*x = RecordQRRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +3143,7 @@ func (x *RecordQRRequest) String() string {
 func (*RecordQRRequest) ProtoMessage() {}
 
 func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +3156,7 @@ func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRRequest.ProtoReflect.Descriptor instead.
 func (*RecordQRRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *RecordQRRequest) GetSeatId() string {
@@ -2226,7 +3195,7 @@ type RecordQRResponse struct {
 
 func (x *RecordQRResponse) Reset() {
 	*x = RecordQRResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +3207,7 @@ func (x *RecordQRResponse) String() string {
 func (*RecordQRResponse) ProtoMessage() {}
 
 func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +3220,7 @@ func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRResponse.ProtoReflect.Descriptor instead.
 func (*RecordQRResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
 }
 
 type VerifyTicketRequest struct {
@@ -2263,7 +3232,7 @@ type VerifyTicketRequest struct {
 
 func (x *VerifyTicketRequest) Reset() {
 	*x = VerifyTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2275,7 +3244,7 @@ func (x *VerifyTicketRequest) String() string {
 func (*VerifyTicketRequest) ProtoMessage() {}
 
 func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2288,7 +3257,7 @@ func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketRequest.ProtoReflect.Descriptor instead.
 func (*VerifyTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *VerifyTicketRequest) GetSeatId() string {
@@ -2312,7 +3281,7 @@ type VerifyTicketResponse struct {
 
 func (x *VerifyTicketResponse) Reset() {
 	*x = VerifyTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +3293,7 @@ func (x *VerifyTicketResponse) String() string {
 func (*VerifyTicketResponse) ProtoMessage() {}
 
 func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +3306,7 @@ func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketResponse.ProtoReflect.Descriptor instead.
 func (*VerifyTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *VerifyTicketResponse) GetSeat() *Seat {
@@ -2411,7 +3380,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +3392,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +3405,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Scan) GetScanId() string {
@@ -2591,7 +3560,7 @@ type MarkCheckedInRequest struct {
 
 func (x *MarkCheckedInRequest) Reset() {
 	*x = MarkCheckedInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +3572,7 @@ func (x *MarkCheckedInRequest) String() string {
 func (*MarkCheckedInRequest) ProtoMessage() {}
 
 func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2616,7 +3585,7 @@ func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInRequest.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *MarkCheckedInRequest) GetScan() *Scan {
@@ -2657,7 +3626,7 @@ type MarkCheckedInResponse struct {
 
 func (x *MarkCheckedInResponse) Reset() {
 	*x = MarkCheckedInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2669,7 +3638,7 @@ func (x *MarkCheckedInResponse) String() string {
 func (*MarkCheckedInResponse) ProtoMessage() {}
 
 func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2682,7 +3651,7 @@ func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInResponse.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *MarkCheckedInResponse) GetResult() ScanResult {
@@ -2709,7 +3678,7 @@ type MarkExitedRequest struct {
 
 func (x *MarkExitedRequest) Reset() {
 	*x = MarkExitedRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2721,7 +3690,7 @@ func (x *MarkExitedRequest) String() string {
 func (*MarkExitedRequest) ProtoMessage() {}
 
 func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2734,7 +3703,7 @@ func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedRequest.ProtoReflect.Descriptor instead.
 func (*MarkExitedRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *MarkExitedRequest) GetScan() *Scan {
@@ -2761,7 +3730,7 @@ type MarkExitedResponse struct {
 
 func (x *MarkExitedResponse) Reset() {
 	*x = MarkExitedResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2773,7 +3742,7 @@ func (x *MarkExitedResponse) String() string {
 func (*MarkExitedResponse) ProtoMessage() {}
 
 func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2786,7 +3755,7 @@ func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedResponse.ProtoReflect.Descriptor instead.
 func (*MarkExitedResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *MarkExitedResponse) GetResult() ScanResult {
@@ -2814,7 +3783,7 @@ type UndoCheckInRequest struct {
 
 func (x *UndoCheckInRequest) Reset() {
 	*x = UndoCheckInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2826,7 +3795,7 @@ func (x *UndoCheckInRequest) String() string {
 func (*UndoCheckInRequest) ProtoMessage() {}
 
 func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2839,7 +3808,7 @@ func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInRequest.ProtoReflect.Descriptor instead.
 func (*UndoCheckInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *UndoCheckInRequest) GetScan() *Scan {
@@ -2872,7 +3841,7 @@ type UndoCheckInResponse struct {
 
 func (x *UndoCheckInResponse) Reset() {
 	*x = UndoCheckInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +3853,7 @@ func (x *UndoCheckInResponse) String() string {
 func (*UndoCheckInResponse) ProtoMessage() {}
 
 func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +3866,7 @@ func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInResponse.ProtoReflect.Descriptor instead.
 func (*UndoCheckInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *UndoCheckInResponse) GetSeat() *Seat {
@@ -2916,7 +3885,7 @@ type RecordScanRequest struct {
 
 func (x *RecordScanRequest) Reset() {
 	*x = RecordScanRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3897,7 @@ func (x *RecordScanRequest) String() string {
 func (*RecordScanRequest) ProtoMessage() {}
 
 func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3910,7 @@ func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanRequest.ProtoReflect.Descriptor instead.
 func (*RecordScanRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *RecordScanRequest) GetScan() *Scan {
@@ -2959,7 +3928,7 @@ type RecordScanResponse struct {
 
 func (x *RecordScanResponse) Reset() {
 	*x = RecordScanResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2971,7 +3940,7 @@ func (x *RecordScanResponse) String() string {
 func (*RecordScanResponse) ProtoMessage() {}
 
 func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2984,7 +3953,7 @@ func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanResponse.ProtoReflect.Descriptor instead.
 func (*RecordScanResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{63}
 }
 
 type ListScansRequest struct {
@@ -3000,7 +3969,7 @@ type ListScansRequest struct {
 
 func (x *ListScansRequest) Reset() {
 	*x = ListScansRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3012,7 +3981,7 @@ func (x *ListScansRequest) String() string {
 func (*ListScansRequest) ProtoMessage() {}
 
 func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3025,7 +3994,7 @@ func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansRequest.ProtoReflect.Descriptor instead.
 func (*ListScansRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListScansRequest) GetEventId() string {
@@ -3075,7 +4044,7 @@ type ListScansResponse struct {
 
 func (x *ListScansResponse) Reset() {
 	*x = ListScansResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3087,7 +4056,7 @@ func (x *ListScansResponse) String() string {
 func (*ListScansResponse) ProtoMessage() {}
 
 func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3100,7 +4069,7 @@ func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansResponse.ProtoReflect.Descriptor instead.
 func (*ListScansResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListScansResponse) GetScans() []*Scan {
@@ -3140,7 +4109,7 @@ type CountInsideRequest struct {
 
 func (x *CountInsideRequest) Reset() {
 	*x = CountInsideRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +4121,7 @@ func (x *CountInsideRequest) String() string {
 func (*CountInsideRequest) ProtoMessage() {}
 
 func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +4134,7 @@ func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideRequest.ProtoReflect.Descriptor instead.
 func (*CountInsideRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *CountInsideRequest) GetEventId() string {
@@ -3186,7 +4155,7 @@ type CountInsideResponse struct {
 
 func (x *CountInsideResponse) Reset() {
 	*x = CountInsideResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3198,7 +4167,7 @@ func (x *CountInsideResponse) String() string {
 func (*CountInsideResponse) ProtoMessage() {}
 
 func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3211,7 +4180,7 @@ func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideResponse.ProtoReflect.Descriptor instead.
 func (*CountInsideResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *CountInsideResponse) GetInside() int32 {
@@ -3252,7 +4221,7 @@ type GateTicket struct {
 
 func (x *GateTicket) Reset() {
 	*x = GateTicket{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3264,7 +4233,7 @@ func (x *GateTicket) String() string {
 func (*GateTicket) ProtoMessage() {}
 
 func (x *GateTicket) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3277,7 +4246,7 @@ func (x *GateTicket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateTicket.ProtoReflect.Descriptor instead.
 func (*GateTicket) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GateTicket) GetSeatId() string {
@@ -3354,7 +4323,7 @@ type ListTicketsRequest struct {
 
 func (x *ListTicketsRequest) Reset() {
 	*x = ListTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3366,7 +4335,7 @@ func (x *ListTicketsRequest) String() string {
 func (*ListTicketsRequest) ProtoMessage() {}
 
 func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3379,7 +4348,7 @@ func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ListTicketsRequest) GetEventId() string {
@@ -3413,7 +4382,7 @@ type ListTicketsResponse struct {
 
 func (x *ListTicketsResponse) Reset() {
 	*x = ListTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3425,7 +4394,7 @@ func (x *ListTicketsResponse) String() string {
 func (*ListTicketsResponse) ProtoMessage() {}
 
 func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3438,7 +4407,7 @@ func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ListTicketsResponse) GetTickets() []*GateTicket {
@@ -3468,7 +4437,7 @@ type FindTicketsRequest struct {
 
 func (x *FindTicketsRequest) Reset() {
 	*x = FindTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3480,7 +4449,7 @@ func (x *FindTicketsRequest) String() string {
 func (*FindTicketsRequest) ProtoMessage() {}
 
 func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3493,7 +4462,7 @@ func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsRequest.ProtoReflect.Descriptor instead.
 func (*FindTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *FindTicketsRequest) GetEventId() string {
@@ -3540,7 +4509,7 @@ type FindTicketsResponse struct {
 
 func (x *FindTicketsResponse) Reset() {
 	*x = FindTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3552,7 +4521,7 @@ func (x *FindTicketsResponse) String() string {
 func (*FindTicketsResponse) ProtoMessage() {}
 
 func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3565,7 +4534,7 @@ func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsResponse.ProtoReflect.Descriptor instead.
 func (*FindTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *FindTicketsResponse) GetTickets() []*GateTicket {
@@ -3587,7 +4556,7 @@ type AllowEntryRequest struct {
 
 func (x *AllowEntryRequest) Reset() {
 	*x = AllowEntryRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +4568,7 @@ func (x *AllowEntryRequest) String() string {
 func (*AllowEntryRequest) ProtoMessage() {}
 
 func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +4581,7 @@ func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryRequest.ProtoReflect.Descriptor instead.
 func (*AllowEntryRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *AllowEntryRequest) GetSeatId() string {
@@ -3651,7 +4620,7 @@ type AllowEntryResponse struct {
 
 func (x *AllowEntryResponse) Reset() {
 	*x = AllowEntryResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +4632,7 @@ func (x *AllowEntryResponse) String() string {
 func (*AllowEntryResponse) ProtoMessage() {}
 
 func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +4645,7 @@ func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryResponse.ProtoReflect.Descriptor instead.
 func (*AllowEntryResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{74}
 }
 
 type GetAssignmentRequest struct {
@@ -3688,7 +4657,7 @@ type GetAssignmentRequest struct {
 
 func (x *GetAssignmentRequest) Reset() {
 	*x = GetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3700,7 +4669,7 @@ func (x *GetAssignmentRequest) String() string {
 func (*GetAssignmentRequest) ProtoMessage() {}
 
 func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3713,7 +4682,7 @@ func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*GetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *GetAssignmentRequest) GetStaffId() string {
@@ -3733,7 +4702,7 @@ type GetAssignmentResponse struct {
 
 func (x *GetAssignmentResponse) Reset() {
 	*x = GetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +4714,7 @@ func (x *GetAssignmentResponse) String() string {
 func (*GetAssignmentResponse) ProtoMessage() {}
 
 func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +4727,7 @@ func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*GetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *GetAssignmentResponse) GetVenueIds() []string {
@@ -3788,7 +4757,7 @@ type SetAssignmentRequest struct {
 
 func (x *SetAssignmentRequest) Reset() {
 	*x = SetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +4769,7 @@ func (x *SetAssignmentRequest) String() string {
 func (*SetAssignmentRequest) ProtoMessage() {}
 
 func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +4782,7 @@ func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*SetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *SetAssignmentRequest) GetStaffId() string {
@@ -3859,7 +4828,7 @@ type SetAssignmentResponse struct {
 
 func (x *SetAssignmentResponse) Reset() {
 	*x = SetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3871,7 +4840,7 @@ func (x *SetAssignmentResponse) String() string {
 func (*SetAssignmentResponse) ProtoMessage() {}
 
 func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3884,14 +4853,14 @@ func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*SetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{78}
 }
 
 var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
 
 const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
-	"\x1cinventory/v1/inventory.proto\x12\x1bticketremaster.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x04\n" +
+	"\x1cinventory/v1/inventory.proto\x12\x1bticketremaster.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x04\n" +
 	"\x04Seat\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12?\n" +
@@ -3912,7 +4881,9 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x11ownership_version\x18\r \x01(\x03R\x10ownershipVersion\x123\n" +
 	"\asold_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x06soldAt\x12\x1f\n" +
 	"\vqr_recorded\x18\x0f \x01(\bR\n" +
-	"qrRecorded\"\x8a\x01\n" +
+	"qrRecorded\x12\x18\n" +
+	"\ablocked\x18\x10 \x01(\bR\ablocked\x12\x17\n" +
+	"\avoid_id\x18\x11 \x01(\tR\x06voidId\"\x8a\x01\n" +
 	"\x12CreateSeatsRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x1f\n" +
 	"\vtotal_seats\x18\x02 \x01(\x05R\n" +
@@ -3937,7 +4908,7 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x14ListStatusesResponse\x12\x1a\n" +
 	"\bstatuses\x18\x01 \x01(\fR\bstatuses\"0\n" +
 	"\x11CountSeatsRequest\x12\x1b\n" +
-	"\tevent_ids\x18\x01 \x03(\tR\beventIds\"\xc6\x01\n" +
+	"\tevent_ids\x18\x01 \x03(\tR\beventIds\"\xfc\x01\n" +
 	"\tSeatCount\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x05R\x05total\x12\x1c\n" +
@@ -3946,7 +4917,9 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x04sold\x18\x05 \x01(\x05R\x04sold\x12\x1d\n" +
 	"\n" +
 	"checked_in\x18\x06 \x01(\x05R\tcheckedIn\x12#\n" +
-	"\rrevenue_cents\x18\a \x01(\x03R\frevenueCents\"T\n" +
+	"\rrevenue_cents\x18\a \x01(\x03R\frevenueCents\x12\x18\n" +
+	"\ablocked\x18\b \x01(\x05R\ablocked\x12\x1a\n" +
+	"\brefunded\x18\t \x01(\x05R\brefunded\"T\n" +
 	"\x12CountSeatsResponse\x12>\n" +
 	"\x06counts\x18\x01 \x03(\v2&.ticketremaster.inventory.v1.SeatCountR\x06counts\",\n" +
 	"\x0fGetSeatsRequest\x12\x19\n" +
@@ -3995,7 +4968,65 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12&\n" +
 	"\x0fonly_if_expired\x18\x03 \x01(\bR\ronlyIfExpired\"\\\n" +
 	"\x13ReleaseSeatResponse\x12E\n" +
-	"\aoutcome\x18\x01 \x01(\x0e2+.ticketremaster.inventory.v1.ReleaseOutcomeR\aoutcome\".\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2+.ticketremaster.inventory.v1.ReleaseOutcomeR\aoutcome\"c\n" +
+	"\x11BlockSeatsRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x19\n" +
+	"\bseat_ids\x18\x02 \x03(\tR\aseatIds\x12\x18\n" +
+	"\ablocked\x18\x03 \x01(\bR\ablocked\".\n" +
+	"\x12BlockSeatsResponse\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\x05R\achanged\"\x9a\x01\n" +
+	"\x0eAddRowsRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12!\n" +
+	"\foperation_id\x18\x02 \x01(\tR\voperationId\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\x05R\x04rows\x12\"\n" +
+	"\rseats_per_row\x18\x04 \x01(\x05R\vseatsPerRow\x12\x12\n" +
+	"\x04tier\x18\x05 \x01(\tR\x04tier\"j\n" +
+	"\x0fAddRowsResponse\x12\x1f\n" +
+	"\vseats_added\x18\x01 \x01(\x05R\n" +
+	"seatsAdded\x12\x1b\n" +
+	"\tfirst_row\x18\x02 \x01(\tR\bfirstRow\x12\x19\n" +
+	"\blast_row\x18\x03 \x01(\tR\alastRow\"d\n" +
+	"\x11VoidTicketRequest\x12\x17\n" +
+	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x1b\n" +
+	"\trefund_id\x18\x03 \x01(\tR\brefundId\"K\n" +
+	"\x12VoidTicketResponse\x125\n" +
+	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"Q\n" +
+	"\x15RestoreTicketsRequest\x12\x19\n" +
+	"\bseat_ids\x18\x01 \x03(\tR\aseatIds\x12\x1d\n" +
+	"\n" +
+	"refund_ids\x18\x02 \x03(\tR\trefundIds\"\x18\n" +
+	"\x16RestoreTicketsResponse\"P\n" +
+	"\x14SettleRefundsRequest\x12\x19\n" +
+	"\bseat_ids\x18\x01 \x03(\tR\aseatIds\x12\x1d\n" +
+	"\n" +
+	"refund_ids\x18\x02 \x03(\tR\trefundIds\"\x17\n" +
+	"\x15SettleRefundsResponse\"c\n" +
+	"\x11FreeTicketRequest\x12\x17\n" +
+	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\x12\x18\n" +
+	"\ablocked\x18\x03 \x01(\bR\ablocked\"\x14\n" +
+	"\x12FreeTicketResponse\".\n" +
+	"\x11CloseEventRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\"H\n" +
+	"\x12CloseEventResponse\x12\x1a\n" +
+	"\breleased\x18\x01 \x01(\x05R\breleased\x12\x16\n" +
+	"\x06pinned\x18\x02 \x01(\x05R\x06pinned\"k\n" +
+	"\x12VoidTicketsRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12$\n" +
+	"\x0espare_seat_ids\x18\x02 \x03(\tR\fspareSeatIds\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"N\n" +
+	"\x13VoidTicketsResponse\x127\n" +
+	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\"2\n" +
+	"\x15CountUnsettledRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\"\x9b\x01\n" +
+	"\x16CountUnsettledResponse\x12\x18\n" +
+	"\atickets\x18\x01 \x01(\x05R\atickets\x12\x16\n" +
+	"\x06owners\x18\x02 \x01(\x05R\x06owners\x12\x1f\n" +
+	"\vvalue_cents\x18\x03 \x01(\x03R\n" +
+	"valueCents\x12\x1a\n" +
+	"\brefunded\x18\x04 \x01(\x05R\brefunded\x12\x12\n" +
+	"\x04held\x18\x05 \x01(\x05R\x04held\".\n" +
 	"\x13GetSeatOwnerRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\"q\n" +
 	"\x14GetSeatOwnerResponse\x12\"\n" +
@@ -4188,7 +5219,7 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\tDirection\x12\x06\n" +
 	"\x02IN\x10\x00\x12\a\n" +
 	"\x03OUT\x10\x01\x12\b\n" +
-	"\x04UNDO\x10\x022\xf1\x18\n" +
+	"\x04UNDO\x10\x022\xf3 \n" +
 	"\tInventory\x12p\n" +
 	"\vCreateSeats\x12/.ticketremaster.inventory.v1.CreateSeatsRequest\x1a0.ticketremaster.inventory.v1.CreateSeatsResponse\x12p\n" +
 	"\vDeleteSeats\x12/.ticketremaster.inventory.v1.DeleteSeatsRequest\x1a0.ticketremaster.inventory.v1.DeleteSeatsResponse\x12j\n" +
@@ -4202,7 +5233,20 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\aPinHold\x12+.ticketremaster.inventory.v1.PinHoldRequest\x1a,.ticketremaster.inventory.v1.PinHoldResponse\x12j\n" +
 	"\tUnpinHold\x12-.ticketremaster.inventory.v1.UnpinHoldRequest\x1a..ticketremaster.inventory.v1.UnpinHoldResponse\x12p\n" +
 	"\vConfirmSeat\x12/.ticketremaster.inventory.v1.ConfirmSeatRequest\x1a0.ticketremaster.inventory.v1.ConfirmSeatResponse\x12p\n" +
-	"\vReleaseSeat\x12/.ticketremaster.inventory.v1.ReleaseSeatRequest\x1a0.ticketremaster.inventory.v1.ReleaseSeatResponse\x12s\n" +
+	"\vReleaseSeat\x12/.ticketremaster.inventory.v1.ReleaseSeatRequest\x1a0.ticketremaster.inventory.v1.ReleaseSeatResponse\x12m\n" +
+	"\n" +
+	"BlockSeats\x12..ticketremaster.inventory.v1.BlockSeatsRequest\x1a/.ticketremaster.inventory.v1.BlockSeatsResponse\x12d\n" +
+	"\aAddRows\x12+.ticketremaster.inventory.v1.AddRowsRequest\x1a,.ticketremaster.inventory.v1.AddRowsResponse\x12m\n" +
+	"\n" +
+	"VoidTicket\x12..ticketremaster.inventory.v1.VoidTicketRequest\x1a/.ticketremaster.inventory.v1.VoidTicketResponse\x12y\n" +
+	"\x0eRestoreTickets\x122.ticketremaster.inventory.v1.RestoreTicketsRequest\x1a3.ticketremaster.inventory.v1.RestoreTicketsResponse\x12m\n" +
+	"\n" +
+	"FreeTicket\x12..ticketremaster.inventory.v1.FreeTicketRequest\x1a/.ticketremaster.inventory.v1.FreeTicketResponse\x12m\n" +
+	"\n" +
+	"CloseEvent\x12..ticketremaster.inventory.v1.CloseEventRequest\x1a/.ticketremaster.inventory.v1.CloseEventResponse\x12p\n" +
+	"\vVoidTickets\x12/.ticketremaster.inventory.v1.VoidTicketsRequest\x1a0.ticketremaster.inventory.v1.VoidTicketsResponse\x12v\n" +
+	"\rSettleRefunds\x121.ticketremaster.inventory.v1.SettleRefundsRequest\x1a2.ticketremaster.inventory.v1.SettleRefundsResponse\x12y\n" +
+	"\x0eCountUnsettled\x122.ticketremaster.inventory.v1.CountUnsettledRequest\x1a3.ticketremaster.inventory.v1.CountUnsettledResponse\x12s\n" +
 	"\fGetSeatOwner\x120.ticketremaster.inventory.v1.GetSeatOwnerRequest\x1a1.ticketremaster.inventory.v1.GetSeatOwnerResponse\x12p\n" +
 	"\vUpdateOwner\x12/.ticketremaster.inventory.v1.UpdateOwnerRequest\x1a0.ticketremaster.inventory.v1.UpdateOwnerResponse\x12v\n" +
 	"\rListOwnership\x121.ticketremaster.inventory.v1.ListOwnershipRequest\x1a2.ticketremaster.inventory.v1.ListOwnershipResponse\x12g\n" +
@@ -4236,7 +5280,7 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 }
 
 var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_inventory_v1_inventory_proto_goTypes = []any{
 	(SeatStatus)(0),                // 0: ticketremaster.inventory.v1.SeatStatus
 	(ScanResult)(0),                // 1: ticketremaster.inventory.v1.ScanResult
@@ -4268,49 +5312,67 @@ var file_inventory_v1_inventory_proto_goTypes = []any{
 	(*ConfirmSeatResponse)(nil),    // 27: ticketremaster.inventory.v1.ConfirmSeatResponse
 	(*ReleaseSeatRequest)(nil),     // 28: ticketremaster.inventory.v1.ReleaseSeatRequest
 	(*ReleaseSeatResponse)(nil),    // 29: ticketremaster.inventory.v1.ReleaseSeatResponse
-	(*GetSeatOwnerRequest)(nil),    // 30: ticketremaster.inventory.v1.GetSeatOwnerRequest
-	(*GetSeatOwnerResponse)(nil),   // 31: ticketremaster.inventory.v1.GetSeatOwnerResponse
-	(*UpdateOwnerRequest)(nil),     // 32: ticketremaster.inventory.v1.UpdateOwnerRequest
-	(*UpdateOwnerResponse)(nil),    // 33: ticketremaster.inventory.v1.UpdateOwnerResponse
-	(*ListOwnershipRequest)(nil),   // 34: ticketremaster.inventory.v1.ListOwnershipRequest
-	(*Ownership)(nil),              // 35: ticketremaster.inventory.v1.Ownership
-	(*ListOwnershipResponse)(nil),  // 36: ticketremaster.inventory.v1.ListOwnershipResponse
-	(*RecordQRRequest)(nil),        // 37: ticketremaster.inventory.v1.RecordQRRequest
-	(*RecordQRResponse)(nil),       // 38: ticketremaster.inventory.v1.RecordQRResponse
-	(*VerifyTicketRequest)(nil),    // 39: ticketremaster.inventory.v1.VerifyTicketRequest
-	(*VerifyTicketResponse)(nil),   // 40: ticketremaster.inventory.v1.VerifyTicketResponse
-	(*Scan)(nil),                   // 41: ticketremaster.inventory.v1.Scan
-	(*MarkCheckedInRequest)(nil),   // 42: ticketremaster.inventory.v1.MarkCheckedInRequest
-	(*MarkCheckedInResponse)(nil),  // 43: ticketremaster.inventory.v1.MarkCheckedInResponse
-	(*MarkExitedRequest)(nil),      // 44: ticketremaster.inventory.v1.MarkExitedRequest
-	(*MarkExitedResponse)(nil),     // 45: ticketremaster.inventory.v1.MarkExitedResponse
-	(*UndoCheckInRequest)(nil),     // 46: ticketremaster.inventory.v1.UndoCheckInRequest
-	(*UndoCheckInResponse)(nil),    // 47: ticketremaster.inventory.v1.UndoCheckInResponse
-	(*RecordScanRequest)(nil),      // 48: ticketremaster.inventory.v1.RecordScanRequest
-	(*RecordScanResponse)(nil),     // 49: ticketremaster.inventory.v1.RecordScanResponse
-	(*ListScansRequest)(nil),       // 50: ticketremaster.inventory.v1.ListScansRequest
-	(*ListScansResponse)(nil),      // 51: ticketremaster.inventory.v1.ListScansResponse
-	(*CountInsideRequest)(nil),     // 52: ticketremaster.inventory.v1.CountInsideRequest
-	(*CountInsideResponse)(nil),    // 53: ticketremaster.inventory.v1.CountInsideResponse
-	(*GateTicket)(nil),             // 54: ticketremaster.inventory.v1.GateTicket
-	(*ListTicketsRequest)(nil),     // 55: ticketremaster.inventory.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),    // 56: ticketremaster.inventory.v1.ListTicketsResponse
-	(*FindTicketsRequest)(nil),     // 57: ticketremaster.inventory.v1.FindTicketsRequest
-	(*FindTicketsResponse)(nil),    // 58: ticketremaster.inventory.v1.FindTicketsResponse
-	(*AllowEntryRequest)(nil),      // 59: ticketremaster.inventory.v1.AllowEntryRequest
-	(*AllowEntryResponse)(nil),     // 60: ticketremaster.inventory.v1.AllowEntryResponse
-	(*GetAssignmentRequest)(nil),   // 61: ticketremaster.inventory.v1.GetAssignmentRequest
-	(*GetAssignmentResponse)(nil),  // 62: ticketremaster.inventory.v1.GetAssignmentResponse
-	(*SetAssignmentRequest)(nil),   // 63: ticketremaster.inventory.v1.SetAssignmentRequest
-	(*SetAssignmentResponse)(nil),  // 64: ticketremaster.inventory.v1.SetAssignmentResponse
-	nil,                            // 65: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	nil,                            // 66: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	(*timestamppb.Timestamp)(nil),  // 67: google.protobuf.Timestamp
+	(*BlockSeatsRequest)(nil),      // 30: ticketremaster.inventory.v1.BlockSeatsRequest
+	(*BlockSeatsResponse)(nil),     // 31: ticketremaster.inventory.v1.BlockSeatsResponse
+	(*AddRowsRequest)(nil),         // 32: ticketremaster.inventory.v1.AddRowsRequest
+	(*AddRowsResponse)(nil),        // 33: ticketremaster.inventory.v1.AddRowsResponse
+	(*VoidTicketRequest)(nil),      // 34: ticketremaster.inventory.v1.VoidTicketRequest
+	(*VoidTicketResponse)(nil),     // 35: ticketremaster.inventory.v1.VoidTicketResponse
+	(*RestoreTicketsRequest)(nil),  // 36: ticketremaster.inventory.v1.RestoreTicketsRequest
+	(*RestoreTicketsResponse)(nil), // 37: ticketremaster.inventory.v1.RestoreTicketsResponse
+	(*SettleRefundsRequest)(nil),   // 38: ticketremaster.inventory.v1.SettleRefundsRequest
+	(*SettleRefundsResponse)(nil),  // 39: ticketremaster.inventory.v1.SettleRefundsResponse
+	(*FreeTicketRequest)(nil),      // 40: ticketremaster.inventory.v1.FreeTicketRequest
+	(*FreeTicketResponse)(nil),     // 41: ticketremaster.inventory.v1.FreeTicketResponse
+	(*CloseEventRequest)(nil),      // 42: ticketremaster.inventory.v1.CloseEventRequest
+	(*CloseEventResponse)(nil),     // 43: ticketremaster.inventory.v1.CloseEventResponse
+	(*VoidTicketsRequest)(nil),     // 44: ticketremaster.inventory.v1.VoidTicketsRequest
+	(*VoidTicketsResponse)(nil),    // 45: ticketremaster.inventory.v1.VoidTicketsResponse
+	(*CountUnsettledRequest)(nil),  // 46: ticketremaster.inventory.v1.CountUnsettledRequest
+	(*CountUnsettledResponse)(nil), // 47: ticketremaster.inventory.v1.CountUnsettledResponse
+	(*GetSeatOwnerRequest)(nil),    // 48: ticketremaster.inventory.v1.GetSeatOwnerRequest
+	(*GetSeatOwnerResponse)(nil),   // 49: ticketremaster.inventory.v1.GetSeatOwnerResponse
+	(*UpdateOwnerRequest)(nil),     // 50: ticketremaster.inventory.v1.UpdateOwnerRequest
+	(*UpdateOwnerResponse)(nil),    // 51: ticketremaster.inventory.v1.UpdateOwnerResponse
+	(*ListOwnershipRequest)(nil),   // 52: ticketremaster.inventory.v1.ListOwnershipRequest
+	(*Ownership)(nil),              // 53: ticketremaster.inventory.v1.Ownership
+	(*ListOwnershipResponse)(nil),  // 54: ticketremaster.inventory.v1.ListOwnershipResponse
+	(*RecordQRRequest)(nil),        // 55: ticketremaster.inventory.v1.RecordQRRequest
+	(*RecordQRResponse)(nil),       // 56: ticketremaster.inventory.v1.RecordQRResponse
+	(*VerifyTicketRequest)(nil),    // 57: ticketremaster.inventory.v1.VerifyTicketRequest
+	(*VerifyTicketResponse)(nil),   // 58: ticketremaster.inventory.v1.VerifyTicketResponse
+	(*Scan)(nil),                   // 59: ticketremaster.inventory.v1.Scan
+	(*MarkCheckedInRequest)(nil),   // 60: ticketremaster.inventory.v1.MarkCheckedInRequest
+	(*MarkCheckedInResponse)(nil),  // 61: ticketremaster.inventory.v1.MarkCheckedInResponse
+	(*MarkExitedRequest)(nil),      // 62: ticketremaster.inventory.v1.MarkExitedRequest
+	(*MarkExitedResponse)(nil),     // 63: ticketremaster.inventory.v1.MarkExitedResponse
+	(*UndoCheckInRequest)(nil),     // 64: ticketremaster.inventory.v1.UndoCheckInRequest
+	(*UndoCheckInResponse)(nil),    // 65: ticketremaster.inventory.v1.UndoCheckInResponse
+	(*RecordScanRequest)(nil),      // 66: ticketremaster.inventory.v1.RecordScanRequest
+	(*RecordScanResponse)(nil),     // 67: ticketremaster.inventory.v1.RecordScanResponse
+	(*ListScansRequest)(nil),       // 68: ticketremaster.inventory.v1.ListScansRequest
+	(*ListScansResponse)(nil),      // 69: ticketremaster.inventory.v1.ListScansResponse
+	(*CountInsideRequest)(nil),     // 70: ticketremaster.inventory.v1.CountInsideRequest
+	(*CountInsideResponse)(nil),    // 71: ticketremaster.inventory.v1.CountInsideResponse
+	(*GateTicket)(nil),             // 72: ticketremaster.inventory.v1.GateTicket
+	(*ListTicketsRequest)(nil),     // 73: ticketremaster.inventory.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),    // 74: ticketremaster.inventory.v1.ListTicketsResponse
+	(*FindTicketsRequest)(nil),     // 75: ticketremaster.inventory.v1.FindTicketsRequest
+	(*FindTicketsResponse)(nil),    // 76: ticketremaster.inventory.v1.FindTicketsResponse
+	(*AllowEntryRequest)(nil),      // 77: ticketremaster.inventory.v1.AllowEntryRequest
+	(*AllowEntryResponse)(nil),     // 78: ticketremaster.inventory.v1.AllowEntryResponse
+	(*GetAssignmentRequest)(nil),   // 79: ticketremaster.inventory.v1.GetAssignmentRequest
+	(*GetAssignmentResponse)(nil),  // 80: ticketremaster.inventory.v1.GetAssignmentResponse
+	(*SetAssignmentRequest)(nil),   // 81: ticketremaster.inventory.v1.SetAssignmentRequest
+	(*SetAssignmentResponse)(nil),  // 82: ticketremaster.inventory.v1.SetAssignmentResponse
+	nil,                            // 83: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	nil,                            // 84: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	(*timestamppb.Timestamp)(nil),  // 85: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0,  // 0: ticketremaster.inventory.v1.Seat.status:type_name -> ticketremaster.inventory.v1.SeatStatus
-	67, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
-	67, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
+	85, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
+	85, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
 	4,  // 3: ticketremaster.inventory.v1.ListSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	14, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
 	4,  // 5: ticketremaster.inventory.v1.GetSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
@@ -4319,96 +5381,116 @@ var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	4,  // 8: ticketremaster.inventory.v1.PinHoldResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 9: ticketremaster.inventory.v1.ConfirmSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	2,  // 10: ticketremaster.inventory.v1.ReleaseSeatResponse.outcome:type_name -> ticketremaster.inventory.v1.ReleaseOutcome
-	4,  // 11: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 12: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	67, // 13: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
-	35, // 14: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
-	4,  // 15: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 16: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	67, // 17: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
-	1,  // 18: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	67, // 19: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
-	3,  // 20: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
-	67, // 21: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
-	1,  // 22: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
-	41, // 23: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 24: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	4,  // 25: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	41, // 26: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 27: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	4,  // 28: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	41, // 29: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	4,  // 30: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	41, // 31: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 32: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	41, // 33: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
-	65, // 34: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	66, // 35: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	67, // 36: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
-	54, // 37: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	54, // 38: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	41, // 39: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
-	5,  // 40: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
-	7,  // 41: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
-	9,  // 42: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
-	11, // 43: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
-	13, // 44: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
-	16, // 45: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
-	18, // 46: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
-	20, // 47: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
-	22, // 48: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
-	24, // 49: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
-	26, // 50: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
-	28, // 51: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
-	30, // 52: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
-	32, // 53: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
-	34, // 54: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
-	37, // 55: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
-	39, // 56: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
-	42, // 57: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
-	44, // 58: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
-	46, // 59: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
-	48, // 60: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
-	50, // 61: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
-	52, // 62: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
-	55, // 63: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
-	57, // 64: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
-	59, // 65: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
-	61, // 66: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
-	63, // 67: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
-	6,  // 68: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
-	8,  // 69: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
-	10, // 70: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
-	12, // 71: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
-	15, // 72: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
-	17, // 73: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
-	19, // 74: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	21, // 75: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
-	23, // 76: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
-	25, // 77: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
-	27, // 78: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
-	29, // 79: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
-	31, // 80: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
-	33, // 81: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
-	36, // 82: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
-	38, // 83: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
-	40, // 84: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
-	43, // 85: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
-	45, // 86: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
-	47, // 87: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
-	49, // 88: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
-	51, // 89: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
-	53, // 90: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
-	56, // 91: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
-	58, // 92: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
-	60, // 93: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
-	62, // 94: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
-	64, // 95: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
-	68, // [68:96] is the sub-list for method output_type
-	40, // [40:68] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	4,  // 11: ticketremaster.inventory.v1.VoidTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 12: ticketremaster.inventory.v1.VoidTicketsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 13: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 14: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	85, // 15: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
+	53, // 16: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
+	4,  // 17: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 18: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	85, // 19: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
+	1,  // 20: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	85, // 21: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
+	3,  // 22: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
+	85, // 23: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
+	1,  // 24: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
+	59, // 25: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 26: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 27: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	59, // 28: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 29: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 30: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	59, // 31: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	4,  // 32: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	59, // 33: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 34: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	59, // 35: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
+	83, // 36: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	84, // 37: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	85, // 38: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
+	72, // 39: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	72, // 40: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	59, // 41: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
+	5,  // 42: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
+	7,  // 43: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
+	9,  // 44: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
+	11, // 45: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
+	13, // 46: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
+	16, // 47: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
+	18, // 48: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
+	20, // 49: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
+	22, // 50: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
+	24, // 51: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
+	26, // 52: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
+	28, // 53: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
+	30, // 54: ticketremaster.inventory.v1.Inventory.BlockSeats:input_type -> ticketremaster.inventory.v1.BlockSeatsRequest
+	32, // 55: ticketremaster.inventory.v1.Inventory.AddRows:input_type -> ticketremaster.inventory.v1.AddRowsRequest
+	34, // 56: ticketremaster.inventory.v1.Inventory.VoidTicket:input_type -> ticketremaster.inventory.v1.VoidTicketRequest
+	36, // 57: ticketremaster.inventory.v1.Inventory.RestoreTickets:input_type -> ticketremaster.inventory.v1.RestoreTicketsRequest
+	40, // 58: ticketremaster.inventory.v1.Inventory.FreeTicket:input_type -> ticketremaster.inventory.v1.FreeTicketRequest
+	42, // 59: ticketremaster.inventory.v1.Inventory.CloseEvent:input_type -> ticketremaster.inventory.v1.CloseEventRequest
+	44, // 60: ticketremaster.inventory.v1.Inventory.VoidTickets:input_type -> ticketremaster.inventory.v1.VoidTicketsRequest
+	38, // 61: ticketremaster.inventory.v1.Inventory.SettleRefunds:input_type -> ticketremaster.inventory.v1.SettleRefundsRequest
+	46, // 62: ticketremaster.inventory.v1.Inventory.CountUnsettled:input_type -> ticketremaster.inventory.v1.CountUnsettledRequest
+	48, // 63: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
+	50, // 64: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
+	52, // 65: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
+	55, // 66: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
+	57, // 67: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
+	60, // 68: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
+	62, // 69: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
+	64, // 70: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
+	66, // 71: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
+	68, // 72: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
+	70, // 73: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
+	73, // 74: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
+	75, // 75: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
+	77, // 76: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
+	79, // 77: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
+	81, // 78: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
+	6,  // 79: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
+	8,  // 80: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
+	10, // 81: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
+	12, // 82: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
+	15, // 83: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
+	17, // 84: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
+	19, // 85: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	21, // 86: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
+	23, // 87: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
+	25, // 88: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
+	27, // 89: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
+	29, // 90: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
+	31, // 91: ticketremaster.inventory.v1.Inventory.BlockSeats:output_type -> ticketremaster.inventory.v1.BlockSeatsResponse
+	33, // 92: ticketremaster.inventory.v1.Inventory.AddRows:output_type -> ticketremaster.inventory.v1.AddRowsResponse
+	35, // 93: ticketremaster.inventory.v1.Inventory.VoidTicket:output_type -> ticketremaster.inventory.v1.VoidTicketResponse
+	37, // 94: ticketremaster.inventory.v1.Inventory.RestoreTickets:output_type -> ticketremaster.inventory.v1.RestoreTicketsResponse
+	41, // 95: ticketremaster.inventory.v1.Inventory.FreeTicket:output_type -> ticketremaster.inventory.v1.FreeTicketResponse
+	43, // 96: ticketremaster.inventory.v1.Inventory.CloseEvent:output_type -> ticketremaster.inventory.v1.CloseEventResponse
+	45, // 97: ticketremaster.inventory.v1.Inventory.VoidTickets:output_type -> ticketremaster.inventory.v1.VoidTicketsResponse
+	39, // 98: ticketremaster.inventory.v1.Inventory.SettleRefunds:output_type -> ticketremaster.inventory.v1.SettleRefundsResponse
+	47, // 99: ticketremaster.inventory.v1.Inventory.CountUnsettled:output_type -> ticketremaster.inventory.v1.CountUnsettledResponse
+	49, // 100: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
+	51, // 101: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
+	54, // 102: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
+	56, // 103: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
+	58, // 104: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
+	61, // 105: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
+	63, // 106: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
+	65, // 107: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
+	67, // 108: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
+	69, // 109: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
+	71, // 110: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
+	74, // 111: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
+	76, // 112: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
+	78, // 113: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
+	80, // 114: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
+	82, // 115: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
+	79, // [79:116] is the sub-list for method output_type
+	42, // [42:79] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_inventory_v1_inventory_proto_init() }
@@ -4422,7 +5504,7 @@ func file_inventory_v1_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   63,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,6 +43,15 @@ const (
 	Inventory_UnpinHold_FullMethodName      = "/ticketremaster.inventory.v1.Inventory/UnpinHold"
 	Inventory_ConfirmSeat_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ConfirmSeat"
 	Inventory_ReleaseSeat_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ReleaseSeat"
+	Inventory_BlockSeats_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/BlockSeats"
+	Inventory_AddRows_FullMethodName        = "/ticketremaster.inventory.v1.Inventory/AddRows"
+	Inventory_VoidTicket_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/VoidTicket"
+	Inventory_RestoreTickets_FullMethodName = "/ticketremaster.inventory.v1.Inventory/RestoreTickets"
+	Inventory_FreeTicket_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/FreeTicket"
+	Inventory_CloseEvent_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/CloseEvent"
+	Inventory_VoidTickets_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/VoidTickets"
+	Inventory_SettleRefunds_FullMethodName  = "/ticketremaster.inventory.v1.Inventory/SettleRefunds"
+	Inventory_CountUnsettled_FullMethodName = "/ticketremaster.inventory.v1.Inventory/CountUnsettled"
 	Inventory_GetSeatOwner_FullMethodName   = "/ticketremaster.inventory.v1.Inventory/GetSeatOwner"
 	Inventory_UpdateOwner_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/UpdateOwner"
 	Inventory_ListOwnership_FullMethodName  = "/ticketremaster.inventory.v1.Inventory/ListOwnership"
@@ -104,6 +113,28 @@ type InventoryClient interface {
 	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
 	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(ctx context.Context, in *ReleaseSeatRequest, opts ...grpc.CallOption) (*ReleaseSeatResponse, error)
+	// BlockSeats takes seats of an event off sale, or puts them back: all of them or none. In ListStatuses they read HELD.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE when one is held or sold.
+	BlockSeats(ctx context.Context, in *BlockSeatsRequest, opts ...grpc.CallOption) (*BlockSeatsResponse, error)
+	// AddRows makes rows behind the last one, once per operation_id. NOT_FOUND / SEAT_NOT_FOUND for an event without seats.
+	AddRows(ctx context.Context, in *AddRowsRequest, opts ...grpc.CallOption) (*AddRowsResponse, error)
+	// VoidTicket makes a SOLD ticket void for its refund, once per refund_id: it cannot be shown, used or handed on any more.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / TICKET_NOT_SOLD (not under this order), TICKET_REFUNDED, TICKET_ALREADY_USED.
+	VoidTicket(ctx context.Context, in *VoidTicketRequest, opts ...grpc.CallOption) (*VoidTicketResponse, error)
+	// RestoreTickets makes tickets valid again whose refund was given up; what is settled stays.
+	RestoreTickets(ctx context.Context, in *RestoreTicketsRequest, opts ...grpc.CallOption) (*RestoreTicketsResponse, error)
+	// FreeTicket puts the seat of a void ticket on sale again, or blocks it. ABORTED / TICKET_NOT_SOLD unless it is void by this refund.
+	FreeTicket(ctx context.Context, in *FreeTicketRequest, opts ...grpc.CallOption) (*FreeTicketResponse, error)
+	// CloseEvent blocks all that is not sold of an event and gives its holds back. What is being paid for stays and is counted:
+	// repeat until there is none.
+	CloseEvent(ctx context.Context, in *CloseEventRequest, opts ...grpc.CallOption) (*CloseEventResponse, error)
+	// VoidTickets makes the next tickets of an event void, those checked in too, each under a refund of its own, and gives them;
+	// what is void and not settled is given again.
+	VoidTickets(ctx context.Context, in *VoidTicketsRequest, opts ...grpc.CallOption) (*VoidTicketsResponse, error)
+	// SettleRefunds marks void tickets whose owners have their credits.
+	SettleRefunds(ctx context.Context, in *SettleRefundsRequest, opts ...grpc.CallOption) (*SettleRefundsResponse, error)
+	// CountUnsettled adds up what a cancellation of the event has to refund, and what it has refunded.
+	CountUnsettled(ctx context.Context, in *CountUnsettledRequest, opts ...grpc.CallOption) (*CountUnsettledResponse, error)
 	// GetSeatOwner gives seat and owner. NOT_FOUND / SEAT_NOT_FOUND.
 	GetSeatOwner(ctx context.Context, in *GetSeatOwnerRequest, opts ...grpc.CallOption) (*GetSeatOwnerResponse, error)
 	// UpdateOwner hands a SOLD seat from its expected owner to another, once per operation_id.
@@ -275,6 +306,96 @@ func (c *inventoryClient) ReleaseSeat(ctx context.Context, in *ReleaseSeatReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseSeatResponse)
 	err := c.cc.Invoke(ctx, Inventory_ReleaseSeat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) BlockSeats(ctx context.Context, in *BlockSeatsRequest, opts ...grpc.CallOption) (*BlockSeatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BlockSeatsResponse)
+	err := c.cc.Invoke(ctx, Inventory_BlockSeats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) AddRows(ctx context.Context, in *AddRowsRequest, opts ...grpc.CallOption) (*AddRowsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddRowsResponse)
+	err := c.cc.Invoke(ctx, Inventory_AddRows_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) VoidTicket(ctx context.Context, in *VoidTicketRequest, opts ...grpc.CallOption) (*VoidTicketResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VoidTicketResponse)
+	err := c.cc.Invoke(ctx, Inventory_VoidTicket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) RestoreTickets(ctx context.Context, in *RestoreTicketsRequest, opts ...grpc.CallOption) (*RestoreTicketsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreTicketsResponse)
+	err := c.cc.Invoke(ctx, Inventory_RestoreTickets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) FreeTicket(ctx context.Context, in *FreeTicketRequest, opts ...grpc.CallOption) (*FreeTicketResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FreeTicketResponse)
+	err := c.cc.Invoke(ctx, Inventory_FreeTicket_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) CloseEvent(ctx context.Context, in *CloseEventRequest, opts ...grpc.CallOption) (*CloseEventResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloseEventResponse)
+	err := c.cc.Invoke(ctx, Inventory_CloseEvent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) VoidTickets(ctx context.Context, in *VoidTicketsRequest, opts ...grpc.CallOption) (*VoidTicketsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VoidTicketsResponse)
+	err := c.cc.Invoke(ctx, Inventory_VoidTickets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) SettleRefunds(ctx context.Context, in *SettleRefundsRequest, opts ...grpc.CallOption) (*SettleRefundsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleRefundsResponse)
+	err := c.cc.Invoke(ctx, Inventory_SettleRefunds_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) CountUnsettled(ctx context.Context, in *CountUnsettledRequest, opts ...grpc.CallOption) (*CountUnsettledResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountUnsettledResponse)
+	err := c.cc.Invoke(ctx, Inventory_CountUnsettled_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -484,6 +605,28 @@ type InventoryServer interface {
 	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
 	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(context.Context, *ReleaseSeatRequest) (*ReleaseSeatResponse, error)
+	// BlockSeats takes seats of an event off sale, or puts them back: all of them or none. In ListStatuses they read HELD.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE when one is held or sold.
+	BlockSeats(context.Context, *BlockSeatsRequest) (*BlockSeatsResponse, error)
+	// AddRows makes rows behind the last one, once per operation_id. NOT_FOUND / SEAT_NOT_FOUND for an event without seats.
+	AddRows(context.Context, *AddRowsRequest) (*AddRowsResponse, error)
+	// VoidTicket makes a SOLD ticket void for its refund, once per refund_id: it cannot be shown, used or handed on any more.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / TICKET_NOT_SOLD (not under this order), TICKET_REFUNDED, TICKET_ALREADY_USED.
+	VoidTicket(context.Context, *VoidTicketRequest) (*VoidTicketResponse, error)
+	// RestoreTickets makes tickets valid again whose refund was given up; what is settled stays.
+	RestoreTickets(context.Context, *RestoreTicketsRequest) (*RestoreTicketsResponse, error)
+	// FreeTicket puts the seat of a void ticket on sale again, or blocks it. ABORTED / TICKET_NOT_SOLD unless it is void by this refund.
+	FreeTicket(context.Context, *FreeTicketRequest) (*FreeTicketResponse, error)
+	// CloseEvent blocks all that is not sold of an event and gives its holds back. What is being paid for stays and is counted:
+	// repeat until there is none.
+	CloseEvent(context.Context, *CloseEventRequest) (*CloseEventResponse, error)
+	// VoidTickets makes the next tickets of an event void, those checked in too, each under a refund of its own, and gives them;
+	// what is void and not settled is given again.
+	VoidTickets(context.Context, *VoidTicketsRequest) (*VoidTicketsResponse, error)
+	// SettleRefunds marks void tickets whose owners have their credits.
+	SettleRefunds(context.Context, *SettleRefundsRequest) (*SettleRefundsResponse, error)
+	// CountUnsettled adds up what a cancellation of the event has to refund, and what it has refunded.
+	CountUnsettled(context.Context, *CountUnsettledRequest) (*CountUnsettledResponse, error)
 	// GetSeatOwner gives seat and owner. NOT_FOUND / SEAT_NOT_FOUND.
 	GetSeatOwner(context.Context, *GetSeatOwnerRequest) (*GetSeatOwnerResponse, error)
 	// UpdateOwner hands a SOLD seat from its expected owner to another, once per operation_id.
@@ -576,6 +719,33 @@ func (UnimplementedInventoryServer) ConfirmSeat(context.Context, *ConfirmSeatReq
 }
 func (UnimplementedInventoryServer) ReleaseSeat(context.Context, *ReleaseSeatRequest) (*ReleaseSeatResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseSeat not implemented")
+}
+func (UnimplementedInventoryServer) BlockSeats(context.Context, *BlockSeatsRequest) (*BlockSeatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BlockSeats not implemented")
+}
+func (UnimplementedInventoryServer) AddRows(context.Context, *AddRowsRequest) (*AddRowsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddRows not implemented")
+}
+func (UnimplementedInventoryServer) VoidTicket(context.Context, *VoidTicketRequest) (*VoidTicketResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VoidTicket not implemented")
+}
+func (UnimplementedInventoryServer) RestoreTickets(context.Context, *RestoreTicketsRequest) (*RestoreTicketsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestoreTickets not implemented")
+}
+func (UnimplementedInventoryServer) FreeTicket(context.Context, *FreeTicketRequest) (*FreeTicketResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FreeTicket not implemented")
+}
+func (UnimplementedInventoryServer) CloseEvent(context.Context, *CloseEventRequest) (*CloseEventResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseEvent not implemented")
+}
+func (UnimplementedInventoryServer) VoidTickets(context.Context, *VoidTicketsRequest) (*VoidTicketsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VoidTickets not implemented")
+}
+func (UnimplementedInventoryServer) SettleRefunds(context.Context, *SettleRefundsRequest) (*SettleRefundsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SettleRefunds not implemented")
+}
+func (UnimplementedInventoryServer) CountUnsettled(context.Context, *CountUnsettledRequest) (*CountUnsettledResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountUnsettled not implemented")
 }
 func (UnimplementedInventoryServer) GetSeatOwner(context.Context, *GetSeatOwnerRequest) (*GetSeatOwnerResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetSeatOwner not implemented")
@@ -858,6 +1028,168 @@ func _Inventory_ReleaseSeat_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InventoryServer).ReleaseSeat(ctx, req.(*ReleaseSeatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_BlockSeats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BlockSeatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).BlockSeats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_BlockSeats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).BlockSeats(ctx, req.(*BlockSeatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_AddRows_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AddRowsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).AddRows(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_AddRows_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).AddRows(ctx, req.(*AddRowsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_VoidTicket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VoidTicketRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).VoidTicket(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_VoidTicket_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).VoidTicket(ctx, req.(*VoidTicketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_RestoreTickets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreTicketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).RestoreTickets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_RestoreTickets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).RestoreTickets(ctx, req.(*RestoreTicketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_FreeTicket_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FreeTicketRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).FreeTicket(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_FreeTicket_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).FreeTicket(ctx, req.(*FreeTicketRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_CloseEvent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseEventRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).CloseEvent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_CloseEvent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).CloseEvent(ctx, req.(*CloseEventRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_VoidTickets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VoidTicketsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).VoidTickets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_VoidTickets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).VoidTickets(ctx, req.(*VoidTicketsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_SettleRefunds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleRefundsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).SettleRefunds(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_SettleRefunds_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).SettleRefunds(ctx, req.(*SettleRefundsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_CountUnsettled_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountUnsettledRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).CountUnsettled(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_CountUnsettled_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).CountUnsettled(ctx, req.(*CountUnsettledRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1204,6 +1536,42 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseSeat",
 			Handler:    _Inventory_ReleaseSeat_Handler,
+		},
+		{
+			MethodName: "BlockSeats",
+			Handler:    _Inventory_BlockSeats_Handler,
+		},
+		{
+			MethodName: "AddRows",
+			Handler:    _Inventory_AddRows_Handler,
+		},
+		{
+			MethodName: "VoidTicket",
+			Handler:    _Inventory_VoidTicket_Handler,
+		},
+		{
+			MethodName: "RestoreTickets",
+			Handler:    _Inventory_RestoreTickets_Handler,
+		},
+		{
+			MethodName: "FreeTicket",
+			Handler:    _Inventory_FreeTicket_Handler,
+		},
+		{
+			MethodName: "CloseEvent",
+			Handler:    _Inventory_CloseEvent_Handler,
+		},
+		{
+			MethodName: "VoidTickets",
+			Handler:    _Inventory_VoidTickets_Handler,
+		},
+		{
+			MethodName: "SettleRefunds",
+			Handler:    _Inventory_SettleRefunds_Handler,
+		},
+		{
+			MethodName: "CountUnsettled",
+			Handler:    _Inventory_CountUnsettled_Handler,
 		},
 		{
 			MethodName: "GetSeatOwner",
