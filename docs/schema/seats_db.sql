@@ -160,6 +160,12 @@ CREATE TABLE pins (
 )
 WITH (fillfactor='90');
 
+CREATE TABLE saga_fences (
+    saga_id uuid NOT NULL,
+    epoch bigint NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE seat_additions (
     operation_id uuid NOT NULL,
     event_id uuid NOT NULL,
@@ -251,6 +257,9 @@ ALTER TABLE ONLY entry_permits
 
 ALTER TABLE ONLY pins
     ADD CONSTRAINT pins_pkey PRIMARY KEY (pin_id);
+
+ALTER TABLE ONLY saga_fences
+    ADD CONSTRAINT saga_fences_pkey PRIMARY KEY (saga_id);
 
 ALTER TABLE ONLY seat_additions
     ADD CONSTRAINT seat_additions_pkey PRIMARY KEY (operation_id);

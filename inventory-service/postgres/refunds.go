@@ -6,6 +6,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"ticketremaster/platform/database"
+
 	inventory "ticketremaster/inventory-service"
 )
 
@@ -43,11 +45,18 @@ func (s *Store) Void(ctx context.Context, v inventory.Voiding) (inventory.Seat, 
 
 // Restore makes tickets valid again whose refunds were given up; what is settled stays as it is. Tickets and refunds stand in pairs.
 func (s *Store) Restore(ctx context.Context, seats, refunds []uuid.UUID) error {
-	_, err := s.pool.Exec(ctx, `
+	return s.exec(ctx, `
 		UPDATE seats SET void_id = NULL, updated_at = clock_timestamp()
 		FROM unnest($1::uuid[], $2::uuid[]) AS given (seat, refund)
 		WHERE seat_id = seat AND void_id = refund AND refunded_at IS NULL`, seats, refunds)
-	return translate(err)
+}
+
+// exec runs one statement of a saga's step.
+func (s *Store) exec(ctx context.Context, sql string, args ...any) error {
+	return translate(database.BeginFenced(ctx, s.pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, sql, args...)
+		return err
+	}))
 }
 
 // freeTicket ends a refund: the seat is for sale again, or blocked. The chain of custody has the refund as its last link.
@@ -96,12 +105,7 @@ SELECT count(*) FILTER (WHERE released) FROM closed`
 // CloseEvent stops the sale of an event for good: it blocks every seat that is not sold and gives the holds back. What is being paid
 // for it leaves and counts: it is repeated until there is none.
 func (s *Store) CloseEvent(ctx context.Context, event uuid.UUID) (c inventory.Closing, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
-	defer cancel()
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := beginBulk(ctx, tx, event); err != nil {
-			return err
-		}
+	err = s.bulk(ctx, event, func(ctx context.Context, tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, closeEvent, event).Scan(&c.Released); err != nil {
 			return err
 		}
@@ -122,17 +126,20 @@ RETURNING ` + columns
 
 // VoidSome makes at most limit tickets of an event void, but for those in spare, and gives all of the event's void tickets that are not
 // settled, as many as limit.
-func (s *Store) VoidSome(ctx context.Context, event uuid.UUID, spare []uuid.UUID, limit int) ([]inventory.Seat, error) {
-	return readSeats(s.pool.Query(ctx, voidSome, event, spare, limit))
+func (s *Store) VoidSome(ctx context.Context, event uuid.UUID, spare []uuid.UUID, limit int) (seats []inventory.Seat, err error) {
+	err = database.BeginFenced(ctx, s.pool, func(tx pgx.Tx) error {
+		seats, err = readSeats(tx.Query(ctx, voidSome, event, spare, limit))
+		return err
+	})
+	return seats, translate(err)
 }
 
 // Settle marks void tickets whose owners have their credits. Tickets and refunds stand in pairs; a repeat changes nothing.
 func (s *Store) Settle(ctx context.Context, seats, refunds []uuid.UUID) error {
-	_, err := s.pool.Exec(ctx, `
+	return s.exec(ctx, `
 		UPDATE seats SET refunded_at = clock_timestamp(), updated_at = clock_timestamp()
 		FROM unnest($1::uuid[], $2::uuid[]) AS given (seat, refund)
 		WHERE seat_id = seat AND void_id = refund AND refunded_at IS NULL`, seats, refunds)
-	return translate(err)
 }
 
 // Unsettled adds up what a cancellation has still to refund, and what it has refunded.

@@ -87,12 +87,7 @@ func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
 // AddRows makes rows behind a hall's last one, once per operation. SEATS_EXIST if the hall would become too large, SEAT_NOT_FOUND
 // for an event that has no seats.
 func (s *Store) AddRows(ctx context.Context, a inventory.Addition) (added inventory.Added, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTime)
-	defer cancel()
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := beginBulk(ctx, tx, a.EventID); err != nil {
-			return err
-		}
+	err = s.bulk(ctx, a.EventID, func(ctx context.Context, tx pgx.Tx) error {
 		var of uuid.UUID
 		err := tx.QueryRow(ctx, `SELECT event_id, seats, first_row, last_row FROM seat_additions WHERE operation_id = $1`, a.OperationID).
 			Scan(&of, &added.Seats, &added.FirstRow, &added.LastRow)
