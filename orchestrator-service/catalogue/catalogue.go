@@ -26,6 +26,8 @@ type Inventory interface {
 	CountSeats(ctx context.Context, in *inventoryv1.CountSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.CountSeatsResponse, error)
 	ListSeats(ctx context.Context, in *inventoryv1.ListSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.ListSeatsResponse, error)
 	ListStatuses(ctx context.Context, in *inventoryv1.ListStatusesRequest, opts ...grpc.CallOption) (*inventoryv1.ListStatusesResponse, error)
+	BlockSeats(ctx context.Context, in *inventoryv1.BlockSeatsRequest, opts ...grpc.CallOption) (*inventoryv1.BlockSeatsResponse, error)
+	AddRows(ctx context.Context, in *inventoryv1.AddRowsRequest, opts ...grpc.CallOption) (*inventoryv1.AddRowsResponse, error)
 	ListScans(ctx context.Context, in *inventoryv1.ListScansRequest, opts ...grpc.CallOption) (*inventoryv1.ListScansResponse, error)
 }
 
@@ -54,11 +56,15 @@ type Flows struct {
 	Users     Users
 	Requests  repeat.Store
 	creations *saga.Flow[NewEvent]
+	additions *saga.Flow[Addition]
+	blockings *saga.Flow[Blocking]
 }
 
 // Register tells the engine the table of steps; it comes before the first CreateEvent.
 func (f *Flows) Register(e *saga.Engine) {
 	f.creations = saga.Register(e, "create-event", f.createSteps())
+	f.additions = saga.Register(e, "add-rows", f.addRowsSteps())
+	f.blockings = saga.Register(e, "block-seats", f.blockSteps())
 }
 
 var errEventNotFound = fault.New(fault.NotFound, fault.CodeEventNotFound, "There is no such event")
@@ -143,6 +149,15 @@ func (f *Flows) countSeats(ctx context.Context, events ...clients.Event) (map[uu
 // PublicEvent reads an event that the public may see; it may be some seconds old.
 func (f *Flows) PublicEvent(ctx context.Context, id uuid.UUID) (clients.Event, error) {
 	event, err := f.Events.Recent(ctx, id)
+	if err == nil && !event.Public() {
+		err = errEventNotFound
+	}
+	return event, err
+}
+
+// PublicEventNow reads an event that the public may see, as it is now.
+func (f *Flows) PublicEventNow(ctx context.Context, id uuid.UUID) (clients.Event, error) {
+	event, err := f.Events.Get(ctx, id)
 	if err == nil && !event.Public() {
 		err = errEventNotFound
 	}

@@ -39,7 +39,7 @@ func (f *Flows) EventDashboard(ctx context.Context, eventID uuid.UUID) (d Dashbo
 	d.Counts = counts[eventID]
 	owners := map[uuid.UUID]string{}
 	err = f.EachSeat(ctx, eventID, func(s *inventoryv1.Seat) {
-		if s.OwnerUserId != "" {
+		if s.OwnerUserId != "" && s.VoidId == "" {
 			d.Attendees = append(d.Attendees, Attendee{Seat: s})
 			owners[clients.ID(s.OwnerUserId)] = ""
 		}

@@ -36,6 +36,7 @@ var rules = []rule{
 	{inventoryv1.ScanResult_DUPLICATE, func(s scanned) bool {
 		return s.entered || s.seat.Status == inventoryv1.SeatStatus_CHECKED_IN
 	}, say("Already Checked In")},
+	{inventoryv1.ScanResult_UNPAID, func(s scanned) bool { return s.seat.VoidId != "" || s.event.Status == clients.EventCancelled }, say("This ticket was cancelled and refunded")},
 	{inventoryv1.ScanResult_UNPAID, func(s scanned) bool { return s.seat.Status == inventoryv1.SeatStatus_HELD || !s.paid }, say("Incomplete Payment")},
 	{inventoryv1.ScanResult_WRONG_HALL, func(s scanned) bool {
 		return s.staffHall != s.event.HallID || s.ticket.HallID != s.event.HallID

@@ -32,7 +32,7 @@ func (s *Server) dashboard(w http.ResponseWriter, r *http.Request) error {
 		"event_id": id, "name": d.Event.Name,
 		"stats": map[string]any{
 			"total_seats": d.Event.TotalSeats, "seats_sold": d.Counts.GetSold(), "seats_held": d.Counts.GetHeld(),
-			"seats_available": d.Counts.GetAvailable(), "checked_in": d.Counts.GetCheckedIn(),
+			"seats_available": d.Counts.GetAvailable(), "seats_blocked": d.Counts.GetBlocked(), "seats_refunded": d.Counts.GetRefunded(), "checked_in": d.Counts.GetCheckedIn(),
 			"revenue": money.Cents(d.Counts.GetRevenueCents()), "scans": scanCounts(d.Scans),
 		},
 		"attendees": attendees,

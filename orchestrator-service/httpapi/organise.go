@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ticketremaster/orchestrator-service/catalogue"
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/web"
@@ -187,3 +188,100 @@ func (s *Server) listEventChanges(w http.ResponseWriter, r *http.Request) error 
 	}
 	return web.List(w, changes, page, total)
 }
+
+// blockSeats serves what takes seats off sale, or puts them back.
+func (s *Server) blockSeats(blocked bool) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		b := catalogue.Blocking{Admin: caller(r).UserID, Blocked: blocked}
+		var in struct {
+			SeatIDs []string `json:"seat_ids"`
+			Reason  string   `json:"reason"`
+		}
+		var err error
+		if b.EventID, err = web.PathUUID(r, "event_id"); err != nil {
+			return err
+		}
+		if err := web.Decode(r, &in); err != nil {
+			return err
+		}
+		if b.Reason, err = web.Text("reason", in.Reason, maxAdminReason); err != nil {
+			return err
+		}
+		if len(in.SeatIDs) == 0 || len(in.SeatIDs) > maxBlocked {
+			return fault.Field("seat_ids", "must be 1 to %d seats", maxBlocked)
+		}
+		for _, text := range in.SeatIDs {
+			id, err := web.UUID("seat_ids", text)
+			if err != nil {
+				return err
+			}
+			b.SeatIDs = append(b.SeatIDs, id)
+		}
+		done, err := s.Catalogue.Block(r.Context(), b)
+		if err != nil {
+			return err
+		}
+		return web.Answer(w, status(done.Pending), map[string]any{"event_id": b.EventID, "seat_ids": b.SeatIDs, "blocked": blocked})
+	}
+}
+
+// maxBlocked bounds one request to block seats.
+const maxBlocked = 1000
+
+// addRows serves POST /admin/events/{event_id}/rows.
+func (s *Server) addRows(w http.ResponseWriter, r *http.Request) error {
+	a := catalogue.Addition{Admin: caller(r).UserID}
+	var in struct {
+		Rows        int             `json:"rows"`
+		SeatsPerRow int             `json:"seats_per_row"`
+		Tier        string          `json:"tier"`
+		Price       json.RawMessage `json:"price"`
+		Reason      string          `json:"reason"`
+	}
+	var err error
+	if a.EventID, err = web.PathUUID(r, "event_id"); err != nil {
+		return err
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	if a.Reason, err = web.Text("reason", in.Reason, maxAdminReason); err != nil {
+		return err
+	}
+	if a.Tier, err = web.Text("tier", in.Tier, maxTierName); err != nil {
+		return err
+	}
+	switch a.Rows, a.SeatsPerRow = in.Rows, in.SeatsPerRow; {
+	case a.Rows < 1 || a.Rows > catalogue.MostAdded:
+		return fault.Field("rows", "must be a whole number from 1 to %d", catalogue.MostAdded)
+	case a.SeatsPerRow < 1 || a.SeatsPerRow > maxSeatsPerRow:
+		return fault.Field("seats_per_row", "must be a whole number from 1 to %d", maxSeatsPerRow)
+	}
+	if len(in.Price) > 0 && string(in.Price) != "null" {
+		price, err := web.Amount("price", in.Price)
+		if err != nil {
+			return err
+		}
+		a.Price = &price
+	}
+	key, err := idempotencyKey(r)
+	if err != nil {
+		return err
+	}
+	done, err := s.Catalogue.AddRows(r.Context(), key, a)
+	if err != nil {
+		return err
+	}
+	if done.Pending {
+		return web.Answer(w, http.StatusAccepted, map[string]any{"event_id": a.EventID, "status": "PENDING"})
+	}
+	return web.Answer(w, http.StatusCreated, map[string]any{
+		"event_id": a.EventID, "seats_added": a.Rows * a.SeatsPerRow, "first_row": done.State.FirstRow, "last_row": done.State.LastRow,
+	})
+}
+
+// Limits of added rows, as the event service has them.
+const (
+	maxTierName    = 32
+	maxSeatsPerRow = 1000
+)

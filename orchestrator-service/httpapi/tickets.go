@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/qr"
 	"ticketremaster/orchestrator-service/tickets"
 	"ticketremaster/platform/fault"
@@ -14,8 +15,12 @@ import (
 
 // viewTicket returns a ticket as GET /tickets lists it.
 func viewTicket(t tickets.Ticket) map[string]any {
+	status := t.Seat.GetStatus().String()
+	if t.Seat.GetVoidId() != "" {
+		status = clients.OrderRefunded
+	}
 	return map[string]any{
-		"seat_id": t.Seat.GetSeatId(), "status": t.Seat.GetStatus().String(), "category": t.Seat.GetTier(),
+		"seat_id": t.Seat.GetSeatId(), "status": status, "category": t.Seat.GetTier(),
 		"event": map[string]any{
 			"event_id": t.Event.EventID, "name": t.Event.Name, "event_date": t.Event.EventDate.UTC(),
 			"hall_id": t.Event.HallID, "venue": t.Event.Venue,

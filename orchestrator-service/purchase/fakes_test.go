@@ -342,7 +342,9 @@ func (w *world) Ticket(context.Context, uuid.UUID) (t tickets.Ticket, err error)
 	return t, err
 }
 
-func (w *world) FirstQR(_ context.Context, seat, _ uuid.UUID) string { return "qr of " + seat.String() }
+func (w *world) FirstQR(_ context.Context, seat, _ uuid.UUID, _ int64) string {
+	return "qr of " + seat.String()
+}
 
 func (w *world) Publish(_ context.Context, m hold.Message) {
 	_ = w.call("Publish", func() error { w.messages = append(w.messages, m); return nil })

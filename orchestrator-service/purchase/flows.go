@@ -60,7 +60,7 @@ type Events interface {
 // Tickets names a seat for a person and makes the QR code of a ticket that is being bought.
 type Tickets interface {
 	Ticket(ctx context.Context, seat uuid.UUID) (tickets.Ticket, error)
-	FirstQR(ctx context.Context, seat, event uuid.UUID) string
+	FirstQR(ctx context.Context, seat, event uuid.UUID, version int64) string
 }
 
 // Holds publishes a hold, so that it expires in time.

@@ -31,13 +31,15 @@ type Purchase struct {
 	Order     clients.Order `json:"order"`
 	// What the steps learn.
 	Balance money.Cents `json:"balance"`
-	QR      string      `json:"qr"` // the first one, valid for a minute
+	Version int64       `json:"version"` // of the ownership that begins
+	QR      string      `json:"qr"`      // the first one, valid for a minute
 }
 
 func (f *Flows) pinHold(ctx context.Context, p *Purchase) error {
-	_, err := f.Inventory.PinHold(ctx, &inventoryv1.PinHoldRequest{
+	pinned, err := f.Inventory.PinHold(ctx, &inventoryv1.PinHoldRequest{
 		SeatId: p.Order.SeatID.String(), HoldId: p.Order.OrderID.String(), UserId: p.Order.UserID.String(), PinId: p.AttemptID.String(),
 	})
+	p.Version = pinned.GetSeat().GetOwnershipVersion() + 1
 	return err
 }
 
@@ -80,7 +82,7 @@ func (f *Flows) undoConfirmOrder(ctx context.Context, p *Purchase) error {
 }
 
 func (f *Flows) confirmSeat(ctx context.Context, p *Purchase) error {
-	p.QR = f.Tickets.FirstQR(ctx, p.Order.SeatID, p.Order.EventID)
+	p.QR = f.Tickets.FirstQR(ctx, p.Order.SeatID, p.Order.EventID, p.Version)
 	_, err := f.Inventory.ConfirmSeat(ctx, &inventoryv1.ConfirmSeatRequest{
 		SeatId: p.Order.SeatID.String(), HoldId: p.Order.OrderID.String(), UserId: p.Order.UserID.String(),
 		PinId: p.AttemptID.String(), PriceCents: int64(p.Order.Price), QrSha256: qr.Hash(p.QR),

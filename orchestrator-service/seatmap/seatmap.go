@@ -22,6 +22,7 @@ import (
 // Catalogue is where the events and seats are read.
 type Catalogue interface {
 	PublicEvent(ctx context.Context, id uuid.UUID) (clients.Event, error)
+	PublicEventNow(ctx context.Context, id uuid.UUID) (clients.Event, error)
 	Statuses(ctx context.Context, event uuid.UUID) ([]byte, error)
 	EachSeat(ctx context.Context, event uuid.UUID, each func(*inventoryv1.Seat)) error
 }
@@ -103,7 +104,13 @@ func (m *Maps) read(ctx context.Context, id uuid.UUID) (*seatMap, error) {
 	known := m.halls[id]
 	m.mu.Unlock()
 	if known == nil || !known.fits(event, statuses) {
-		if known, err = m.readHall(ctx, event); err != nil {
+		known, err = m.readHall(ctx, event)
+		if errors.Is(err, errUnknownTier) { // the event was read before its rows were added
+			if event, err = m.Catalogue.PublicEventNow(ctx, id); err == nil {
+				known, err = m.readHall(ctx, event)
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 		if !known.fits(event, statuses) {
@@ -137,13 +144,15 @@ func (m *Maps) readHall(ctx context.Context, event clients.Event) (*hall, error)
 		id, err := uuid.Parse(s.SeatId)
 		t := slices.IndexFunc(h.tiers, func(t tier) bool { return t.name == s.Tier })
 		if err != nil || t < 0 {
-			wrong = fmt.Errorf("event %s: seat %s of tier %q", event.EventID, s.SeatId, s.Tier)
+			wrong = fmt.Errorf("event %s: seat %s of tier %q: %w", event.EventID, s.SeatId, s.Tier, errUnknownTier)
 			return
 		}
 		h.places = append(h.places, place{id, row, s.SeatNumber, int32(t)})
 	})
 	return h, errors.Join(err, wrong)
 }
+
+var errUnknownTier = errors.New("the event has no such tier")
 
 func newTier(name string, price money.Cents) (tier, error) {
 	fields, err := json.Marshal(struct {

@@ -32,6 +32,8 @@ func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error
 		return Code{}, errNotPaid
 	case seat.OwnerUserId != user.String():
 		return Code{}, errNotSeatOwner
+	case seat.VoidId != "":
+		return Code{}, errRefunded
 	case seat.Status != inventoryv1.SeatStatus_SOLD:
 		return Code{}, errUsed
 	}
@@ -62,17 +64,14 @@ func (f *Flows) seal(seat uuid.UUID, event clients.Event, version int64) (Code, 
 	return Code{payload, now, now.Add(qr.Life)}, err
 }
 
-// firstOwner is the ownership version of a seat's buyer.
-const firstOwner = 1
-
 // FirstQR makes the QR code in the answer of a payment, "" if it cannot be made: the ticket is paid all the same, and
-// the app asks for another code.
-func (f *Flows) FirstQR(ctx context.Context, seat, eventID uuid.UUID) string {
+// the app asks for another code. version is the seat's ownership version once it is sold.
+func (f *Flows) FirstQR(ctx context.Context, seat, eventID uuid.UUID, version int64) string {
 	event, err := f.Events.Recent(ctx, eventID)
 	if err != nil {
 		return ""
 	}
-	code, err := f.seal(seat, event, firstOwner)
+	code, err := f.seal(seat, event, version)
 	if err != nil {
 		slog.ErrorContext(ctx, "no QR could be made", "seat", seat, "error", err)
 	}

@@ -46,6 +46,7 @@ var (
 	errNotSeatOwner = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "This is not your ticket")
 	errNotPaid      = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This seat is not paid for yet")
 	errUsed         = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was used already")
+	errRefunded     = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was cancelled and refunded")
 )
 
 // Ticket is a seat with the event it is for.

@@ -28,7 +28,7 @@ var invariants = []invariant{
 		WHERE from_user_id IS DISTINCT FROM before OR version <> coalesce(last, 0) + 1`)},
 	{"order CONFIRMED ⇔ its seat is SOLD or CHECKED_IN, at its price", same(
 		side{"orders_db", `SELECT order_id::text, seat_id || ' for ' || credits_charged FROM orders WHERE status = 'CONFIRMED'`},
-		side{"seats_db", `SELECT hold_id::text, seat_id || ' for ' || price_paid FROM seats WHERE status IN ('SOLD', 'CHECKED_IN')`})},
+		side{"seats_db", `SELECT hold_id::text, seat_id || ' for ' || price_paid FROM seats WHERE status IN ('SOLD', 'CHECKED_IN') AND void_id IS NULL`})},
 
 	// Credits.
 	{"balance = sum of the ledger", in("users_db", `
@@ -74,7 +74,7 @@ var invariants = []invariant{
 			SELECT transfer_id::text, seller_user_id || ' to ' || buyer_user_id FROM transfers WHERE status IN ('COMPLETED', 'DISPUTED', 'REVERSED')
 			UNION ALL
 			SELECT reversal_id::text, buyer_user_id || ' to ' || seller_user_id FROM transfers WHERE status = 'REVERSED'`},
-		side{"seats_db", `SELECT operation_id::text, from_user_id || ' to ' || to_user_id FROM seat_ownership WHERE cause <> 'PURCHASE'`})},
+		side{"seats_db", `SELECT operation_id::text, from_user_id || ' to ' || to_user_id FROM seat_ownership WHERE cause NOT IN ('PURCHASE', 'REFUND')`})},
 	{"transfer done ⇔ its price was paid, reversed ⇔ paid back", same(
 		side{"orders_db", `
 			SELECT transfer_id::text, credits_amount || ' to ' || seller_user_id FROM transfers

@@ -58,6 +58,35 @@ func TestContractOfOrganisers(t *testing.T) {
 	})
 }
 
+func TestSeatsAreBlockedAndRowsAdded(t *testing.T) {
+	p, e := person(t, 200_00), newEvent(t, 4)
+	bought := e.Seats[3].ID
+	buy(t, p, bought)
+	because := "house seats"
+	names := map[string]string{"event": e.ID, "seat": e.Seats[0].ID, "bought": bought}
+	play(t, names, []row{
+		{by: admin, call: "POST /admin/events/$event/block", body: object{"seat_ids": []string{"$seat"}}, want: "400 VALIDATION_ERROR", reads: "^errors.reason"},
+		{by: admin, call: "POST /admin/events/$event/block", body: object{"seat_ids": []string{"$bought"}, "reason": because}, want: "409 SEATS_IN_USE"},
+		{by: admin, call: "POST /admin/events/$event/block", body: object{"seat_ids": []string{"$seat"}, "reason": because}, want: "200", reads: "blocked=true"},
+		{by: p, call: "POST /reserve", body: object{"seat_id": "$seat"}, want: "409 SEAT_UNAVAILABLE"},
+		{by: admin, call: "GET /admin/events/$event/dashboard", want: "200", reads: "stats.seats_blocked=1 stats.seats_available=2 stats.seats_sold=1"},
+		{by: admin, call: "GET /admin/events/$event/changes", want: "200", reads: "[0].field=seats_blocked [0].reason"},
+		{by: admin, call: "POST /admin/events/$event/rows", body: object{"rows": 2, "seats_per_row": 3, "tier": "BOX", "reason": "sold out"}, want: "400 VALIDATION_ERROR", reads: "^errors.price"},
+		{by: admin, call: "POST /admin/events/$event/rows", body: object{"rows": 2, "seats_per_row": 3, "tier": "BOX", "price": 99, "reason": "sold out"}, want: "201", reads: "seats_added=6 first_row=B last_row=C"},
+		{by: admin, call: "POST /admin/events/$event/rows", body: object{"rows": 2, "seats_per_row": 3, "tier": "BOX", "price": 99, "reason": "sold out"}, want: "201", reads: "last_row=C"}, // a double click
+	})
+	eventually(t, "the seat map has the new rows", func() bool { return len(readEvent(t, e.ID).Seats) == 10 })
+	seats := readEvent(t, e.ID).Seats
+	if seats[0].Status != "HELD" || seats[4].Category != "BOX" || seats[4].Price != 99_00 {
+		t.Errorf("the map has %+v", seats)
+	}
+	reserve(t, p, seats[4].ID)
+	play(t, names, []row{
+		{by: admin, call: "POST /admin/events/$event/release", body: object{"seat_ids": []string{"$seat"}, "reason": "not needed"}, want: "200", reads: "blocked=false"},
+		{by: p, call: "POST /reserve", body: object{"seat_id": "$seat"}, want: "200"},
+	})
+}
+
 // A double click, or the same Idempotency-Key, makes one event; another body under the key is refused.
 func TestAnEventIsMadeOnce(t *testing.T) {
 	body := gala("Once", object{"event_date": "2029-01-01T20:00"})
