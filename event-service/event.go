@@ -120,7 +120,7 @@ var (
 	ErrNotFound  = fault.New(fault.NotFound, fault.CodeEventNotFound, "This event does not exist")
 	ErrPublished = fault.New(fault.Conflict, "EVENT_PUBLISHED", "A published event cannot be deleted")
 	ErrVoided    = fault.New(fault.Conflict, fault.CodeOperationVoided, "This event was given up before it was made")
-	ErrCancelled = fault.New(fault.Conflict, "EVENT_CANCELLED", "This event is cancelled")
+	ErrCancelled = fault.New(fault.Conflict, fault.CodeEventCancelled, "This event is cancelled")
 	ErrState     = fault.New(fault.Conflict, "EVENT_INVALID_STATE", "This event's state does not allow that")
 	ErrVersion   = fault.New(fault.Conflict, "VERSION_CONFLICT", "Someone else changed this event since you looked at it: look again, then change it")
 )

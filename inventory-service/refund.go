@@ -15,7 +15,6 @@ const (
 
 // What is refused about blocked seats and refunds.
 var (
-	ErrSeatsTaken = fault.New(fault.Conflict, "SEATS_IN_USE", "One of these seats is held or sold")
 	ErrTicketUsed = fault.New(fault.Conflict, "TICKET_ALREADY_USED", "This ticket was used: who is inside gets no refund")
 	ErrTicketVoid = fault.New(fault.Conflict, "TICKET_REFUNDED", "This ticket is refunded, or on its way to be")
 	ErrNoTicket   = fault.New(fault.Conflict, "TICKET_NOT_SOLD", "This seat is not sold under this order")

@@ -176,7 +176,7 @@ func (s *Store) Block(ctx context.Context, event uuid.UUID, seats []uuid.UUID, b
 	case known != len(seats):
 		return 0, inventory.ErrSeatNotFound
 	case unused != known:
-		return 0, inventory.ErrSeatsTaken
+		return 0, inventory.ErrSeatsInUse
 	}
 	return changed, nil
 }

@@ -109,7 +109,7 @@ func (f *Flows) noteBlocking(ctx context.Context, b *Blocking) error {
 	return f.Events.Note(ctx, b.EventID, note)
 }
 
-var errCancelled = fault.New(fault.Conflict, "EVENT_CANCELLED", "This event is cancelled")
+var errCancelled = fault.New(fault.Conflict, fault.CodeEventCancelled, "This event is cancelled")
 
 // Block takes seats of an event off sale, or puts them back: all of them or, if one is held or sold, none.
 func (f *Flows) Block(ctx context.Context, b Blocking) (saga.Outcome[Blocking], error) {

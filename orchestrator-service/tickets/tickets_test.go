@@ -174,16 +174,16 @@ func TestQRCodeWithoutItsServices(t *testing.T) {
 
 func TestFirstQR(t *testing.T) {
 	f, w, seat, _ := start(t)
-	ticket, err := f.QR.Open(f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId)))
+	ticket, err := f.QR.Open(f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId), 1))
 	if err != nil || ticket.OwnershipVersion != 1 || ticket.SeatID != clients.ID(seat.SeatId) || ticket.HallID != "H1" {
 		t.Errorf("%+v, %v", ticket, err)
 	}
 	w.events[clients.ID(seat.EventId)] = clients.Event{HallID: string(bytes.Repeat([]byte("H"), 500))}
-	if code := f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId)); code != "" {
+	if code := f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId), 1); code != "" {
 		t.Errorf("a hall whose name no code can hold: %q", code)
 	}
 	w.away["Recent"] = true // the ticket is bought all the same
-	if code := f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId)); code != "" {
+	if code := f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId), 1); code != "" {
 		t.Errorf("%q", code)
 	}
 }

@@ -3,6 +3,7 @@ package fault
 // Codes that more than one service knows: the service whose rule it is returns it, others act on it or pass it on. A
 // code of one service alone is declared beside its rule.
 const (
+	CodeEventCancelled       = "EVENT_CANCELLED"
 	CodeEventNotFound        = "EVENT_NOT_FOUND"
 	CodeHoldExpired          = "HOLD_EXPIRED"
 	CodeInsufficientCredits  = "INSUFFICIENT_CREDITS"
