@@ -39,7 +39,8 @@ func Migrations() fs.FS {
 }
 
 // settings of each connection beside the platform's. A lock is waited for briefly: the caller tries again. Every
-// statement here has an index, and a plan made while a table was small must not scan the whole hall later.
+// statement here has an index, and a plan made while a table was small must not scan the whole hall later
+// (docs/adr/fixed-plans.md).
 var settings = map[string]string{
 	"lock_timeout":     "1000", // ms
 	"enable_seqscan":   "off",

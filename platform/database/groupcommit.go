@@ -12,8 +12,8 @@ import (
 )
 
 // GroupCommit runs small transactions of one kind and groups concurrent ones into one: one round trip, one commit and
-// one flush to disk for many. Within the group each sees the effects of those before it, as if each had been committed
-// by itself. If one fails, each runs again by itself, so that it alone fails.
+// one flush to disk for many (docs/adr/group-commit.md). Within the group each sees the effects of those before it, as
+// if each had been committed by itself. If one fails, each runs again by itself, so that it alone fails.
 type GroupCommit struct {
 	pool  *pgxpool.Pool
 	group gather.Group[transaction, outcome]

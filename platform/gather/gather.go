@@ -1,6 +1,6 @@
 // Package gather coalesces calls that are made at the same time into batches. A single call is sent at once; calls that
 // arrive while it is running wait for its end and are then sent as one batch. So no call waits for others to join, and
-// under load each costs less: one request, one statement and one commit for many.
+// under load each costs less: one request, one statement and one commit for many (docs/adr/coalesced-calls.md).
 package gather
 
 import (
