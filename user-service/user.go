@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"golang.org/x/net/idna"
 
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
@@ -18,7 +19,7 @@ import (
 // User is a person with an account.
 type User struct {
 	ID       uuid.UUID
-	Email    string // lower case
+	Email    string // lower case, an international domain in its ASCII form (xn--…)
 	Phone    string // E.164
 	Balance  money.Cents
 	Role     string // one of package token's
@@ -31,6 +32,7 @@ type User struct {
 type Credentials struct {
 	User
 	PasswordHash string
+	PhoneLost    bool   // another account has confirmed the number since
 	Secret       string // sealed TOTP secret in force; "" without an authenticator app
 	Pending      string // sealed TOTP secret that waits for its first valid code
 }
@@ -57,11 +59,17 @@ var (
 	phoneSkip = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "")
 )
 
-// ParseEmail returns the address in lower case, in which addresses are kept and compared.
+// ParseEmail gives the address in the form in which addresses are kept and compared: lower case, an international domain in its ASCII form, so that
+// no letter that looks like another passes for it.
 func ParseEmail(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if s == "" {
 		return "", fault.Field("email", "is required")
+	}
+	if at := strings.LastIndexByte(s, '@'); at >= 0 && len(s) <= 4*maxEmail {
+		if domain, err := idna.Lookup.ToASCII(s[at+1:]); err == nil {
+			s = s[:at+1] + domain
+		}
 	}
 	if len(s) > maxEmail || !emailForm.MatchString(s) {
 		return "", fault.Field("email", "must be an e-mail address such as ada@example.com")

@@ -34,6 +34,7 @@ var endpoints = []public{
 	{"GET", "/credits/balance", "user", true, true},
 	{"GET", "/credits/transactions", "user", true, true},
 	{"POST", "/credits/topup", "user", true, true},
+	{"GET", "/credits/topups/" + id, "user", true, true},
 	{"GET", "/users/" + id, "user", true, true},
 	{"PATCH", "/users/" + id, "user", true, true},
 	{"GET", "/events", "orchestrator", false, false},

@@ -25,7 +25,8 @@ CREATE TYPE movement_kind AS ENUM (
     'refund',
     'chargeback',
     'chargeback_return',
-    'debt_fill'
+    'debt_fill',
+    'refund_return'
 );
 
 CREATE TYPE operation_kind AS ENUM (
@@ -72,6 +73,13 @@ CREATE TYPE otp_state AS ENUM (
     'EXPIRED',
     'VOID',
     'UNSENT'
+);
+
+CREATE TYPE sms_kind AS ENUM (
+    'claim',
+    'asked',
+    'known',
+    'own'
 );
 
 CREATE TYPE user_role AS ENUM (
@@ -261,6 +269,10 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION mail_key(email text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT 'mail ' || regexp_replace(email, '\+[^@]*@', '@') $$;
+
 CREATE FUNCTION movements_are_final() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -342,63 +354,61 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION payment_event(p_event text, p_type text, p_intent text, p_topup uuid, p_paid numeric, p_currency text, p_want_currency text, p_refunded numeric, p_dispute text, p_dispute_amount numeric, p_dispute_won boolean) RETURNS text
+CREATE FUNCTION password_try(p_keys bytea[], p_free integer[], p_most interval[], p_forget interval[]) RETURNS double precision
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    p         payments;
-    t         topups;
-    operation uuid := md5(p_event)::uuid;
-    outcome   text := 'recorded';
-    due       numeric;
+    k record;
+    t timestamptz := clock_timestamp();
+    w timestamptz;
 BEGIN
-    INSERT INTO stripe_events (event_id, type, payment_intent_id) VALUES (p_event, p_type, p_intent) ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN RETURN 'duplicate'; END IF;
-    INSERT INTO payments (payment_intent_id) VALUES (p_intent) ON CONFLICT DO NOTHING;
-    SELECT * INTO p FROM payments WHERE payment_intent_id = p_intent FOR UPDATE;
-
-    IF p_paid IS NOT NULL AND p.paid IS NULL THEN
-        SELECT * INTO t FROM topups WHERE topup_id = p_topup FOR UPDATE;
-        p.anomaly := CASE
-            WHEN t.topup_id IS NULL THEN 'unknown_topup'
-            WHEN p_currency <> p_want_currency THEN 'wrong_currency'
-            WHEN t.credited_at IS NOT NULL THEN 'topup_paid_twice' END;
-        IF p.anomaly IS NULL THEN
-            p.topup_id := t.topup_id;
-            UPDATE topups SET payment_intent_id = p_intent, credited_at = now() WHERE topup_id = t.topup_id;
-            INSERT INTO movements (kind, operation_id, source, target, target_id, amount, reference_id)
-                VALUES ('topup', t.topup_id, 'stripe', 'user', t.user_id, p_paid, t.topup_id);
-        END IF;
-        p.paid := p_paid;
-        p.currency := p_currency;
-        outcome := coalesce(p.anomaly, 'credited');
-        UPDATE payments SET topup_id = p.topup_id, paid = p.paid, currency = p.currency, anomaly = p.anomaly WHERE payment_intent_id = p_intent;
-    ELSE
-        SELECT * INTO t FROM topups WHERE topup_id = p.topup_id;
-    END IF;
-    IF p_refunded > p.refunded THEN -- cumulative, so a late event with less says nothing new
-        p.refunded := p_refunded;
-        UPDATE payments SET refunded = p_refunded WHERE payment_intent_id = p_intent;
-    END IF;
-    IF p_dispute IS NOT NULL THEN -- once won it stays won, though its opening be told later
-        INSERT INTO payment_disputes AS d (dispute_id, payment_intent_id, amount, won) VALUES (p_dispute, p_intent, p_dispute_amount, p_dispute_won)
-            ON CONFLICT (dispute_id) DO UPDATE SET amount = excluded.amount, won = d.won OR excluded.won;
-    END IF;
-
-    IF p.topup_id IS NULL THEN RETURN outcome; END IF;
-    SELECT least(p.paid, p.refunded + coalesce(sum(amount), 0)) - p.taken_back INTO due FROM payment_disputes WHERE payment_intent_id = p_intent AND NOT won;
-    IF due > 0 THEN
-        PERFORM payment_take_back(t.user_id, t.topup_id, operation, CASE WHEN p_dispute IS NULL THEN 'refund' ELSE 'chargeback' END::movement_kind, due);
-        outcome := 'taken_back';
-    ELSIF due < 0 THEN
-        PERFORM payment_give_back(t.user_id, t.topup_id, operation, -due);
-        outcome := 'given_back';
-    END IF;
-    UPDATE payments SET taken_back = taken_back + due WHERE payment_intent_id = p_intent AND due <> 0;
-    RETURN outcome;
+    FOR k IN SELECT * FROM unnest(p_keys, p_free, p_most, p_forget) AS a (key, free, most, forget) ORDER BY key LOOP
+        INSERT INTO password_tries (key, wrong, last_at, next_at) VALUES (k.key, 0, t, '-infinity') ON CONFLICT (key) DO NOTHING;
+        SELECT next_at INTO w FROM password_tries WHERE key = k.key FOR UPDATE;
+        IF w > clock_timestamp() THEN RETURN extract(epoch FROM w - clock_timestamp()); END IF;
+    END LOOP;
+    t := clock_timestamp();
+    UPDATE password_tries p SET wrong = n.wrong, last_at = t,
+        next_at = CASE WHEN n.wrong > n.free THEN t + least(n.most, interval '1 second' * power(2, least(n.wrong - n.free - 1, 20))) ELSE '-infinity' END
+    FROM (SELECT a.key, a.free, a.most, CASE WHEN q.last_at < t - a.forget THEN 1 ELSE q.wrong + 1 END AS wrong
+          FROM unnest(p_keys, p_free, p_most, p_forget) AS a (key, free, most, forget) JOIN password_tries q USING (key)) n
+    WHERE p.key = n.key;
+    RETURN 0;
 END $$;
 
-CREATE FUNCTION payment_give_back(p_user uuid, p_topup uuid, p_operation uuid, p_amount numeric) RETURNS void
+CREATE TABLE payments (
+    payment_intent_id text NOT NULL,
+    topup_id uuid,
+    paid numeric(10,2),
+    currency text,
+    anomaly text,
+    refunded numeric(10,2) DEFAULT 0 NOT NULL,
+    taken_back numeric(10,2) DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    refunded_as_of timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT payments_credited CHECK (((topup_id IS NULL) OR ((paid IS NOT NULL) AND (anomaly IS NULL)))),
+    CONSTRAINT payments_taken_back CHECK (((taken_back = (0)::numeric) OR ((topup_id IS NOT NULL) AND ((taken_back >= (0)::numeric) AND (taken_back <= paid)))))
+);
+
+CREATE FUNCTION payment_due(p payments, p_currency text) RETURNS numeric
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT least(p.paid,
+        greatest(p.refunded - (SELECT coalesce(sum(amount), 0) FROM failed_refunds f
+            WHERE f.payment_intent_id = p.payment_intent_id AND f.failed_at >= p.refunded_as_of), 0)
+        + (SELECT coalesce(sum(amount), 0) FROM payment_disputes d
+            WHERE d.payment_intent_id = p.payment_intent_id AND NOT d.won AND coalesce(d.currency, p_currency) = p_currency))
+$$;
+
+CREATE FUNCTION payment_event(p_event text, p_type text, p_intent text, p_topup uuid, p_paid numeric, p_currency text, p_want_currency text, p_refunded numeric, p_dispute text, p_dispute_amount numeric, p_dispute_won boolean) RETURNS text
+    LANGUAGE sql
+    AS $$
+    SELECT payment_told(jsonb_strip_nulls(jsonb_build_object('event_id', p_event, 'type', p_type, 'payment_intent_id', p_intent, 'object_id', coalesce(p_dispute, p_intent),
+        'topup_id', p_topup, 'paid', p_paid, 'currency', nullif(p_currency, ''), 'our_currency', p_want_currency, 'refunded', p_refunded,
+        'dispute', CASE WHEN p_dispute IS NOT NULL THEN jsonb_build_object('amount', p_dispute_amount, 'won', p_dispute_won) END)))
+$$;
+
+CREATE FUNCTION payment_give_back(p_user uuid, p_topup uuid, p_operation uuid, p_kind movement_kind, p_amount numeric) RETURNS void
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -413,7 +423,7 @@ BEGIN
         due := due - part;
     END LOOP;
     INSERT INTO movements (kind, operation_id, source, target, target_id, amount, reference_id)
-        VALUES ('chargeback_return', p_operation, 'stripe', 'user', p_user, due, p_topup);
+        VALUES (p_kind, p_operation, 'stripe', 'user', p_user, due, p_topup);
 END $$;
 
 CREATE FUNCTION payment_take_back(p_user uuid, p_topup uuid, p_operation uuid, p_kind movement_kind, p_amount numeric) RETURNS void
@@ -428,6 +438,101 @@ BEGIN
         INSERT INTO debts (user_id, target, cause_id, amount, remaining) VALUES (p_user, 'stripe', p_topup, p_amount - part, p_amount - part);
     END IF;
 END $$;
+
+CREATE FUNCTION payment_told(e jsonb) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    v_intent   text := e->>'payment_intent_id';
+    v_currency text := e->>'currency';
+    v_want     text := e->>'our_currency';
+    v_told     timestamptz := coalesce((e->>'told_at')::timestamptz, now());
+    p          payments;
+    t          topups;
+    operation  uuid := md5(e->>'event_id')::uuid;
+    outcome    text := 'recorded';
+    foreign_   text; -- what is in another currency
+    due        numeric;
+BEGIN
+    INSERT INTO stripe_events (event_id, type, payment_intent_id) VALUES (e->>'event_id', e->>'type', v_intent) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN RETURN 'duplicate'; END IF;
+    IF e ? 'failure' OR e ? 'cancelled' THEN -- no money moved
+        UPDATE topups SET failed_at    = CASE WHEN e ? 'failure' THEN greatest(failed_at, v_told) ELSE failed_at END,
+                          failure_code = coalesce(e->'failure'->>'code', failure_code), failure = coalesce(e->'failure'->>'message', failure),
+                          cancelled_at = CASE WHEN e ? 'cancelled' THEN v_told ELSE cancelled_at END
+            WHERE topup_id = (e->>'topup_id')::uuid AND coalesce(payment_intent_id, v_intent) = v_intent
+              AND coalesce(failed_at, '-infinity') <= v_told;
+        RETURN outcome;
+    END IF;
+    INSERT INTO payments (payment_intent_id) VALUES (v_intent) ON CONFLICT DO NOTHING;
+    SELECT * INTO p FROM payments WHERE payment_intent_id = v_intent FOR UPDATE;
+
+    IF e ? 'paid' AND p.paid IS NULL THEN
+        SELECT * INTO t FROM topups WHERE topup_id = (e->>'topup_id')::uuid FOR UPDATE;
+        p.anomaly := CASE
+            WHEN t.topup_id IS NULL THEN 'unknown_topup'
+            WHEN v_currency <> v_want THEN 'wrong_currency'
+            WHEN t.credited_at IS NOT NULL THEN 'topup_paid_twice' END;
+        p.paid := (e->>'paid')::numeric;
+        p.currency := v_currency;
+        IF p.anomaly IS NULL THEN
+            p.topup_id := t.topup_id;
+            UPDATE topups SET payment_intent_id = v_intent, credited_at = now() WHERE topup_id = t.topup_id;
+            INSERT INTO movements (kind, operation_id, source, target, target_id, amount, reference_id)
+                VALUES ('topup', t.topup_id, 'stripe', 'user', t.user_id, p.paid, t.topup_id);
+        END IF;
+        outcome := coalesce(p.anomaly, 'credited');
+        UPDATE payments SET topup_id = p.topup_id, paid = p.paid, currency = p.currency, anomaly = p.anomaly WHERE payment_intent_id = v_intent;
+    ELSE
+        SELECT * INTO t FROM topups WHERE topup_id = p.topup_id;
+    END IF;
+
+    IF v_currency <> v_want AND NOT e ? 'paid' THEN -- another currency's amount is no amount of credits
+        foreign_ := CASE WHEN e ? 'dispute' THEN 'dispute_currency' ELSE 'refund_currency' END;
+        INSERT INTO payment_anomalies (payment_intent_id, kind, subject, amount, currency)
+            VALUES (v_intent, foreign_, e->>'object_id', coalesce(e->'dispute'->>'amount', e->'failed_refund'->>'amount', e->>'refunded')::numeric, v_currency)
+            ON CONFLICT DO NOTHING;
+        outcome := foreign_;
+    END IF;
+    IF e ? 'refunded' AND foreign_ IS NULL AND (v_told, (e->>'refunded')::numeric) > (p.refunded_as_of, p.refunded) THEN -- cumulative: a late event says nothing new
+        UPDATE payments SET refunded = (e->>'refunded')::numeric, refunded_as_of = v_told WHERE payment_intent_id = v_intent;
+    END IF;
+    IF e ? 'failed_refund' AND foreign_ IS NULL THEN
+        INSERT INTO failed_refunds (refund_id, payment_intent_id, amount, failed_at)
+            VALUES (e->>'object_id', v_intent, (e->'failed_refund'->>'amount')::numeric, v_told) ON CONFLICT DO NOTHING;
+    END IF;
+    IF e ? 'dispute' THEN -- once won it stays won, though its opening be told later
+        INSERT INTO payment_disputes AS d (dispute_id, payment_intent_id, amount, currency, won)
+            VALUES (e->>'object_id', v_intent, (e->'dispute'->>'amount')::numeric, v_currency, (e->'dispute'->>'won')::boolean)
+            ON CONFLICT (dispute_id) DO UPDATE SET amount = excluded.amount, currency = excluded.currency, won = d.won OR excluded.won;
+    END IF;
+
+    IF p.topup_id IS NULL THEN RETURN outcome; END IF;
+    SELECT * INTO p FROM payments WHERE payment_intent_id = v_intent;
+    due := payment_due(p, v_want) - p.taken_back;
+    IF due > 0 THEN
+        PERFORM payment_take_back(t.user_id, t.topup_id, operation, CASE WHEN e ? 'dispute' THEN 'chargeback' ELSE 'refund' END::movement_kind, due);
+        outcome := 'taken_back';
+    ELSIF due < 0 THEN
+        PERFORM payment_give_back(t.user_id, t.topup_id, operation, CASE WHEN e ? 'dispute' THEN 'chargeback_return' ELSE 'refund_return' END::movement_kind, -due);
+        outcome := 'given_back';
+    END IF;
+    UPDATE payments SET taken_back = taken_back + due WHERE payment_intent_id = v_intent AND due <> 0;
+    RETURN outcome;
+END $$;
+
+CREATE FUNCTION payments_note_anomaly() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO payment_anomalies (payment_intent_id, kind, subject, amount, currency)
+        VALUES (NEW.payment_intent_id, NEW.anomaly, NEW.payment_intent_id, NEW.paid, NEW.currency) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION phone_key(phone text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$ SELECT 'phone ' || phone $$;
 
 CREATE FUNCTION refuse(name text, detail text DEFAULT ''::text) RETURNS void
     LANGUAGE plpgsql
@@ -455,6 +560,29 @@ BEGIN
         ON CONFLICT (saga_id) DO UPDATE SET epoch = excluded.epoch, raised_at = now() WHERE f.epoch < excluded.epoch;
 END $$;
 
+CREATE FUNCTION users_are_people() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE of_phone uuid; of_mail uuid;
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.is_verified THEN -- what this account has left, and nobody else has, leads to it no more
+        DELETE FROM people WHERE key = phone_key(OLD.phone) AND (OLD.phone <> NEW.phone OR NOT NEW.is_verified)
+            AND NOT EXISTS (SELECT FROM users WHERE phone = OLD.phone AND is_verified AND user_id <> OLD.user_id);
+        DELETE FROM people WHERE key = mail_key(OLD.email) AND mail_key(OLD.email) <> mail_key(NEW.email)
+            AND NOT EXISTS (SELECT FROM users WHERE mail_key(email) = mail_key(OLD.email) AND is_verified AND user_id <> OLD.user_id);
+    END IF;
+    IF NEW.is_verified THEN
+        INSERT INTO people VALUES (phone_key(NEW.phone), NEW.user_id) ON CONFLICT DO NOTHING;
+        SELECT person_id INTO of_phone FROM people WHERE key = phone_key(NEW.phone);
+        INSERT INTO people VALUES (mail_key(NEW.email), of_phone) ON CONFLICT DO NOTHING;
+        SELECT person_id INTO of_mail FROM people WHERE key = mail_key(NEW.email);
+        IF of_mail <> of_phone THEN -- two turn out to be one: the older's id stays
+            UPDATE people SET person_id = least(of_mail, of_phone) WHERE person_id = greatest(of_mail, of_phone);
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION users_balance_is_booked() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -478,6 +606,20 @@ CREATE TABLE debts (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT debts_parts CHECK (((amount > (0)::numeric) AND (remaining >= (0)::numeric) AND (cancelled >= (0)::numeric) AND ((remaining + cancelled) <= amount))),
     CONSTRAINT debts_target CHECK ((target = ANY (ARRAY['frozen'::account, 'stripe'::account, 'platform'::account])))
+);
+
+CREATE TABLE failed_refunds (
+    refund_id text NOT NULL,
+    payment_intent_id text NOT NULL,
+    amount numeric(10,2) NOT NULL,
+    failed_at timestamp with time zone NOT NULL,
+    CONSTRAINT failed_refunds_amount CHECK ((amount >= (0)::numeric))
+);
+
+CREATE TABLE known_origins (
+    user_id uuid NOT NULL,
+    origin text NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE movements (
@@ -561,9 +703,34 @@ CREATE TABLE otp_challenges (
     answered_code bytea,
     answer otp_answer,
     answered_at timestamp with time zone,
+    judged_code bytea,
+    judged_since timestamp with time zone,
     CONSTRAINT otp_challenges_answer CHECK ((((answered_code IS NULL) = (answer IS NULL)) AND ((answer IS NULL) = (answered_at IS NULL)))),
+    CONSTRAINT otp_challenges_judged CHECK (((judged_code IS NULL) = (judged_since IS NULL))),
     CONSTRAINT otp_challenges_reference CHECK (((purpose <> ALL (ARRAY['purchase'::otp_purpose, 'transfer'::otp_purpose])) OR (reference_id IS NOT NULL))),
     CONSTRAINT otp_challenges_tries CHECK (((tries >= 0) AND (tries <= 3)))
+);
+
+CREATE TABLE password_tries (
+    key bytea NOT NULL,
+    wrong integer NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    CONSTRAINT password_tries_wrong CHECK ((wrong >= 0))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE payment_anomalies (
+    payment_intent_id text NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    amount numeric(10,2),
+    currency text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by uuid,
+    reason text,
+    CONSTRAINT payment_anomalies_resolved CHECK (((resolved_at IS NULL) = (reason IS NULL)))
 );
 
 CREATE TABLE payment_disputes (
@@ -571,20 +738,13 @@ CREATE TABLE payment_disputes (
     payment_intent_id text NOT NULL,
     amount numeric(10,2) NOT NULL,
     won boolean NOT NULL,
+    currency text,
     CONSTRAINT payment_disputes_amount CHECK ((amount >= (0)::numeric))
 );
 
-CREATE TABLE payments (
-    payment_intent_id text NOT NULL,
-    topup_id uuid,
-    paid numeric(10,2),
-    currency text,
-    anomaly text,
-    refunded numeric(10,2) DEFAULT 0 NOT NULL,
-    taken_back numeric(10,2) DEFAULT 0 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT payments_credited CHECK (((topup_id IS NULL) OR ((paid IS NOT NULL) AND (anomaly IS NULL)))),
-    CONSTRAINT payments_taken_back CHECK (((taken_back = (0)::numeric) OR ((topup_id IS NOT NULL) AND ((taken_back >= (0)::numeric) AND (taken_back <= paid)))))
+CREATE TABLE people (
+    key text NOT NULL,
+    person_id uuid NOT NULL
 );
 
 CREATE TABLE revocations (
@@ -619,6 +779,16 @@ CREATE TABLE sessions (
     CONSTRAINT sessions_seven_days CHECK ((expires_at <= (created_at + '7 days'::interval)))
 );
 
+CREATE TABLE sms_sent (
+    challenge_id uuid NOT NULL,
+    phone character varying(20) NOT NULL,
+    kind sms_kind NOT NULL,
+    user_id uuid NOT NULL,
+    counterparty_id uuid,
+    origin text,
+    sent_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE stripe_events (
     event_id text NOT NULL,
     type text NOT NULL,
@@ -634,6 +804,10 @@ CREATE TABLE topups (
     payment_intent_id text,
     credited_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    failed_at timestamp with time zone,
+    failure_code text,
+    failure text,
+    cancelled_at timestamp with time zone,
     CONSTRAINT topups_amount CHECK ((amount > (0)::numeric))
 );
 
@@ -650,14 +824,40 @@ CREATE TABLE users (
     is_verified boolean DEFAULT false NOT NULL,
     role user_role DEFAULT 'customer'::user_role NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    phone_exclusive boolean DEFAULT false NOT NULL,
+    phone_lost_at timestamp with time zone,
     CONSTRAINT users_credit_balance_not_negative CHECK ((credit_balance >= (0)::numeric)),
     CONSTRAINT users_email_lower CHECK ((((email)::text = lower((email)::text)) AND ((email)::text ~~ '_%@_%'::text))),
     CONSTRAINT users_phone_e164 CHECK (((phone)::text ~ '^\+[1-9][0-9]{7,14}$'::text))
 )
 WITH (fillfactor='80');
 
+CREATE TABLE wrong_codes (
+    wrong_id bigint NOT NULL,
+    user_id uuid NOT NULL,
+    purpose otp_purpose NOT NULL,
+    challenge_id uuid NOT NULL,
+    entered_by text NOT NULL,
+    entered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE wrong_codes ALTER COLUMN wrong_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME wrong_codes_wrong_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY debts
     ADD CONSTRAINT debts_pkey PRIMARY KEY (debt_id);
+
+ALTER TABLE ONLY failed_refunds
+    ADD CONSTRAINT failed_refunds_pkey PRIMARY KEY (refund_id);
+
+ALTER TABLE ONLY known_origins
+    ADD CONSTRAINT known_origins_pkey PRIMARY KEY (user_id, origin);
 
 ALTER TABLE ONLY movements
     ADD CONSTRAINT movements_once UNIQUE NULLS NOT DISTINCT (kind, operation_id, debt_id);
@@ -671,6 +871,12 @@ ALTER TABLE ONLY operations
 ALTER TABLE ONLY otp_challenges
     ADD CONSTRAINT otp_challenges_pkey PRIMARY KEY (challenge_id);
 
+ALTER TABLE ONLY password_tries
+    ADD CONSTRAINT password_tries_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY payment_anomalies
+    ADD CONSTRAINT payment_anomalies_pkey PRIMARY KEY (payment_intent_id, kind, subject);
+
 ALTER TABLE ONLY payment_disputes
     ADD CONSTRAINT payment_disputes_pkey PRIMARY KEY (dispute_id);
 
@@ -679,6 +885,9 @@ ALTER TABLE ONLY payments
 
 ALTER TABLE ONLY payments
     ADD CONSTRAINT payments_topup_unique UNIQUE (topup_id);
+
+ALTER TABLE ONLY people
+    ADD CONSTRAINT people_pkey PRIMARY KEY (key);
 
 ALTER TABLE ONLY revocations
     ADD CONSTRAINT revocations_pkey PRIMARY KEY (seq);
@@ -691,6 +900,9 @@ ALTER TABLE ONLY sessions
 
 ALTER TABLE ONLY sessions
     ADD CONSTRAINT sessions_refresh_hash_unique UNIQUE (refresh_hash);
+
+ALTER TABLE ONLY sms_sent
+    ADD CONSTRAINT sms_sent_pkey PRIMARY KEY (challenge_id);
 
 ALTER TABLE ONLY stripe_events
     ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (event_id);
@@ -710,9 +922,16 @@ ALTER TABLE ONLY users
 ALTER TABLE ONLY users
     ADD CONSTRAINT users_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY wrong_codes
+    ADD CONSTRAINT wrong_codes_pkey PRIMARY KEY (wrong_id);
+
 CREATE INDEX debts_cause ON debts USING btree (cause_id);
 
 CREATE INDEX debts_open ON debts USING btree (user_id, created_at) WHERE (remaining > (0)::numeric);
+
+CREATE INDEX failed_refunds_payment ON failed_refunds USING btree (payment_intent_id);
+
+CREATE INDEX known_origins_seen ON known_origins USING btree (seen_at);
 
 CREATE INDEX movements_of_user ON movements USING btree (user_id, movement_id DESC) WHERE (user_id IS NOT NULL);
 
@@ -720,11 +939,45 @@ CREATE INDEX otp_challenges_of_user ON otp_challenges USING btree (user_id, crea
 
 CREATE UNIQUE INDEX otp_challenges_one_live ON otp_challenges USING btree (user_id) WHERE (state = 'PENDING'::otp_state);
 
+CREATE UNIQUE INDEX otp_challenges_one_live_of_phone ON otp_challenges USING btree (phone) WHERE ((state = 'PENDING'::otp_state) AND (method = 'sms'::otp_method));
+
 CREATE UNIQUE INDEX otp_challenges_one_sending ON otp_challenges USING btree (user_id) WHERE (state = 'SENDING'::otp_state);
+
+CREATE UNIQUE INDEX otp_challenges_one_sending_to_phone ON otp_challenges USING btree (phone) WHERE ((state = 'SENDING'::otp_state) AND (method = 'sms'::otp_method));
+
+CREATE INDEX password_tries_last ON password_tries USING btree (last_at);
+
+CREATE INDEX payment_anomalies_open ON payment_anomalies USING btree (created_at) WHERE (resolved_at IS NULL);
 
 CREATE INDEX payment_disputes_payment ON payment_disputes USING btree (payment_intent_id);
 
+CREATE INDEX people_person ON people USING btree (person_id);
+
 CREATE INDEX sessions_user ON sessions USING btree (user_id) WHERE (revoked_at IS NULL);
+
+CREATE INDEX sms_sent_at ON sms_sent USING btree (sent_at);
+
+CREATE INDEX sms_sent_because_of ON sms_sent USING btree (counterparty_id, sent_at) WHERE (counterparty_id IS NOT NULL);
+
+CREATE INDEX sms_sent_from ON sms_sent USING btree (origin, sent_at) WHERE (origin IS NOT NULL);
+
+CREATE INDEX sms_sent_of_user ON sms_sent USING btree (user_id, sent_at);
+
+CREATE INDEX sms_sent_to_phone ON sms_sent USING btree (phone, sent_at);
+
+CREATE INDEX topups_of_user ON topups USING btree (user_id, created_at);
+
+CREATE INDEX users_mail_key ON users USING btree (mail_key((email)::text)) WHERE is_verified;
+
+CREATE INDEX users_phone ON users USING btree (phone) WHERE is_verified;
+
+CREATE UNIQUE INDEX users_phone_exclusive ON users USING btree (phone) WHERE (is_verified AND phone_exclusive);
+
+CREATE INDEX users_unverified ON users USING btree (created_at) WHERE ((NOT is_verified) AND (phone_lost_at IS NULL));
+
+CREATE INDEX wrong_codes_at ON wrong_codes USING btree (entered_at);
+
+CREATE INDEX wrong_codes_of_user ON wrong_codes USING btree (user_id, purpose, entered_at);
 
 CREATE TRIGGER movements_are_final BEFORE DELETE OR UPDATE ON movements FOR EACH ROW EXECUTE FUNCTION movements_are_final();
 
@@ -740,13 +993,26 @@ CREATE TRIGGER operations_transition BEFORE DELETE OR UPDATE ON operations FOR E
 
 CREATE TRIGGER otp_challenges_transition BEFORE UPDATE OF state ON otp_challenges FOR EACH ROW EXECUTE FUNCTION otp_challenges_transition();
 
+CREATE TRIGGER payments_note_anomaly AFTER INSERT OR UPDATE OF anomaly ON payments FOR EACH ROW WHEN ((new.anomaly IS NOT NULL)) EXECUTE FUNCTION payments_note_anomaly();
+
+CREATE TRIGGER users_are_people AFTER INSERT OR UPDATE OF phone, email, is_verified ON users FOR EACH ROW EXECUTE FUNCTION users_are_people();
+
 CREATE TRIGGER users_balance_is_booked BEFORE INSERT OR UPDATE OF credit_balance ON users FOR EACH ROW EXECUTE FUNCTION users_balance_is_booked();
 
 ALTER TABLE ONLY debts
     ADD CONSTRAINT debts_user_fkey FOREIGN KEY (user_id) REFERENCES users(user_id);
 
+ALTER TABLE ONLY failed_refunds
+    ADD CONSTRAINT failed_refunds_payment_fkey FOREIGN KEY (payment_intent_id) REFERENCES payments(payment_intent_id);
+
+ALTER TABLE ONLY known_origins
+    ADD CONSTRAINT known_origins_user_fkey FOREIGN KEY (user_id) REFERENCES users(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY otp_challenges
     ADD CONSTRAINT otp_challenges_user_fkey FOREIGN KEY (user_id) REFERENCES users(user_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY payment_anomalies
+    ADD CONSTRAINT payment_anomalies_payment_fkey FOREIGN KEY (payment_intent_id) REFERENCES payments(payment_intent_id);
 
 ALTER TABLE ONLY payment_disputes
     ADD CONSTRAINT payment_disputes_payment_fkey FOREIGN KEY (payment_intent_id) REFERENCES payments(payment_intent_id);
@@ -759,3 +1025,6 @@ ALTER TABLE ONLY sessions
 
 ALTER TABLE ONLY topups
     ADD CONSTRAINT topups_user_fkey FOREIGN KEY (user_id) REFERENCES users(user_id);
+
+ALTER TABLE ONLY wrong_codes
+    ADD CONSTRAINT wrong_codes_user_fkey FOREIGN KEY (user_id) REFERENCES users(user_id) ON DELETE CASCADE;

@@ -32,6 +32,7 @@ type Users struct {
 type User struct {
 	UserID        uuid.UUID   `json:"user_id"`
 	Email         string      `json:"email"`
+	AskedEmail    string      `json:"asked_email"` // as a lookup wrote it: an international domain can be written in several ways
 	Phone         string      `json:"phone"`
 	CreditBalance money.Cents `json:"credit_balance"`
 	Role          string      `json:"role"`
@@ -204,10 +205,10 @@ func (u *Users) CancelOTP(ctx context.Context, c Challenge) error {
 	return u.Do(ctx, http.MethodPost, "/otp/cancel", c, nil)
 }
 
-// VerifyOTP answers a challenge.
-func (u *Users) VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error {
+// VerifyOTP answers a challenge of a user's with a code that by entered: wrong codes that others enter are not counted as the user's.
+func (u *Users) VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string, by uuid.UUID) error {
 	return u.Do(ctx, http.MethodPost, "/otp/verify", map[string]any{
-		"user_id": user, "purpose": purpose, "reference_id": reference, "otp_code": code,
+		"user_id": user, "purpose": purpose, "reference_id": reference, "otp_code": code, "by_user_id": by,
 	}, nil)
 }
 

@@ -228,7 +228,7 @@ func (w *world) SendOTP(_ context.Context, c clients.Challenge) error {
 	return w.call("SendOTP", func() error { w.sent = append(w.sent, c); return nil })
 }
 
-func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UUID, code string) error {
+func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UUID, code string, _ uuid.UUID) error {
 	return w.call("VerifyOTP", func() error {
 		if code != "123456" {
 			return refusal(fault.Invalid, "OTP_INVALID")

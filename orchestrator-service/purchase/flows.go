@@ -38,7 +38,7 @@ type Users interface {
 	User(ctx context.Context, id uuid.UUID) (clients.User, error)
 	Book(ctx context.Context, path string, b clients.Booking) (clients.Booked, error)
 	SendOTP(ctx context.Context, c clients.Challenge) error
-	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error
+	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string, by uuid.UUID) error
 }
 
 // Orders is what a purchase needs of the order service.

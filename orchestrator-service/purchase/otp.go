@@ -61,7 +61,7 @@ func (f *Flows) VerifyOTP(ctx context.Context, user, orderID uuid.UUID, code str
 	} else if _, err := f.OwnOrder(ctx, user, orderID); err != nil {
 		return uuid.Nil, err
 	}
-	return orderID, f.Users.VerifyOTP(ctx, user, clients.PurposePurchase, orderID, code)
+	return orderID, f.Users.VerifyOTP(ctx, user, clients.PurposePurchase, orderID, code, user)
 }
 
 // firstPage is enough where the number is limited otherwise: a user's live holds.

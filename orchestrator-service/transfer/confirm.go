@@ -42,7 +42,7 @@ func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUI
 		if p.verified || p.code == "" {
 			continue // what was verified stays verified
 		}
-		if err := f.verifyParty(ctx, t, p.user, p.code); err != nil {
+		if err := f.verifyParty(ctx, t, p.user, p.code, caller); err != nil {
 			return Outcome{Transfer: t}, err
 		}
 		if t, err = f.Records.ActOnTransfer(ctx, transferID, clients.OTPVerified, clients.TransferAction{Party: p.party}); err != nil {
@@ -70,8 +70,8 @@ func (f *Flows) affordable(ctx context.Context, t clients.Transfer) error {
 
 // verifyParty checks one party's one-time password. Three wrong ones end the transfer. An expired or replaced one is
 // sent again, because the client has no other way to ask for it.
-func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.UUID, code string) error {
-	err := f.Users.VerifyOTP(ctx, user, clients.PurposeTransfer, t.TransferID, code)
+func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.UUID, code string, caller uuid.UUID) error {
+	err := f.Users.VerifyOTP(ctx, user, clients.PurposeTransfer, t.TransferID, code, caller)
 	switch fault.Code(err) {
 	case fault.CodeOTPMaxRetries:
 		f.endTransfer(ctx, t, fault.CodeOTPMaxRetries)
@@ -85,6 +85,9 @@ func (f *Flows) verifyParty(ctx context.Context, t clients.Transfer, user uuid.U
 		}
 		c := f.challenge(t, user)
 		c.IfNonePending, c.Message = true, "TicketRemaster: a new code for your ticket transfer."
+		if caller != user {
+			c.CounterpartyID = caller
+		}
 		if sendErr := f.Users.SendOTP(ctx, c); sendErr != nil {
 			return sendErr
 		}

@@ -29,7 +29,7 @@ type Users interface {
 	Book(ctx context.Context, path string, b clients.Booking) (clients.Booked, error)
 	SendOTP(ctx context.Context, c clients.Challenge) error
 	CancelOTP(ctx context.Context, c clients.Challenge) error
-	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error
+	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string, by uuid.UUID) error
 }
 
 // Records is what a transfer needs of the order service.

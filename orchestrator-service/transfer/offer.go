@@ -125,7 +125,7 @@ func (f *Flows) parties(ctx context.Context, seller, buyer string) (s, b *client
 	}
 	find := func(p string) *clients.User {
 		for i, u := range users {
-			if u.UserID == clients.ID(p) || strings.EqualFold(strings.TrimSpace(u.Email), strings.TrimSpace(p)) {
+			if u.UserID == clients.ID(p) || u.AskedEmail == p || strings.EqualFold(u.Email, strings.TrimSpace(p)) {
 				return &users[i]
 			}
 		}

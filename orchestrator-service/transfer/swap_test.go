@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -231,8 +232,27 @@ func TestACodeIsSentAnew(t *testing.T) {
 	w.fail("verify-otp", failure{err: fault.New(fault.Gone, fault.CodeOTPExpired, "Over")})
 	x := *w.transfers[id]
 	w.transfers[id].Status = clients.TransferFailed
-	err := w.verifyParty(t.Context(), x, seller, "123456")
+	err := w.verifyParty(t.Context(), x, seller, "123456", seller)
 	want(t, err, fault.CodeTransferInvalidState)
+}
+
+// Who enters a code is told with it, and a code that the other party's entry sends anew is the other party's doing.
+func TestWhoEntersACode(t *testing.T) {
+	w, seller, buyer, id := offered(t)
+	_, err := w.ConfirmTransfer(t.Context(), seller, id, "123456", "123456")
+	want(t, err, "")
+	if got := [][2]uuid.UUID{{seller, seller}, {buyer, seller}}; !slices.Equal(w.entered, got) {
+		t.Errorf("entered %v, want %v", w.entered, got)
+	}
+	w, seller, buyer, id = offered(t)
+	w.codes, w.sent = map[uuid.UUID]string{}, nil
+	_, err = w.ConfirmTransfer(t.Context(), seller, id, "", "123456")
+	want(t, err, fault.CodeOTPExpired)
+	_, err = w.ConfirmTransfer(t.Context(), seller, id, "123456", "")
+	want(t, err, fault.CodeOTPExpired)
+	if len(w.sent) != 2 || w.sent[0].UserID != buyer || w.sent[0].CounterpartyID != seller || w.sent[1].CounterpartyID != uuid.Nil {
+		t.Errorf("sent %+v", w.sent)
+	}
 }
 
 func TestTooManyWrongCodesEndATransfer(t *testing.T) {

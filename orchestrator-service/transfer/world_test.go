@@ -38,6 +38,7 @@ type world struct {
 	done      map[string]bool
 	codes     map[uuid.UUID]string // the live one-time password of a user
 	sent      []clients.Challenge
+	entered   [][2]uuid.UUID    // whose code, by whom
 	refused   map[uuid.UUID]int // offers, by who made them
 	offers    map[uuid.UUID]uuid.UUID
 	onward    *clients.Transfer // the live transfer that a dispute ends
@@ -391,8 +392,9 @@ func (w *world) CancelOTP(_ context.Context, c clients.Challenge) error {
 	return w.call("cancel-otp", func() error { delete(w.codes, c.UserID); return nil })
 }
 
-func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UUID, code string) error {
+func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UUID, code string, by uuid.UUID) error {
 	return w.call("verify-otp", func() error {
+		w.entered = append(w.entered, [2]uuid.UUID{user, by})
 		switch w.codes[user] {
 		case "":
 			return fault.Field("otp_code", "no one-time password is pending")

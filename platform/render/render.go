@@ -9,6 +9,7 @@
 //	"${NAME}"           text, only inside double quotes
 //	"${NAME|secret}"    the same, at least 32 bytes, never "change_me"
 //	${NAME|number}      a whole number that is not negative
+//	${NAME|limit:-N}    the same, and in production at most ten times its default
 //	${NAME|list}        a comma list, becomes ["a", "b"]
 //	${NAME|set}         true if NAME is set and not empty, else false
 //
@@ -160,6 +161,19 @@ func (r *renderer) value(p reference) (string, error) {
 	case "number":
 		if _, err := strconv.ParseUint(value, 10, 31); err != nil {
 			return "", errors.New("is not a whole number")
+		}
+		return value, quoting(p, false)
+	case "limit":
+		usual, err := strconv.ParseUint(p.fallback, 10, 27)
+		if err != nil {
+			return "", errors.New("with |limit has no number as its default")
+		}
+		n, err := strconv.ParseUint(value, 10, 31)
+		if err != nil {
+			return "", errors.New("is not a whole number")
+		}
+		if most := 10 * usual; r.production && n > most {
+			return "", fmt.Errorf("is %d, and in production at most %d: more is no limit", n, most)
 		}
 		return value, quoting(p, false)
 	case "list":

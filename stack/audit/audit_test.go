@@ -88,6 +88,10 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 		return fmt.Sprintf(`INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, expires_at, seller_otp_verified, buyer_otp_verified, completed_at, swapping)
 			VALUES (%s, %s, %s, %s, %s, %s, '%s', 5, %s)`, a, a, a, a, b, a, status, more)
 	}
+	challenge := func(id, state, minutesAgo string) string {
+		return fmt.Sprintf(`INSERT INTO otp_challenges (challenge_id, user_id, purpose, method, phone, state, created_at, expires_at, answered_code, answer, answered_at)
+			VALUES (%s, %s, 'login', 'sms', '+6580000001', '%s', now() - interval '%s minutes', now() + interval '1 minute', 'x', 'OK', now())`, id, id, state, minutesAgo)
+	}
 	for _, x := range []struct{ rule, database, sql string }{
 		{"one live owner per seat", "orders_db", `DROP INDEX orders_one_owner_per_seat; ` + order(a, "CONFIRMED", "5, now(), now(), "+a+", NULL)") + "; " + order(b, "CONFIRMED", "5, now(), now(), "+b+", NULL)")},
 		{"a seat's owner is the last", "seats_db", seat("SOLD", "NULL, NULL, "+a+", NULL, "+a+", 5, 1, now()")},
@@ -101,6 +105,11 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 		{"every debit has its order", "users_db", move("purchase", "user", a, "platform", "NULL")},
 		{"every debit has its order", "orders_db", order(a, "CONFIRMED", "5, now(), now(), "+a+", NULL)")},
 		{"every payment at Stripe", "users_db", move("topup", "stripe", "NULL", "user", a)},
+		{"what is taken back", "users_db", `INSERT INTO payments (payment_intent_id, topup_id, paid, refunded) VALUES ('pi', ` + a + `, 5, 5)`},
+		{"a phone number has one", "users_db", `DROP INDEX otp_challenges_one_live_of_phone; ` + challenge(a, "PENDING", "0") + "; " + challenge(b, "PENDING", "0")},
+		{"a code confirms nothing", "users_db", challenge(a, "VERIFIED", "2") + "; " + challenge(b, "PENDING", "1")},
+		{"a number that belongs", "users_db", `DROP INDEX users_phone_exclusive; INSERT INTO users (user_id, email, phone, password_hash, is_verified, phone_exclusive)
+			SELECT gen_random_uuid(), n || '@example.com', '+6580000001', 'x', true, true FROM generate_series(1, 2) n`},
 		{"credits in escrow", "users_db", move("escrow", "user", a, "escrow", a)},
 		{"frozen credits", "users_db", move("freeze", "user", a, "frozen", a)},
 		{"transfer done ⇔ its seat", "orders_db", transfer("COMPLETED", "now(), true, true, now(), false")},

@@ -58,6 +58,9 @@ var invariants = []invariant{
 		UNION
 		SELECT m.operation_id::text, 'credited without a payment' FROM movements m
 		WHERE m.kind = 'topup' AND NOT EXISTS (SELECT FROM payments p WHERE p.topup_id = m.operation_id)`)},
+	{"what is taken back of a payment is what Stripe says", in("users_db", `
+		SELECT payment_intent_id, taken_back || ' instead of ' || payment_due(p, 'sgd') FROM payments p
+		WHERE topup_id IS NOT NULL AND taken_back <> payment_due(p, 'sgd')`)},
 	{"credits in escrow belong to a live saga", within(
 		side{"users_db", `
 			SELECT owner_id::text, sum(amount) || ' in escrow' FROM ledger_entries WHERE account = 'escrow'
@@ -113,6 +116,18 @@ var invariants = []invariant{
 	{"no saga is stuck or parked", in("sagas_db", `
 		SELECT saga_id::text, kind || ' of ' || subject || ' is ' || status || ' since ' || created_at FROM sagas
 		WHERE status = 'PARKED' OR status IN ('RUNNING', 'COMPENSATING') AND created_at < now() - interval '1 minute'`)},
+
+	// Codes.
+	{"a phone number has one live code at most", in("users_db", `
+		SELECT phone, count(*) || ' live codes' FROM otp_challenges
+		WHERE method = 'sms' AND state = 'PENDING' AND expires_at > now() GROUP BY phone HAVING count(*) > 1`)},
+	{"a code confirms nothing but what it was sent for", in("users_db", `
+		SELECT c.challenge_id::text, 'confirmed after a newer code went to the phone, for ' || n.challenge_id FROM otp_challenges c
+		JOIN otp_challenges n ON n.phone = c.phone AND n.method = 'sms' AND n.challenge_id <> c.challenge_id AND n.state <> 'UNSENT'
+			AND n.created_at > c.created_at AND n.created_at < c.answered_at
+		WHERE c.method = 'sms' AND c.state = 'VERIFIED'`)},
+	{"a number that belongs to one account is no other's", in("users_db", `
+		SELECT phone, count(*) || ' accounts' FROM users WHERE is_verified GROUP BY phone HAVING count(*) > 1 AND bool_or(phone_exclusive)`)},
 
 	// The gate.
 	{"checked in ⇔ admitted in the log and not undone; inside at most once", in("seats_db", `

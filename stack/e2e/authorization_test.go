@@ -118,6 +118,8 @@ func probes(t *testing.T, customer *client.Person) map[string]probe {
 	offer := object{"seat_id": owned, "seller_user_id": customer.ID, "buyer_user_id": friend.ID, "credits_amount": 99_999} // the buyer is too poor
 	a, err := customer.Post(t.Context(), "/transfer/initiate", offer)
 	transfer := detail(t, refused(t, a, err, http.StatusPaymentRequired, "INSUFFICIENT_CREDITS"), "transfer_id")
+	topUp, err := customer.Post(t.Context(), "/credits/topup", object{"amount": 5})
+	must(t, topUp, err, http.StatusOK)
 	about := object{"transfer_id": transfer, "reason": "to see", "seller_otp": "123456"}
 
 	forbidden := map[string]string{"other": "403", "staff": "403", "admin": "403"}
@@ -144,6 +146,7 @@ func probes(t *testing.T, customer *client.Person) map[string]probe {
 		"GET /credits/balance":                   {"", nil, logged(nil)},
 		"GET /credits/transactions":              {"", nil, logged(nil)},
 		"POST /credits/topup":                    {"", object{}, logged(nil)},
+		"GET /credits/topups/{topup_id}":         {"/credits/topups/" + topUp.Text("topup_id"), nil, logged(hidden)},
 		"GET /events":                            {"", nil, anyone},
 		"GET /events/{event_id}":                 {"/events/" + e.ID, nil, anyone},
 		"GET /health":                            {"", nil, anyone},

@@ -23,8 +23,10 @@ var payTemplate = template.Must(template.New("pay").Parse(`<!doctype html><title
 <p>{{.Amount}} {{.Currency}} · {{.Status}}{{if .Refunded}} · refunded {{.Refunded}}{{end}}</p>
 {{if eq .Status "succeeded"}}<p>Paid. Stripe's webhook has been sent.</p>
 <form method="post" action="/refund/{{.ID}}"><button>Refund</button></form>
+{{if .Refunded}}<form method="post" action="/fail-refund/{{.ID}}"><button>Let the last refund fail</button></form>{{end}}
 <form method="post" action="/chargeback/{{.ID}}"><button>Charge back</button></form>
-{{else}}<form method="post" action="/pay/{{.ID}}"><button>Pay</button></form>{{end}}
+{{else}}<form method="post" action="/pay/{{.ID}}"><button>Pay</button></form>
+<form method="post" action="/decline/{{.ID}}"><button>Decline</button></form>{{end}}
 <p>No card is asked for and no money moves: this stands in for Stripe.</p>`))
 
 func (s *Server) inboxPage(w http.ResponseWriter, r *http.Request) {

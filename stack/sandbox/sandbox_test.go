@@ -245,6 +245,32 @@ func TestPaymentByStripeGo(t *testing.T) {
 	if err := json.Unmarshal(events[3].Data.Raw, &dispute); err != nil || events[3].Type != "charge.dispute.created" || dispute.Amount != 3000 || dispute.PaymentIntent.ID != made.ID {
 		t.Errorf("%+v, %v", dispute, err)
 	}
+	if status, body := w.post(t, "/fail-refund/"+made.ID, "", ""); status != 200 {
+		t.Fatal(status, body)
+	}
+	events = w.events()
+	for i, kind := range []string{"refund.failed", "charge.refund.updated"} {
+		var failed stripe.Refund
+		if err := json.Unmarshal(events[4+i].Data.Raw, &failed); err != nil || string(events[4+i].Type) != kind || failed.Amount != 2000 || failed.Status != "failed" || failed.PaymentIntent.ID != made.ID {
+			t.Errorf("%s: %+v, %v", kind, failed, err)
+		}
+	}
+	if status, _ := w.post(t, "/fail-refund/"+made.ID, "", ""); status != http.StatusConflict {
+		t.Errorf("there is no other refund: %d", status)
+	}
+	if status, _ := w.post(t, "/decline/"+made.ID, "", ""); status != http.StatusConflict {
+		t.Errorf("it is paid: %d", status)
+	}
+	if other, err := create("k9", 700); err != nil {
+		t.Error(err)
+	} else if status, body := w.post(t, "/decline/"+other.ID, "", ""); status != 200 {
+		t.Error(status, body)
+	}
+	events = w.events()
+	var declined stripe.PaymentIntent
+	if err := json.Unmarshal(events[6].Data.Raw, &declined); err != nil || events[6].Type != "payment_intent.payment_failed" || declined.LastPaymentError.Code != "card_declined" {
+		t.Errorf("%+v, %v", declined, err)
+	}
 	if status, _ := w.post(t, "/pay/"+made.ID+"_secret_wrong", "", ""); status != http.StatusNotFound {
 		t.Errorf("a wrong client_secret: %d", status)
 	}

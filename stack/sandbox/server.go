@@ -85,7 +85,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/payment_intents", s.outage.guard("stripe", s.stripeOnly(s.createIntent)))
 	mux.HandleFunc("GET /v1/payment_intents/{id}", s.outage.guard("stripe", s.stripeOnly(s.getIntent)))
 	mux.HandleFunc("POST /pay/{id}", s.pay)
+	mux.HandleFunc("POST /decline/{id}", s.decline)
 	mux.HandleFunc("POST /refund/{id}", s.refund)
+	mux.HandleFunc("POST /fail-refund/{id}", s.failRefund)
 	mux.HandleFunc("POST /chargeback/{id}", s.chargeback)
 
 	mux.HandleFunc("GET /{$}", s.inboxPage)

@@ -27,7 +27,14 @@ type intent struct {
 	created                            int64
 	metadata                           map[string]string
 	charge                             string
+	refunds                            []refund         // oldest first, those that failed left out
 	events                             map[string]event // sent, by type: a repeat sends the same one
+}
+
+// refund is one refund of a payment.
+type refund struct {
+	id     string
+	amount int64
 }
 
 // answer is the answer to a request with an idempotency key, with the request's parameters.
@@ -141,50 +148,83 @@ func (p *payments) byIDOrSecret(name string) *intent {
 // event again, as Stripe does at times. The answer tells whether the first try to deliver it succeeded; if not, it is
 // tried again.
 func (s *Server) pay(w http.ResponseWriter, r *http.Request) {
-	s.happen(w, r, func(i *intent) (event, string) {
+	s.happen(w, r, func(i *intent) ([]event, string) {
 		if sent, ok := i.events["payment_intent.succeeded"]; ok {
-			return sent, ""
+			return []event{sent}, ""
 		}
 		i.status, i.charge = "succeeded", newID("ch_")
-		return i.newEvent("payment_intent.succeeded", i.object(), s.now()), ""
+		return []event{i.newEvent("payment_intent.succeeded", i.object(), s.now())}, ""
+	})
+}
+
+// decline does what a card without money does: the payment fails, and another card may still pay.
+func (s *Server) decline(w http.ResponseWriter, r *http.Request) {
+	s.happen(w, r, func(i *intent) ([]event, string) {
+		if i.status == "succeeded" {
+			return nil, "paid already"
+		}
+		about := i.object()
+		about["last_payment_error"] = object{"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",
+			"message": "Your card has insufficient funds."}
+		return []event{i.newEvent("payment_intent.payment_failed", about, s.now())}, ""
 	})
 }
 
 // refund refunds the payment, all of it or the form's or query's amount in cents.
 func (s *Server) refund(w http.ResponseWriter, r *http.Request) {
-	s.happen(w, r, func(i *intent) (event, string) {
+	s.happen(w, r, func(i *intent) ([]event, string) {
 		amount := i.amount - i.refunded
 		if text := r.FormValue("amount"); text != "" {
 			var err error
 			if amount, err = strconv.ParseInt(text, 10, 64); err != nil {
-				return event{}, "amount is not a number of cents"
+				return nil, "amount is not a number of cents"
 			}
 		}
 		if i.status != "succeeded" || amount <= 0 || amount > i.amount-i.refunded {
-			return event{}, "nothing to refund, or not so much"
+			return nil, "nothing to refund, or not so much"
 		}
 		i.refunded += amount
-		return i.newEvent("charge.refunded", i.chargeObject(), s.now()), ""
+		i.refunds = append(i.refunds, refund{newID("re_"), amount})
+		return []event{i.newEvent("charge.refunded", i.chargeObject(), s.now())}, ""
 	})
 }
 
-// chargeback is the customer's bank reclaiming the payment.
+// failRefund is the customer's bank not taking the last refund: the money is ours again. Stripe tells it twice, as two types of event.
+func (s *Server) failRefund(w http.ResponseWriter, r *http.Request) {
+	s.happen(w, r, func(i *intent) ([]event, string) {
+		if len(i.refunds) == 0 {
+			return nil, "no refund"
+		}
+		last := i.refunds[len(i.refunds)-1]
+		i.refunds = i.refunds[:len(i.refunds)-1]
+		i.refunded -= last.amount
+		about := object{"id": last.id, "object": "refund", "amount": last.amount, "currency": i.currency, "charge": i.charge, "payment_intent": i.id,
+			"status": "failed", "failure_reason": "expired_or_canceled_card", "metadata": object{}, "created": s.now().Unix()}
+		return []event{i.newEvent("refund.failed", about, s.now()), i.newEvent("charge.refund.updated", about, s.now())}, ""
+	})
+}
+
+// chargeback is the customer's bank reclaiming the payment, in the payment's currency or the form's.
 func (s *Server) chargeback(w http.ResponseWriter, r *http.Request) {
-	s.happen(w, r, func(i *intent) (event, string) {
+	s.happen(w, r, func(i *intent) ([]event, string) {
 		if sent, ok := i.events["charge.dispute.created"]; ok {
-			return sent, ""
+			return []event{sent}, ""
 		}
 		if i.status != "succeeded" {
-			return event{}, "not paid"
+			return nil, "not paid"
 		}
-		return i.newEvent("charge.dispute.created", object{"id": newID("dp_"), "object": "dispute", "amount": i.amount - i.refunded, "currency": i.currency,
+		currency := i.currency
+		if other := strings.ToLower(r.FormValue("currency")); len(other) == 3 {
+			currency = other
+		}
+		return []event{i.newEvent("charge.dispute.created", object{"id": newID("dp_"), "object": "dispute", "amount": i.amount - i.refunded, "currency": currency,
 			"charge": i.charge, "payment_intent": i.id, "reason": "fraudulent", "status": "needs_response", "metadata": object{},
-			"livemode": false, "created": s.now().Unix()}, s.now()), ""
+			"livemode": false, "created": s.now().Unix()}, s.now())}, ""
 	})
 }
 
-// happen changes an intent, sends its event, and answers.
-func (s *Server) happen(w http.ResponseWriter, r *http.Request, change func(*intent) (sent event, refusal string)) {
+// happen changes an intent, sends its events, and answers. The answer names the first event.
+func (s *Server) happen(w http.ResponseWriter, r *http.Request, change func(*intent) (sent []event, refusal string)) {
 	s.stripe.mu.Lock()
 	found := s.stripe.byIDOrSecret(r.PathValue("id"))
 	if found == nil {
@@ -199,12 +239,15 @@ func (s *Server) happen(w http.ResponseWriter, r *http.Request, change func(*int
 		reply(w, http.StatusConflict, object{"success": false, "error": refusal})
 		return
 	}
-	delivered := s.send(r.Context(), sent)
+	delivered := true
+	for _, e := range sent {
+		delivered = s.send(r.Context(), e) && delivered
+	}
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		http.Redirect(w, r, "/pay/"+found.id, http.StatusSeeOther)
 		return
 	}
-	reply(w, http.StatusOK, object{"success": true, "event_id": sent.id, "delivered": delivered, "payment_intent": body})
+	reply(w, http.StatusOK, object{"success": true, "event_id": sent[0].id, "delivered": delivered, "payment_intent": body})
 }
 
 // newID is a random id in Stripe's form.

@@ -29,6 +29,8 @@ type Service struct {
 	Revoked    *token.Revocations
 	AccessTTL  time.Duration // of an access token
 	RefreshTTL time.Duration // of a session, seven days at most
+	// OneAccountPerPhone has who confirms a number take it over from the account that had it.
+	OneAccountPerPhone bool
 	// Background runs work that no answer waits for; shutdown waits for it. false: too much is running.
 	Background func(func(context.Context)) bool
 }
@@ -99,21 +101,26 @@ func (s *Service) sameRegistration(ctx context.Context, email, phone, password s
 
 func (s *Service) sendRegistration(ctx context.Context, id uuid.UUID) error {
 	_, err := s.OTP.Send(ctx, otp.Request{UserID: id, Purpose: user.ForRegistration, IfNonePending: true,
-		Message: "TicketRemaster: your code to confirm your account"})
+		Message: registrationMessage})
 	return err
 }
 
-// ResendRegistration sends a new code to an account that waits for one. USER_NOT_FOUND, also for one that is verified already.
+const registrationMessage = "TicketRemaster: your code to register an account with this phone number. If you did not ask for one, ignore it."
+
+// ResendRegistration sends a new code to an account that waits for one. USER_NOT_FOUND; BAD_REQUEST for one that is verified already, or that lost its
+// number to another account: who has the number now could enter it with that code, so the next one takes a password (LogIn).
 func (s *Service) ResendRegistration(ctx context.Context, id uuid.UUID) error {
-	u, err := s.Store.User(ctx, id)
+	c, err := s.Store.Credentials(ctx, id, "")
 	if err != nil {
 		return err
 	}
-	if u.Verified {
+	switch {
+	case c.Verified:
 		return errBadRequest("This account is confirmed already")
+	case c.PhoneLost:
+		return errBadRequest("Please log in to get a code")
 	}
-	_, err = s.OTP.Send(ctx, otp.Request{UserID: id, Purpose: user.ForRegistration,
-		Message: "TicketRemaster: your code to confirm your account"})
+	_, err = s.OTP.Send(ctx, otp.Request{UserID: id, Purpose: user.ForRegistration, Message: registrationMessage})
 	return err
 }
 
@@ -127,10 +134,10 @@ func (s *Service) VerifyRegistration(ctx context.Context, id uuid.UUID, code str
 	if err != nil {
 		return Login{}, err
 	}
-	if _, err := s.OTP.Verify(ctx, id, user.ForRegistration, nil, code); err != nil {
+	if _, err := s.OTP.Verify(ctx, postgres.Entry{UserID: id, Purpose: user.ForRegistration, Code: code}); err != nil {
 		return Login{}, publicOTP(err)
 	}
-	if err := s.Store.MarkVerified(ctx, id); err != nil {
+	if err := s.Store.MarkVerified(ctx, id, s.OneAccountPerPhone); err != nil {
 		return Login{}, err
 	}
 	c.Verified = true
@@ -150,16 +157,19 @@ func publicOTP(err error) error {
 	return err
 }
 
-func errBadRequest(message string) error { return fault.New(fault.Invalid, "BAD_REQUEST", message) }
+func errBadRequest(message string) *fault.Error {
+	return fault.New(fault.Invalid, "BAD_REQUEST", message)
+}
 
-// LogIn checks a password and begins a session. An unknown address and a wrong password give the same answer in the same time.
-// An account that is not verified gives UNVERIFIED_ACCOUNT (details: user_id), with a code pending.
+// LogIn checks a password and begins a session. An unknown address and a wrong password give the same answer in the same time; too many wrong ones
+// are RATE_LIMITED for a while (user.SlowedBy), of an unknown address too. An account that is not verified gives
+// UNVERIFIED_ACCOUNT (details: user_id), with a code pending.
 func (s *Service) LogIn(ctx context.Context, email, password string) (Login, error) {
 	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
 	if err != nil && !errors.Is(err, user.ErrNotFound) {
 		return Login{}, err
 	}
-	ok, err := s.Hasher.Matches(ctx, c.PasswordHash, password)
+	ok, err := s.try(ctx, email, c, password)
 	if err != nil {
 		return Login{}, err
 	}
@@ -175,8 +185,34 @@ func (s *Service) LogIn(ctx context.Context, email, password string) (Login, err
 	return s.open(ctx, c)
 }
 
-// open begins a session for a user whose password or code was correct.
+// try checks a password, the zero Credentials' being none. RATE_LIMITED if it comes before its time: then nothing was checked.
+func (s *Service) try(ctx context.Context, email string, c user.Credentials, password string) (ok bool, err error) {
+	origin := user.Origin(ctx)
+	known, err := s.Store.Knows(ctx, c.ID, origin)
+	if err != nil {
+		return false, err
+	}
+	slowed := user.SlowedBy(email, origin, known)
+	wait, err := s.Store.TryPassword(ctx, slowed)
+	if err != nil {
+		return false, err
+	}
+	if wait > 0 {
+		return false, user.ErrSlowed(wait)
+	}
+	if ok, err = s.Hasher.Matches(ctx, c.PasswordHash, password); ok || err != nil { // not checked is no try
+		err = errors.Join(err, s.Store.PasswordWasRight(context.WithoutCancel(ctx), slowed))
+	}
+	return ok, err
+}
+
+// open begins a session for a user whose password or code was correct. The account knows the network from then on.
 func (s *Service) open(ctx context.Context, c user.Credentials) (Login, error) {
+	if origin := user.Origin(ctx); origin != "" {
+		if err := s.Store.Know(ctx, c.ID, origin); err != nil {
+			return Login{}, err
+		}
+	}
 	session, err := uuid.NewV7()
 	if err != nil {
 		return Login{}, err

@@ -15,7 +15,7 @@ import (
 func (s *Service) CreateAdmin(ctx context.Context, email, phone, password string) (id uuid.UUID, made bool, err error) {
 	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
 	if err == nil {
-		if err = s.Store.MarkVerified(ctx, c.ID); err != nil {
+		if err = s.Store.MarkVerified(ctx, c.ID, s.OneAccountPerPhone); err != nil {
 			return c.ID, false, err
 		}
 		role := token.Admin
@@ -32,5 +32,8 @@ func (s *Service) CreateAdmin(ctx context.Context, email, phone, password string
 	if id, err = uuid.NewV7(); err != nil {
 		return id, false, err
 	}
-	return id, true, s.Store.Create(ctx, user.User{ID: id, Email: email, Phone: phone, Role: token.Admin, Verified: true}, hash)
+	if err = s.Store.Create(ctx, user.User{ID: id, Email: email, Phone: phone, Role: token.Admin}, hash); err != nil {
+		return id, false, err
+	}
+	return id, true, s.Store.MarkVerified(ctx, id, s.OneAccountPerPhone)
 }

@@ -10,6 +10,7 @@ import (
 	"ticketremaster/platform/fault"
 	user "ticketremaster/user-service"
 	"ticketremaster/user-service/otp"
+	"ticketremaster/user-service/postgres"
 )
 
 // prove requires an SMS code in addition to the password: without a code it sends one to phone and returns
@@ -21,7 +22,7 @@ func (s *Service) prove(ctx context.Context, id uuid.UUID, purpose, phone, code,
 		}
 		return user.ErrOTPRequired
 	}
-	c, err := s.OTP.Verify(ctx, id, purpose, nil, code)
+	c, err := s.OTP.Verify(ctx, postgres.Entry{UserID: id, Purpose: purpose, Code: code})
 	if err == nil && c.Phone != phone {
 		return fault.Field("phone", "the code was sent to another number")
 	}
@@ -56,7 +57,7 @@ func (s *Service) ChangeContact(ctx context.Context, id uuid.UUID, email, phone,
 	if err := s.prove(ctx, id, user.ForProfile, phone, code, "TicketRemaster: your code to change your contact details"); err != nil {
 		return user.User{}, err
 	}
-	return s.Store.SetContact(ctx, id, email, phone)
+	return s.Store.SetContact(ctx, id, email, phone, s.OneAccountPerPhone)
 }
 
 // Enrollment is a new authenticator secret, to be shown once.

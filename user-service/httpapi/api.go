@@ -4,6 +4,7 @@ package httpapi
 
 import (
 	"context"
+	"net"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -56,6 +57,7 @@ func (a *API) Handler() http.Handler {
 		handle(r, "GET", "/credits/balance", a.balance)
 		handle(r, "GET", "/credits/transactions", a.transactions)
 		handle(r, "POST", "/credits/topup", a.topUp)
+		handle(r, "GET", "/credits/topups/{id}", a.topUpStatus)
 	})
 
 	r.Group(func(r chi.Router) { // services
@@ -67,6 +69,8 @@ func (a *API) Handler() http.Handler {
 		handle(r, "PATCH", "/internal/users/{id}", a.setStanding)
 		handle(r, "GET", "/internal/revocations", a.revocations)
 		handle(r, "GET", "/internal/debts", a.debts)
+		handle(r, "GET", "/internal/payments", a.listPayments)
+		handle(r, "POST", "/internal/payments/{id}/resolve", a.resolvePayment)
 		handle(r, "POST", "/credits/deduct", a.take(a.Store.Deduct))
 		handle(r, "POST", "/credits/return", a.undo(a.Store.Return))
 		handle(r, "POST", "/credits/escrow", a.take(a.Store.Escrow))
@@ -80,7 +84,19 @@ func (a *API) Handler() http.Handler {
 		handle(r, "POST", "/otp/verify", a.verifyOTP)
 		handle(r, "POST", "/otp/cancel", a.cancelOTP)
 	})
-	return r
+	return noteOrigin(r)
+}
+
+// noteOrigin notes where a request came from (user.Origin). The gateway sets X-Real-IP itself, whatever a client sends, and nobody else
+// reaches this service; what comes without one comes from who asks.
+func noteOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		address := r.Header.Get("X-Real-IP")
+		if address == "" {
+			address, _, _ = net.SplitHostPort(r.RemoteAddr)
+		}
+		next.ServeHTTP(w, r.WithContext(user.WithOrigin(r.Context(), address)))
+	})
 }
 
 // userJSON is a user on the wire. is_flagged and flagged are the same: different clients read different names

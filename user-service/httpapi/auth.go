@@ -133,8 +133,11 @@ func (a *API) login(w http.ResponseWriter, r *http.Request) error {
 	if in.Email == "" || in.Password == "" {
 		return together(required("email", in.Email), required("password", in.Password))
 	}
-	// A malformed address is treated as an unknown one.
-	login, err := a.Accounts.LogIn(r.Context(), strings.ToLower(strings.TrimSpace(printable(in.Email))), in.Password)
+	email, err := user.ParseEmail(in.Email)
+	if err != nil { // a malformed address is treated as an unknown one
+		email = strings.ToLower(strings.TrimSpace(printable(in.Email)))
+	}
+	login, err := a.Accounts.LogIn(r.Context(), email, in.Password)
 	if err != nil {
 		return err
 	}

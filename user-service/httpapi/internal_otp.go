@@ -10,6 +10,7 @@ import (
 	"ticketremaster/platform/web"
 	user "ticketremaster/user-service"
 	"ticketremaster/user-service/otp"
+	"ticketremaster/user-service/postgres"
 )
 
 // maxMessage is the longest text of an SMS, in characters.
@@ -23,6 +24,7 @@ type otpCall struct {
 	Message       string  `json:"message"`
 	IfNonePending bool    `json:"if_none_pending"`
 	Code          string  `json:"otp_code"`
+	By            *string `json:"by_user_id"` // who entered the code, if not the user
 }
 
 func readOTP(r *http.Request) (in otpCall, userID uuid.UUID, reference *uuid.UUID, err error) {
@@ -68,7 +70,15 @@ func (a *API) verifyOTP(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	c, err := a.OTP.Verify(r.Context(), userID, in.Purpose, reference, in.Code)
+	by, err := optionalID("by_user_id", in.By)
+	if err != nil {
+		return err
+	}
+	entry := postgres.Entry{UserID: userID, Purpose: in.Purpose, Reference: reference, Code: in.Code}
+	if by != nil && *by != userID {
+		entry.By = "user " + by.String()
+	}
+	c, err := a.OTP.Verify(r.Context(), entry)
 	if err != nil {
 		return err
 	}

@@ -75,11 +75,12 @@ func (a *API) risks(w http.ResponseWriter, r *http.Request) error {
 func riskJSON(r postgres.Risk) any {
 	return struct {
 		UserID      uuid.UUID `json:"user_id"`
+		PersonID    uuid.UUID `json:"person_id"`
 		Flagged     bool      `json:"is_flagged"`
 		Verified    bool      `json:"is_verified"`
 		OTPVerified bool      `json:"otp_verified"`
 		OTPPending  bool      `json:"otp_pending"`
-	}{r.UserID, r.Flagged, r.Verified, r.OTPVerified, r.OTPPending}
+	}{r.UserID, r.PersonID, r.Flagged, r.Verified, r.OTPVerified, r.OTPPending}
 }
 
 func (a *API) lookup(w http.ResponseWriter, r *http.Request) error {
@@ -93,7 +94,7 @@ func (a *API) lookup(w http.ResponseWriter, r *http.Request) error {
 	if len(in.IDs)+len(in.Emails) > maxLookup {
 		return fault.Field("ids", "at most %d users at once", maxLookup)
 	}
-	ids, emails := make([]uuid.UUID, 0, len(in.IDs)), make([]string, 0, len(in.Emails))
+	ids, emails, asked := make([]uuid.UUID, 0, len(in.IDs)), make([]string, 0, len(in.Emails)), map[string]string{}
 	for _, s := range in.IDs {
 		id, err := web.UUID("ids", s)
 		if err != nil {
@@ -103,14 +104,22 @@ func (a *API) lookup(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, s := range in.Emails {
 		if e, err := user.ParseEmail(s); err == nil { // what is no address is no user's
-			emails = append(emails, e)
+			emails, asked[e] = append(emails, e), s
 		}
 	}
 	list, err := a.Store.Lookup(r.Context(), ids, emails)
 	if err != nil {
 		return err
 	}
-	return web.OK(w, allToJSON(list))
+	type found struct {
+		userJSON
+		Asked string `json:"asked_email,omitempty"`
+	}
+	out := make([]found, len(list))
+	for i, u := range list {
+		out[i] = found{toJSON(u), asked[u.Email]}
+	}
+	return web.OK(w, out)
 }
 
 func (a *API) listUsers(w http.ResponseWriter, r *http.Request) error {

@@ -76,6 +76,27 @@ func (a *API) topUp(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, map[string]any{"topup_id": t.TopUpID, "client_secret": t.ClientSecret, "amount": t.Amount, "currency": user.Currency})
 }
 
+// topUpStatus tells the caller where one of their top-ups stands.
+func (a *API) topUpStatus(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "id")
+	if err != nil {
+		return err
+	}
+	t, err := a.Store.TopUp(r.Context(), id, token.From(r.Context()).UserID)
+	if err != nil {
+		return err
+	}
+	out := map[string]any{"topup_id": t.ID, "status": t.Status, "amount": t.Amount, "currency": user.Currency, "created_at": stamp(t.Created),
+		"credited_amount": t.Credited, "credited_at": nil, "failure": nil}
+	if t.CreditedAt != nil {
+		out["credited_at"] = stamp(*t.CreditedAt)
+	}
+	if t.Status == user.TopUpFailed {
+		out["failure"] = map[string]string{"code": t.FailureCode, "message": t.Failure}
+	}
+	return web.OK(w, out)
+}
+
 func (a *API) stripeEvent(w http.ResponseWriter, r *http.Request) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, payments.MaxEvent+1))
 	if err != nil {

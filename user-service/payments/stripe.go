@@ -32,6 +32,7 @@ type Config struct {
 	WebhookSecret string
 	APIURL        string      // instead of Stripe's own, for the sandbox and tests; "" otherwise
 	Min, Max      money.Cents // of one top-up
+	PerHour       int         // that one user may begin and not pay
 }
 
 // Service sells credits.
@@ -64,7 +65,7 @@ type Started struct {
 
 // Start makes a PaymentIntent over amount. The top-up's id is its idempotency key and written down first, so that a lost answer makes no
 // second one; a client's own key ("": none) leads a repeat to the same top-up. VALIDATION_ERROR outside the limits;
-// SERVICE_UNAVAILABLE when Stripe does not answer: it can be tried again.
+// RATE_LIMITED while too many are begun and not paid; SERVICE_UNAVAILABLE when Stripe does not answer: it can be tried again.
 func (s *Service) Start(ctx context.Context, userID uuid.UUID, amount money.Cents, clientKey string) (Started, error) {
 	if amount < s.config.Min || amount > s.config.Max {
 		return Started{}, fault.Field("amount", "must be from %s to %s", s.config.Min, s.config.Max)
@@ -73,7 +74,7 @@ func (s *Service) Start(ctx context.Context, userID uuid.UUID, amount money.Cent
 	if err != nil {
 		return Started{}, err
 	}
-	t, err := s.store.BeginTopUp(ctx, id, userID, amount, clientKey)
+	t, err := s.store.BeginTopUp(ctx, id, userID, amount, clientKey, s.config.PerHour)
 	if err != nil {
 		return Started{}, err
 	}

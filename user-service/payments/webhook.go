@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stripe/stripe-go/v76/webhook"
@@ -37,70 +38,138 @@ func (s *Service) Receive(ctx context.Context, body []byte, signature string) er
 	if err != nil || !ok {
 		return err
 	}
+	event.Told, event.Ours = time.Unix(min(max(stripeEvent.Created, 0), endOfTime), 0).UTC(), user.Currency
 	outcome, err := s.store.PaymentEvent(ctx, event)
 	if err != nil {
 		return err
 	}
 	level := slog.LevelInfo
 	switch outcome {
-	case "unknown_topup", "wrong_currency", "topup_paid_twice":
-		level = slog.LevelError // money came in that was credited to nobody: a person must look
+	case "unknown_topup", "wrong_currency", "topup_paid_twice", "refund_currency", "dispute_currency":
+		level = slog.LevelError // money moved that no one was credited or charged for: a person must look
 	}
 	slog.Log(ctx, level, "Stripe event", "event", event.ID, "type", event.Type, "intent", event.Intent, "outcome", outcome)
 	return nil
 }
 
-// read returns what an event says of a payment; ok is false for a type that is not handled, or a payment without an intent.
+// endOfTime is the last second that RFC 3339 can write.
+const endOfTime = 253_402_300_799
+
+// told is what is read of an event's object, whatever its type.
+type told struct {
+	ID             string            `json:"id"`
+	Amount         int64             `json:"amount"`
+	AmountReceived int64             `json:"amount_received"`
+	AmountRefunded int64             `json:"amount_refunded"`
+	Currency       string            `json:"currency"`
+	Metadata       map[string]string `json:"metadata"`
+	Intent         json.RawMessage   `json:"payment_intent"`
+	Status         string            `json:"status"`
+	LastError      *struct {
+		Code        string `json:"code"`
+		DeclineCode string `json:"decline_code"`
+		Message     string `json:"message"`
+	} `json:"last_payment_error"`
+}
+
+// readers give what the events of each type say; false: nothing of ours. A type that is not here is not handled.
+var readers = map[string]func(*user.PaymentEvent, told) (amount int64, ok bool){
+	"payment_intent.succeeded":        readPaid,
+	"payment_intent.payment_failed":   readFailure,
+	"payment_intent.canceled":         readFailure,
+	"charge.refunded":                 readRefunded,
+	"charge.refund.updated":           readRefund,
+	"refund.updated":                  readRefund,
+	"refund.failed":                   readRefund,
+	"charge.dispute.created":          readDispute,
+	"charge.dispute.funds_withdrawn":  readDispute,
+	"charge.dispute.funds_reinstated": readDispute,
+	"charge.dispute.closed":           readDispute,
+}
+
+// read gives what an event says of a payment; ok is false for a type that is not handled, or a payment without an intent.
 func read(id, kind string, raw json.RawMessage) (e user.PaymentEvent, ok bool, err error) {
-	e = user.PaymentEvent{ID: id, Type: kind}
-	var o struct {
-		ID             string            `json:"id"`
-		Amount         int64             `json:"amount"`
-		AmountReceived int64             `json:"amount_received"`
-		AmountRefunded int64             `json:"amount_refunded"`
-		Currency       string            `json:"currency"`
-		Metadata       map[string]string `json:"metadata"`
-		Intent         json.RawMessage   `json:"payment_intent"`
-		Status         string            `json:"status"`
-	}
-	handled := map[string]bool{"payment_intent.succeeded": true, "charge.refunded": true, "charge.dispute.created": true,
-		"charge.dispute.funds_withdrawn": true, "charge.dispute.funds_reinstated": true, "charge.dispute.closed": true}
-	if !handled[kind] {
+	reader := readers[kind]
+	if reader == nil {
 		return e, false, nil
 	}
+	var o told
 	if err := json.Unmarshal(raw, &o); err != nil {
 		return e, false, fault.New(fault.Invalid, fault.CodeValidation, "The event cannot be read").Because(err)
 	}
-	e.Intent = intentID(o.Intent)
-	amount := o.Amount
-	switch kind {
-	case "payment_intent.succeeded":
-		e.Intent, e.Currency = o.ID, strings.ToLower(o.Currency)
-		if o.AmountReceived > 0 {
-			amount = o.AmountReceived
-		}
-		paid := money.Cents(amount)
-		e.Paid = &paid
-		if topUp, err := uuid.Parse(o.Metadata[topUpKey]); err == nil {
-			e.TopUpID = &topUp
-		}
-	case "charge.refunded":
-		amount = o.AmountRefunded
-		refunded := money.Cents(amount)
-		e.Refunded = &refunded
-	default:
-		// An inquiry ("warning_…") moves no money; if it becomes a chargeback, funds_withdrawn follows. A lost one
-		// leaves things as they are.
-		e.DisputeWon = kind == "charge.dispute.funds_reinstated" || o.Status == "won"
-		if strings.HasPrefix(o.Status, "warning_") || kind == "charge.dispute.closed" && !e.DisputeWon {
-			return e, false, nil
-		}
-		e.DisputeID, e.DisputeAmount = &o.ID, money.Cents(amount)
+	e = user.PaymentEvent{ID: id, Type: kind, ObjectID: o.ID, Intent: intentID(o.Intent), Currency: strings.ToLower(o.Currency)}
+	amount, ok := reader(&e, o)
+	if !ok {
+		return e, false, nil
 	}
-	if id == "" || o.ID == "" || amount < 0 || amount > int64(money.Max) {
+	if id == "" || o.ID == "" || amount < 0 || amount > int64(money.Max) || strings.ContainsRune(id+o.ID+e.Intent+e.Currency, 0) {
 		return e, false, fault.New(fault.Invalid, fault.CodeValidation, "The event lacks an id or has an impossible amount")
 	}
 	return e, e.Intent != "", nil // a charge without an intent is not ours
+}
+
+// aboutIntent notes that the object is the PaymentIntent itself.
+func aboutIntent(e *user.PaymentEvent, o told) {
+	e.Intent = o.ID
+	if topUp, err := uuid.Parse(o.Metadata[topUpKey]); err == nil {
+		e.TopUpID = &topUp
+	}
+}
+
+func readPaid(e *user.PaymentEvent, o told) (int64, bool) {
+	aboutIntent(e, o)
+	amount := o.Amount
+	if o.AmountReceived > 0 {
+		amount = o.AmountReceived
+	}
+	paid := money.Cents(amount)
+	e.Paid = &paid
+	return amount, true
+}
+
+// maxFailure bounds what is kept of Stripe's words, in characters.
+const maxFailure = 300
+
+// readFailure reads a payment that was refused or cancelled: only one for a top-up of ours says anything.
+func readFailure(e *user.PaymentEvent, o told) (int64, bool) {
+	aboutIntent(e, o)
+	if e.Cancelled = e.Type == "payment_intent.canceled"; e.Cancelled {
+		return 0, e.TopUpID != nil
+	}
+	e.Failure = &user.PaymentFailure{Code: "payment_failed", Message: "The payment was refused."}
+	if o.LastError != nil && o.LastError.Code != "" {
+		e.Failure.Code = plain(o.LastError.Code)
+	}
+	if o.LastError != nil && o.LastError.Message != "" {
+		e.Failure.Message = plain(o.LastError.Message)
+	}
+	return 0, e.TopUpID != nil
+}
+
+// plain gives text that PostgreSQL can hold, and no more than maxFailure of it.
+func plain(s string) string {
+	r := []rune(strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", ""))
+	return string(r[:min(len(r), maxFailure)])
+}
+
+func readRefunded(e *user.PaymentEvent, o told) (int64, bool) {
+	refunded := money.Cents(o.AmountRefunded)
+	e.Refunded = &refunded
+	return o.AmountRefunded, true
+}
+
+// readRefund reads a refund that failed; any other is told by its charge.
+func readRefund(e *user.PaymentEvent, o told) (int64, bool) {
+	e.Failed = &user.FailedRefund{Amount: money.Cents(o.Amount)}
+	return o.Amount, o.Status == "failed" || o.Status == "canceled" || e.Type == "refund.failed"
+}
+
+// readDispute reads a chargeback. An inquiry ("warning_…") moves no money; if it becomes a chargeback, funds_withdrawn tells. A lost one leaves
+// things as they are.
+func readDispute(e *user.PaymentEvent, o told) (int64, bool) {
+	won := e.Type == "charge.dispute.funds_reinstated" || o.Status == "won"
+	e.Dispute = &user.PaymentDispute{Amount: money.Cents(o.Amount), Won: won}
+	return o.Amount, !strings.HasPrefix(o.Status, "warning_") && (e.Type != "charge.dispute.closed" || won)
 }
 
 // intentID reads payment_intent, which is an id or, where it was expanded, an object.

@@ -13,10 +13,12 @@ import (
 
 // An event that is read has an id, an intent and an amount that the ledger can hold; anything else is refused as the sender's.
 func FuzzRead(f *testing.F) {
-	for _, kind := range []string{"payment_intent.succeeded", "charge.refunded", "charge.dispute.created", "charge.dispute.closed", "customer.created"} {
+	for _, kind := range []string{"payment_intent.succeeded", "charge.refunded", "charge.dispute.created", "charge.dispute.closed",
+		"charge.refund.updated", "refund.failed", "payment_intent.payment_failed", "payment_intent.canceled", "customer.created"} {
 		for _, object := range []string{
 			`{"id":"pi_1","amount":100,"currency":"sgd","metadata":{"topup_id":"x"}}`, `{"id":"ch_1","amount_refunded":5,"payment_intent":"pi_1"}`,
-			`{"id":"dp_1","amount":5,"status":"won","payment_intent":{"id":"pi_1"}}`, `{}`, `null`, `[]`, `{"id":1}`, `{"amount":1e99}`, `{"payment_intent":[]}`, ``,
+			`{"id":"dp_1","amount":5,"status":"won","payment_intent":{"id":"pi_1"}}`, `{"id":"re_1","amount":5,"status":"failed","payment_intent":"pi_1"}`, `{"id":"pi_1","last_payment_error":{"code":"card_declined"},"metadata":{"topup_id":"0190c0c8-0000-7000-8000-000000000000"}}`,
+			`{}`, `null`, `[]`, `{"id":1}`, `{"amount":1e99}`, `{"payment_intent":[]}`, ``,
 		} {
 			f.Add(kind, object)
 		}
@@ -32,12 +34,19 @@ func FuzzRead(f *testing.F) {
 		if !ok {
 			return
 		}
-		for _, c := range []*money.Cents{e.Paid, e.Refunded, &e.DisputeAmount} {
+		amounts := []*money.Cents{e.Paid, e.Refunded}
+		if e.Dispute != nil {
+			amounts = append(amounts, &e.Dispute.Amount)
+		}
+		if e.Failed != nil {
+			amounts = append(amounts, &e.Failed.Amount)
+		}
+		for _, c := range amounts {
 			if c != nil && (*c < 0 || *c > money.Max) {
 				t.Fatalf("amount %v", *c)
 			}
 		}
-		if e.Intent == "" || e.Paid == nil && e.Refunded == nil && e.DisputeID == nil {
+		if e.Intent == "" || len(amounts) == 2 && e.Paid == nil && e.Refunded == nil && e.Failure == nil && !e.Cancelled {
 			t.Fatalf("says nothing: %+v", e)
 		}
 	})

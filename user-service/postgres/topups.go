@@ -2,30 +2,51 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
 	user "ticketremaster/user-service"
 )
 
-// BeginTopUp records a top-up before Stripe is called. With a client's key (not "") that was used before it returns
-// that top-up; VALIDATION_ERROR if that one was of another amount. USER_NOT_FOUND.
-func (s *Store) BeginTopUp(ctx context.Context, id, userID uuid.UUID, amount money.Cents, clientKey string) (t user.TopUp, err error) {
-	_, err = s.pool.Exec(ctx, `
-		INSERT INTO topups (topup_id, user_id, amount, client_key) VALUES ($1, $2, $3, nullif($4, ''))
-		ON CONFLICT ON CONSTRAINT topups_client_key_unique DO NOTHING`, id, userID, amount, clientKey)
-	if err != nil {
-		return t, faulty(err)
-	}
-	err = s.pool.QueryRow(ctx, `
-		SELECT topup_id, user_id, amount, coalesce(payment_intent_id, '') FROM topups
-		WHERE topup_id = $1 OR user_id = $2 AND client_key = nullif($3, '')`, id, userID, clientKey).Scan(&t.ID, &t.UserID, &t.Amount, &t.Intent)
-	if err == nil && t.Amount != amount {
+// topUpLocks is the class of the advisory locks under which one user's top-ups are begun.
+const topUpLocks = 7_020_005
+
+// BeginTopUp writes a top-up down before Stripe hears of it. With a client's key (not "") that was used before it gives the
+// top-up of that time; VALIDATION_ERROR if that one was of another amount. RATE_LIMITED if the user has begun perHour in the last hour and not paid them.
+// USER_NOT_FOUND.
+func (s *Store) BeginTopUp(ctx context.Context, id, userID uuid.UUID, amount money.Cents, clientKey string, perHour int) (t user.TopUp, err error) {
+	err = s.tx(ctx, func(tx pgx.Tx) error {
+		if err := lock(ctx, tx, topUpLocks, userID.String()); err != nil {
+			return err
+		}
+		var unpaid int
+		err := tx.QueryRow(ctx, `
+			SELECT count(*) FROM topups WHERE user_id = $1 AND created_at > now() - interval '1 hour' AND credited_at IS NULL
+			  AND (payment_intent_id IS NOT NULL OR created_at > now() - interval '1 minute') -- of an outage of Stripe's nothing is left`, userID).Scan(&unpaid)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			INSERT INTO topups (topup_id, user_id, amount, client_key) SELECT $1, $2, $3, nullif($4, '') WHERE $5
+			ON CONFLICT ON CONSTRAINT topups_client_key_unique DO NOTHING`, id, userID, amount, clientKey, unpaid < perHour)
+		if err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `
+			SELECT topup_id, user_id, amount, coalesce(payment_intent_id, '') FROM topups
+			WHERE topup_id = $1 OR user_id = $2 AND client_key = nullif($3, '')`, id, userID, clientKey).Scan(&t.ID, &t.UserID, &t.Amount, &t.Intent)
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return t, user.ErrTopUpsTooMany
+	case err == nil && t.Amount != amount:
 		return t, fault.New(fault.Invalid, fault.CodeValidation, "This Idempotency-Key was used for another amount")
 	}
-	return t, faulty(err)
+	return t, err
 }
 
 // SetIntent keeps the PaymentIntent that Stripe made for a top-up.
@@ -34,15 +55,16 @@ func (s *Store) SetIntent(ctx context.Context, topUp uuid.UUID, intent string) e
 	return faulty(err)
 }
 
-// PaymentEvent records one event of Stripe's and its effect on the ledger in one transaction, and returns the outcome:
-// duplicate, credited, recorded, taken_back, given_back, or why it is not credited. It is payment_event of
-// migrations/0004_payments.sql.
-func (s *Store) PaymentEvent(ctx context.Context, e user.PaymentEvent) (outcome string, err error) {
-	var disputed *money.Cents
-	if e.DisputeID != nil {
-		disputed = &e.DisputeAmount
+// TopUp tells where a user's top-up stands; NOT_FOUND, also for another user's.
+func (s *Store) TopUp(ctx context.Context, id, userID uuid.UUID) (t user.TopUpStatus, err error) {
+	err = s.pool.QueryRow(ctx, `
+		SELECT t.topup_id, t.amount, p.paid, coalesce(failure_code, ''), coalesce(failure, ''), t.created_at, credited_at,
+		       CASE WHEN credited_at IS NOT NULL THEN 'succeeded' WHEN cancelled_at IS NOT NULL THEN 'expired' WHEN failed_at IS NOT NULL THEN 'failed'
+		            WHEN t.created_at < now() - $3::interval THEN 'expired' ELSE 'pending' END
+		FROM topups t LEFT JOIN payments p ON p.topup_id = t.topup_id WHERE t.topup_id = $1 AND user_id = $2`, id, userID, user.TopUpLife).Scan(
+		&t.ID, &t.Amount, &t.Credited, &t.FailureCode, &t.Failure, &t.Created, &t.CreditedAt, &t.Status)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, user.ErrNoTopUp
 	}
-	err = s.pool.QueryRow(ctx, `SELECT payment_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		e.ID, e.Type, e.Intent, e.TopUpID, e.Paid, e.Currency, user.Currency, e.Refunded, e.DisputeID, disputed, e.DisputeWon).Scan(&outcome)
-	return outcome, faulty(err)
+	return t, faulty(err)
 }

@@ -14,7 +14,7 @@ import (
 // userColumns are user.User's, in its order.
 const userColumns = `user_id, email, phone, credit_balance, role::text, is_flagged, is_verified, created_at`
 
-const credentialColumns = userColumns + `, password_hash, coalesce(two_fa_secret, ''), coalesce(two_fa_pending, '')`
+const credentialColumns = userColumns + `, password_hash, phone_lost_at IS NOT NULL, coalesce(two_fa_secret, ''), coalesce(two_fa_pending, '')`
 
 func orNotFound(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -68,14 +68,15 @@ func (s *Store) Credentials(ctx context.Context, id uuid.UUID, email string) (us
 	var c user.Credentials
 	u := &c.User
 	err := s.pool.QueryRow(ctx, `SELECT `+credentialColumns+` FROM users WHERE user_id = $1 OR email = $2`, id, email).Scan(
-		&u.ID, &u.Email, &u.Phone, &u.Balance, &u.Role, &u.Flagged, &u.Verified, &u.Created, &c.PasswordHash, &c.Secret, &c.Pending)
+		&u.ID, &u.Email, &u.Phone, &u.Balance, &u.Role, &u.Flagged, &u.Verified, &u.Created, &c.PasswordHash, &c.PhoneLost, &c.Secret, &c.Pending)
 	return c, orNotFound(err)
 }
 
 // Risk is what a purchase needs to know of its buyer.
 type Risk struct {
 	UserID                  uuid.UUID
-	Known                   bool // there is such a user
+	PersonID                uuid.UUID // the same for all accounts of one person
+	Known                   bool      // there is such a user
 	Flagged, Verified       bool
 	OTPVerified, OTPPending bool // for the purchase that was asked about
 }
@@ -84,10 +85,11 @@ type Risk struct {
 // for none.
 func (s *Store) Risks(ctx context.Context, users []uuid.UUID, orders []*uuid.UUID) ([]Risk, error) {
 	rows, err := s.pool.Query(ctx, `
-		SELECT asked.user_id, u.user_id IS NOT NULL, coalesce(u.is_flagged, false), coalesce(u.is_verified, false),
+		SELECT asked.user_id, coalesce(p.person_id, asked.user_id), u.user_id IS NOT NULL, coalesce(u.is_flagged, false), coalesce(u.is_verified, false),
 		       coalesce(otp.verified, false), coalesce(otp.pending, false)
 		FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS asked (user_id, purchase, place)
 		LEFT JOIN users u USING (user_id)
+		LEFT JOIN people p ON u.is_verified AND p.key = phone_key(u.phone)
 		LEFT JOIN LATERAL (
 			SELECT bool_or(state = 'VERIFIED') AS verified, bool_or(state = 'PENDING' AND expires_at > now()) AS pending
 			FROM otp_challenges c WHERE c.user_id = u.user_id AND purpose = 'purchase' AND reference_id = asked.purchase
@@ -113,7 +115,7 @@ func (s *Store) Create(ctx context.Context, u user.User, passwordHash string) er
 func (s *Store) Replace(ctx context.Context, u user.User, passwordHash string, after time.Duration) (taken bool, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
-			DELETE FROM users WHERE email = $1 AND NOT is_verified AND created_at < now() - $2::interval
+			DELETE FROM users WHERE email = $1 AND NOT is_verified AND phone_lost_at IS NULL AND created_at < now() - $2::interval
 			AND NOT EXISTS (SELECT FROM movements m WHERE m.user_id = users.user_id)`, u.Email, after)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err
@@ -128,25 +130,52 @@ func (s *Store) Replace(ctx context.Context, u user.User, passwordHash string, a
 
 // Forget removes an account that was never verified.
 func (s *Store) Forget(ctx context.Context, id uuid.UUID) error {
-	_, err := s.pool.Exec(ctx, `DELETE FROM users WHERE user_id = $1 AND NOT is_verified`, id)
+	_, err := s.pool.Exec(ctx, `DELETE FROM users WHERE user_id = $1 AND NOT is_verified AND phone_lost_at IS NULL`, id)
 	return faulty(err)
 }
 
-// MarkVerified confirms an account.
-func (s *Store) MarkVerified(ctx context.Context, id uuid.UUID) error {
-	_, err := s.pool.Exec(ctx, `UPDATE users SET is_verified = true WHERE user_id = $1`, id)
-	return faulty(err)
+// MarkVerified confirms an account's phone. With exclusive the number belongs to one account: whoever had it before has to confirm a phone again.
+func (s *Store) MarkVerified(ctx context.Context, id uuid.UUID, exclusive bool) error {
+	return s.tx(ctx, func(tx pgx.Tx) error {
+		var phone string
+		if err := tx.QueryRow(ctx, `SELECT phone FROM users WHERE user_id = $1`, id).Scan(&phone); err != nil {
+			return orNotFound(err)
+		}
+		if err := takeOver(ctx, tx, id, phone, exclusive); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE users SET is_verified = true, phone_exclusive = $2, phone_lost_at = NULL WHERE user_id = $1`, id, exclusive)
+		return err
+	})
 }
 
-// SetContact changes e-mail address and phone. Pending codes of the old phone are void. EMAIL_ALREADY_EXISTS.
-func (s *Store) SetContact(ctx context.Context, id uuid.UUID, email, phone string) (user.User, error) {
+// takeOver makes a number one account's alone, if it is to be exclusive.
+func takeOver(ctx context.Context, tx pgx.Tx, id uuid.UUID, phone string, exclusive bool) error {
+	if !exclusive {
+		return nil
+	}
+	if err := lock(ctx, tx, phoneLocks, phone); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+		UPDATE users SET is_verified = false, phone_exclusive = false, phone_lost_at = now() WHERE phone = $2 AND is_verified AND user_id <> $1`, id, phone)
+	return err
+}
+
+// SetContact changes e-mail address and phone, which is confirmed. Codes on their way to the old phone are void. EMAIL_ALREADY_EXISTS.
+func (s *Store) SetContact(ctx context.Context, id uuid.UUID, email, phone string, exclusive bool) (user.User, error) {
 	var u user.User
 	err := s.tx(ctx, func(tx pgx.Tx) error {
+		if err := takeOver(ctx, tx, id, phone, exclusive); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `
 			UPDATE otp_challenges SET state = 'VOID' WHERE user_id = $1 AND state IN ('SENDING', 'PENDING')`, id); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `UPDATE users SET email = $2, phone = $3 WHERE user_id = $1 RETURNING `+userColumns, id, email, phone)
+		rows, err := tx.Query(ctx, `
+			UPDATE users SET email = $2, phone = $3, is_verified = true, phone_exclusive = $4, phone_lost_at = NULL
+			WHERE user_id = $1 RETURNING `+userColumns, id, email, phone, exclusive)
 		if err != nil {
 			return err
 		}

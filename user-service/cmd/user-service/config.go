@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,12 +36,17 @@ type settings struct {
 	OTPSendsPerHour int           `env:"OTP_SENDS_PER_HOUR" envDefault:"20"`
 	OTPPairPerHour  int           `env:"OTP_PAIR_SENDS_PER_HOUR" envDefault:"10"`
 	OTPWrongPerDay  int           `env:"OTP_WRONG_PER_DAY" envDefault:"10"`
+	SMSPerOrigin    int           `env:"SMS_PER_ADDRESS_PER_HOUR" envDefault:"200"`
+	SMSPerMinute    int           `env:"SMS_PER_MINUTE" envDefault:"600"`
+	SMSCountries    countries     `env:"SMS_COUNTRIES"`
+	RegistrationTTL time.Duration `env:"REGISTRATION_TTL" envDefault:"24h"`
 
 	StripeKey     config.Secret `env:"STRIPE_SECRET_KEY,required,notEmpty"`
 	WebhookSecret config.Secret `env:"STRIPE_WEBHOOK_SECRET,required,notEmpty"`
 	StripeURL     string        `env:"STRIPE_API_URL"` // instead of Stripe's own: the sandbox
 	TopUpMin      amount        `env:"TOPUP_MIN" envDefault:"1"`
 	TopUpMax      amount        `env:"TOPUP_MAX" envDefault:"10000"`
+	TopUpsPerHour int           `env:"TOPUPS_PER_HOUR" envDefault:"10"`
 }
 
 // amount is money in the environment: 12.50.
@@ -51,6 +57,21 @@ func (a *amount) UnmarshalText(b []byte) error {
 	c, err := money.Parse(string(b))
 	*a = amount(c)
 	return err
+}
+
+// countries are calling codes in the environment: +65,+60, with or without the plus.
+type countries []int
+
+// UnmarshalText reads the list; what is empty is none.
+func (c *countries) UnmarshalText(b []byte) error {
+	for code := range strings.FieldsFuncSeq(string(b), func(r rune) bool { return r == ',' || r == ' ' }) {
+		n, err := strconv.Atoi(strings.TrimPrefix(code, "+"))
+		if err != nil || n < 1 || n > 999 {
+			return fmt.Errorf("%q is not a country's calling code such as +65", code)
+		}
+		*c = append(*c, n)
+	}
+	return nil
 }
 
 // Validate names everything else that is wrong.
@@ -70,6 +91,10 @@ func (s *settings) Validate() error {
 	wrong(s.OTPSendsPerHour < 1, "OTP_SENDS_PER_HOUR must be at least 1")
 	wrong(s.OTPPairPerHour < 1, "OTP_PAIR_SENDS_PER_HOUR must be at least 1")
 	wrong(s.OTPWrongPerDay < 1, "OTP_WRONG_PER_DAY must be at least 1")
+	wrong(s.SMSPerOrigin < 1, "SMS_PER_ADDRESS_PER_HOUR must be at least 1")
+	wrong(s.SMSPerMinute < 1, "SMS_PER_MINUTE must be at least 1")
+	wrong(s.RegistrationTTL < 15*time.Minute, "REGISTRATION_TTL must be at least 15m")
+	wrong(s.TopUpsPerHour < 1, "TOPUPS_PER_HOUR must be at least 1")
 	wrong(s.TopUpMin < 50, "TOPUP_MIN must be at least 0.50, Stripe's own minimum")
 	wrong(s.TopUpMax < s.TopUpMin || s.TopUpMax > 999_999_99, "TOPUP_MAX must be from TOPUP_MIN to 999999.99")
 	wrong(!isHTTP(s.SMUURL), "SMU_API_URL must be an http(s) address")

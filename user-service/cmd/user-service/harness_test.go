@@ -61,6 +61,7 @@ func startWorldFor(t testing.TB, change ...func(*settings)) *world {
 		AccessTTL: 15 * time.Minute, RefreshTTL: 24 * time.Hour, BcryptCost: 4,
 		SMUURL: w.phones.url, SMUKey: smuKey, TOTPKey: config.Key32{7},
 		OTPTTL: 5 * time.Minute, OTPSendsPerHour: 20, OTPPairPerHour: 10, OTPWrongPerDay: 10,
+		SMSPerOrigin: 10_000, SMSPerMinute: 10_000, RegistrationTTL: 24 * time.Hour, TopUpsPerHour: 10,
 		StripeKey: "sk_test_123", WebhookSecret: webhookSecret, StripeURL: "http://127.0.0.1:1", TopUpMin: 1_00, TopUpMax: 10_000_00,
 	}
 	for _, c := range change {
@@ -94,6 +95,11 @@ func (w *world) run() {
 		pool.Close()
 	})
 	w.t.Cleanup(w.stop)
+	if res, err := http.Get(w.url + "/health"); err != nil { // it waits until the service has caught up
+		w.t.Fatal(err)
+	} else {
+		res.Body.Close()
+	}
 }
 
 func schemaHash(t testing.TB) string {
@@ -188,6 +194,10 @@ func (w *world) try(method, path, bearer string, body any, headers ...string) (a
 	return a, err
 }
 
+// from is the header by which the gateway tells where a request came from.
+
+func from(address string) []string { return []string{"X-Real-IP", address} }
+
 // internal calls as another of our services.
 
 func (w *world) internal(method, path string, body any) answer {
@@ -207,10 +217,14 @@ type person struct {
 
 func (w *world) join() person {
 	w.t.Helper()
-	p := person{
-		email: fmt.Sprintf("p%s@example.com", uuid.NewString()[:13]), phone: fmt.Sprintf("+65%08d", uuid.New().ID()%100_000_000),
-		password: "correct horse",
-	}
+	return w.joinAs(fmt.Sprintf("p%s@example.com", uuid.NewString()[:13]), fmt.Sprintf("+65%08d", 80_000_000+uuid.New().ID()%20_000_000))
+}
+
+// joinAs is join with an address and a phone.
+
+func (w *world) joinAs(email, phone string) person {
+	w.t.Helper()
+	p := person{email: email, phone: phone, password: "correct horse"}
 	a := w.call("POST", "/auth/register", "", obj{"email": p.email, "phone": p.phone, "password": p.password}).want(w.t, 201, "")
 	p.id = a.data()["user_id"].(string)
 	a = w.call("POST", "/auth/verify-registration", "", obj{"user_id": p.id, "otp_code": w.phones.code(p.phone)}).want(w.t, 200, "")
@@ -223,6 +237,8 @@ func (w *world) join() person {
 // has fails the test unless the person's credits are that many.
 
 // booksAreRight checks the ledger's invariants.
+
+func parse(id string) uuid.UUID { return uuid.MustParse(id) }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 

@@ -56,5 +56,6 @@ func (p *parts) serve(ctx context.Context, s settings, l net.Listener) error {
 		service.Servers{func(ctx context.Context) error { return web.ServeOn(ctx, l, p.api.Handler(), s.DrainPause) }},
 		service.Workers{
 			func(ctx context.Context) { p.revoked.Follow(ctx, 500*time.Millisecond, p.store.Revocations) },
+			func(ctx context.Context) { p.sweep(ctx, time.Minute, s.RegistrationTTL) },
 		})
 }

@@ -22,12 +22,13 @@ type phones struct {
 	messages map[string][]string
 	sent     int
 	verified int
+	begun    map[string]int // calls that came, by path, before they were answered
 	delay    time.Duration
 	server   *http.Server
 }
 
 func startPhones(t testing.TB) *phones {
-	p := &phones{codes: map[string]string{}, messages: map[string][]string{}}
+	p := &phones{codes: map[string]string{}, messages: map[string][]string{}, begun: map[string]int{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	p.url = "http://" + l.Addr().String()
@@ -69,6 +70,7 @@ func (p *phones) handle(answer func(smuCall) (int, map[string]any)) http.Handler
 	return func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		delay := p.delay
+		p.begun[r.URL.Path]++
 		p.mu.Unlock()
 		select {
 		case <-time.After(delay):
@@ -130,4 +132,18 @@ func (p *phones) counts() (sent, verified int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sent, p.verified
+}
+
+// asked counts the calls that came, answered or not.
+func (p *phones) asked() (sends, verifications int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.begun["/sendOTP"], p.begun["/verifyOTP"]
+}
+
+// got is what a phone was sent, oldest first.
+func (p *phones) got(phone string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.messages[phone]...)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -38,20 +39,41 @@ func assemble(s settings, store *postgres.Store) (*parts, error) {
 	keys := token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revocations: revoked}
 	codes := otp.New(store, smu.New(s.SMUURL, s.SMUKey.Reveal()), vault, user.OTPLimits{
 		TTL: s.OTPTTL, SendsPerHour: s.OTPSendsPerHour, PairPerHour: s.OTPPairPerHour, WrongPerDay: s.OTPWrongPerDay,
-	})
+		PerOrigin: s.SMSPerOrigin, PerMinute: s.SMSPerMinute,
+	}, user.Numbers{Countries: s.SMSCountries})
 	bg := &background{slots: make(chan struct{}, 32)}
 	accounts := &account.Service{
 		Store: store, OTP: codes, Hasher: hasher, Vault: vault, Keys: keys, Revoked: revoked,
 		AccessTTL: s.AccessTTL, RefreshTTL: s.RefreshTTL, Background: bg.run,
+		OneAccountPerPhone: s.AppEnv == "production",
 	}
 	api := &httpapi.API{
 		Store: store, Accounts: accounts, OTP: codes, Keys: keys, Tokens: []string{s.Token.Reveal(), s.TokenBefore.Reveal()},
 		Payments: payments.New(store, payments.Config{
 			Key: s.StripeKey.Reveal(), WebhookSecret: s.WebhookSecret.Reveal(), APIURL: s.StripeURL,
-			Min: money.Cents(s.TopUpMin), Max: money.Cents(s.TopUpMax),
+			Min: money.Cents(s.TopUpMin), Max: money.Cents(s.TopUpMax), PerHour: s.TopUpsPerHour,
 		}),
 	}
 	return &parts{store, accounts, revoked, api, bg}, nil
+}
+
+// sweep removes what is over, every interval, until ctx ends.
+func (p *parts) sweep(ctx context.Context, every, registrationLife time.Duration) {
+	for {
+		more, err := p.store.Sweep(ctx, registrationLife)
+		if err != nil && ctx.Err() == nil {
+			slog.WarnContext(ctx, "what is over could not be removed; it is tried again", "error", err)
+		}
+		wait := every
+		if more {
+			wait = every / 60
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // background runs a bounded number of tasks that no answer waits for.
