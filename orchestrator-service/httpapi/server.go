@@ -14,6 +14,7 @@ import (
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/gate"
 	"ticketremaster/orchestrator-service/purchase"
+	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/orchestrator-service/seatmap"
 	"ticketremaster/orchestrator-service/tickets"
 	"ticketremaster/orchestrator-service/transfer"
@@ -31,6 +32,7 @@ type Server struct {
 	SeatMaps  *seatmap.Maps
 	Tickets   *tickets.Flows
 	Users     *clients.Users
+	Sagas     *saga.Engine
 	Keys      token.Keys
 	Health    func(context.Context) error
 	// InFlight is how many reservations are worked on at once, and how many other requests of customers.
@@ -91,6 +93,9 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/admin/events/{event_id}/scans", s.listScans)
 		get(r, "/admin/users", s.listUsers)
 		patch(r, "/admin/users/{user_id}", s.changeUser)
+		get(r, "/admin/sagas", s.listSagas)
+		post(r, "/admin/sagas/{saga_id}/resume", s.reopenSaga(s.Sagas.Resume))
+		post(r, "/admin/sagas/{saga_id}/compensate", s.reopenSaga(s.Sagas.Compensate))
 	})
 	return r
 }

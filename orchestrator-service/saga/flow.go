@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -142,13 +143,14 @@ func (f *Flow[T]) Await(ctx context.Context, subject string) (ended bool, err er
 	return ended, nil
 }
 
-// Trail returns the steps of the subject's newest saga, for people; empty if there is none.
+// Trail returns the steps of the subject's newest saga, for whoever it belongs to; empty if there is none. What was decided about
+// a parked saga, and why, is left out: that is for the staff.
 func (f *Flow[T]) Trail(ctx context.Context, subject string) ([]Entry, error) {
 	latest, err := f.engine.log.Latest(ctx, f.kind, subject)
 	if err != nil || latest == nil {
 		return nil, err
 	}
-	return latest.Trail, nil
+	return slices.DeleteFunc(latest.Trail, func(e Entry) bool { return !e.step() }), nil
 }
 
 // refusalOf returns the error for the waiters of a saga that did not succeed, nil for one that did.

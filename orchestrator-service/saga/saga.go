@@ -87,11 +87,14 @@ type Record struct {
 // Entry is one line of a saga's trail.
 type Entry struct {
 	Step string    `json:"step"`
-	What string    `json:"what"` // done, undone, refused, stalled, parked, resumed, compensated
+	What string    `json:"what"` // of a step: done, undone, refused; of the saga: parked, resumed, compensated
 	At   time.Time `json:"at"`
 	MS   int64     `json:"ms"`
-	Note string    `json:"note,omitempty"`
+	Note string    `json:"note,omitempty"` // the refusal's code; of what a person decided, who it was
 }
+
+// step reports whether the entry tells of a step, and not of the saga as a whole.
+func (e Entry) step() bool { return e.What == "done" || e.What == "undone" || e.What == "refused" }
 
 // Log keeps sagas. Lease times are by the log's own clock. Turn, End, Renew and Rest apply to the claim that r.Owner
 // and r.Epoch name; once there is a later one they change nothing and return ErrLost. After an error of kind

@@ -183,6 +183,9 @@ func probes(t *testing.T, customer *client.Person) map[string]probe {
 		"POST /admin/events/{event_id}/rows":     {"/admin/events/" + e.ID + "/rows", object{}, logged(admins)},
 		"GET /admin/events/{event_id}/dashboard": {"/admin/events/" + e.ID + "/dashboard", nil, logged(admins)},
 		"GET /admin/events/{event_id}/scans":     {"/admin/events/" + e.ID + "/scans", nil, logged(admins)},
+		"GET /admin/sagas":                       {"/admin/sagas?status=PARKED", nil, logged(admins)},
+		"POST /admin/sagas/{saga_id}/resume":     {"/admin/sagas/" + customer.ID + "/resume", object{}, logged(admins)},
+		"POST /admin/sagas/{saga_id}/compensate": {"/admin/sagas/" + customer.ID + "/compensate", object{}, logged(admins)},
 		"GET /admin/users":                       {"", nil, logged(admins)},
 		"PATCH /admin/users/{user_id}":           {"/admin/users/" + customer.ID, object{}, logged(admins)},
 		"POST /auth/logout":                      {"", nil, logged(nil)}, // last: it ends the callers' sessions

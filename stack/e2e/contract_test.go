@@ -282,6 +282,11 @@ func TestContractOfTheGateAndAdministration(t *testing.T) {
 		{by: admin, call: "PATCH /admin/users/$me", body: object{"is_flagged": true}, want: "200", reads: "is_flagged=true flagged=true"},
 		{by: admin, call: "PATCH /admin/users/" + admin.ID, body: object{"role": "customer"}, want: "400 VALIDATION_ERROR", reads: "^errors.role"},
 		{by: admin, call: "PATCH /admin/users/" + uuid.NewString(), body: object{"role": "staff"}, want: "404 USER_NOT_FOUND"},
+		{by: admin, call: "GET /admin/sagas?status=PARKED", want: "200", reads: "^pagination.total:number"},
+		{by: admin, call: "GET /admin/sagas?status=DONE", want: "400 VALIDATION_ERROR", reads: "^errors.status"},
+		{by: admin, call: "POST /admin/sagas/" + uuid.NewString() + "/resume", body: object{}, want: "400 VALIDATION_ERROR", reads: "^errors.reason"},
+		{by: admin, call: "POST /admin/sagas/" + uuid.NewString() + "/resume", body: object{"reason": "it was mended"}, want: "404 NOT_FOUND"},
+		{by: staff, call: "POST /admin/sagas/" + uuid.NewString() + "/compensate", body: object{"reason": "please"}, want: "403 FORBIDDEN"},
 	})
 }
 

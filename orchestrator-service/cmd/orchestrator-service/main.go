@@ -127,7 +127,7 @@ func start(ctx context.Context, s settings) error {
 
 	revoked := &token.Revocations{}
 	server := &httpapi.Server{
-		Purchases: purchases, Transfers: transfers, Gate: door, Catalogue: onSale, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users,
+		Purchases: purchases, Transfers: transfers, Gate: door, Catalogue: onSale, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users, Sagas: sagas,
 		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revocations: revoked},
 		Health: func(ctx context.Context) error { return cmp.Or(revoked.Ready(ctx), pool.Ping(ctx)) }, InFlight: s.MaxInFlight,
 	}
