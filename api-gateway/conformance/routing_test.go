@@ -63,8 +63,13 @@ var endpoints = []public{
 	{"POST", "/transfer/reject", "orchestrator", true, true},
 	{"POST", "/transfer/reverse", "orchestrator", true, true},
 	{"POST", "/admin/events", "orchestrator", true, true},
+	{"GET", "/admin/events", "orchestrator", true, true},
+	{"GET", "/admin/events/" + id, "orchestrator", true, true},
 	{"GET", "/admin/events/" + id + "/dashboard", "orchestrator", true, true},
 	{"GET", "/admin/events/" + id + "/scans", "orchestrator", true, true},
+	{"GET", "/admin/sagas", "orchestrator", true, true},
+	{"POST", "/admin/sagas/" + id + "/resume", "orchestrator", true, true},
+	{"POST", "/admin/sagas/" + id + "/compensate", "orchestrator", true, true},
 	{"GET", "/admin/users", "orchestrator", true, true},
 	{"PATCH", "/admin/users/" + id, "orchestrator", true, true},
 }
@@ -141,8 +146,8 @@ func TestNothingElseIsReachable(t *testing.T) {
 		"GET /reserve", "POST /reserve/", "POST /Reserve", "POST /reserve/x", "GET /verify", "PUT /pay",
 		"GET /auth/login", "POST /auth", "POST /auth/", "POST /auth/login/", "POST /auth/sessions", "POST /auth/login/../internal", "GET /webhooks/stripe",
 		"POST /webhooks", "POST /webhooks/stripe/", "GET /tickets/" + id, "GET /tickets/" + id + "/qr/", "GET /tickets//qr",
-		"GET /admin/events", "GET /admin/users/" + id, "GET /metrics", "GET /debug/pprof/", "GET /docs/", "GET /docs/openapi_json", "GET /docs/../internal", "GET /admin", "POST /admin/users",
-		"DELETE /admin/events/" + id, "GET /admin/events/" + id, "POST /transfers", "GET /transfer/confirm", "HEAD /internal", "OPTIONS /internal",
+		"DELETE /admin/events", "GET /admin/users/" + id, "GET /metrics", "GET /debug/pprof/", "GET /docs/", "GET /docs/openapi_json", "GET /docs/../internal", "GET /admin", "POST /admin/users",
+		"DELETE /admin/events/" + id, "GET /admin/sagas/" + id, "POST /admin/sagas", "POST /transfers", "GET /transfer/confirm", "HEAD /internal", "OPTIONS /internal",
 	} {
 		t.Run(request, func(t *testing.T) {
 			method, path, _ := strings.Cut(request, " ")
