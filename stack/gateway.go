@@ -1,12 +1,13 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"ticketremaster/platform/kong"
 	"ticketremaster/platform/render"
 )
 
@@ -20,14 +21,15 @@ func asGateway(i *instance, p *program, dir string) {
 		values[name] = value
 	}
 	p.Env = append(p.Env, "KONG_DATABASE=off", "KONG_DECLARATIVE_CONFIG="+declaration, "KONG_PROXY_LISTEN="+i.address("PORT"))
-	if kong := realKong(); kong != "" {
-		// In the foreground, so that the process is the one of the pid file; its master stops its workers on SIGTERM.
-		p.Command = []string{kong, "start"}
-		p.Env = append(p.Env, "KONG_NGINX_DAEMON=off", "KONG_ADMIN_LISTEN=off", "KONG_PREFIX="+filepath.Join(dir, "kong"),
-			"KONG_PROXY_ACCESS_LOG=off", "KONG_PROXY_ERROR_LOG=/dev/stderr")
+	source := filepath.Join(s.options.Root, "api-gateway")
+	var real *kong.Server
+	if found, _ := kong.Find(); found != "" {
+		real = &kong.Server{Conf: filepath.Join(source, "kong.conf"), Prefix: filepath.Join(dir, "kong"),
+			Env: append(p.Env, "KONG_NGINX_HTTP_INCLUDE="+filepath.Join(source, "crowd.conf"))}
+		p.Command, p.Env = real.Command(), real.Environment()
 	}
 	p.prepare = func() error {
-		template, err := os.ReadFile(filepath.Join(s.options.Root, "api-gateway", "kong.yml"))
+		template, err := os.ReadFile(filepath.Join(source, "kong.yml"))
 		if err != nil {
 			return err
 		}
@@ -38,18 +40,12 @@ func asGateway(i *instance, p *program, dir string) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-		return os.WriteFile(declaration, filled.Text, 0o600)
+		if err := os.WriteFile(declaration, filled.Text, 0o600); err != nil || real == nil {
+			return err
+		}
+		if _, runs := p.Running(); runs {
+			return nil // its prefix is in use
+		}
+		return real.Prepare(context.Background())
 	}
-}
-
-// realKong returns the path of a Kong 3.6 on this machine, else "".
-func realKong() string {
-	kong, err := exec.LookPath("kong")
-	if err != nil {
-		return ""
-	}
-	if version, err := exec.Command(kong, "version").Output(); err != nil || !strings.HasPrefix(strings.TrimSpace(string(version)), "3.6.") {
-		return ""
-	}
-	return kong
 }

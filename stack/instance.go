@@ -178,7 +178,7 @@ func (i *instance) environment(overrides []string) []string {
 	if s.options.Private {
 		// All requests of a test come from one address.
 		maps.Copy(env, map[string]string{"RATE_LIMIT": "1000000", "RATE_LIMIT_LOGIN": "1000000", "RATE_LIMIT_OTP": "1000000",
-			"SMS_PER_ADDRESS_PER_HOUR": "1000000", "SMS_PER_MINUTE": "1000000"})
+			"RATE_LIMIT_GATE": "1000000", "SMS_PER_ADDRESS_PER_HOUR": "1000000", "SMS_PER_MINUTE": "1000000"})
 	}
 	maps.Copy(env, s.options.Env)
 	for _, override := range overrides {

@@ -97,7 +97,7 @@ var parts = []part{
 // passedOn are variables of our own environment that services get too.
 var passedOn = []string{
 	"LOG_LEVEL", "HOLD_TTL", "MAX_HOLDS", "TRANSFER_TTL", "SWEEP_INTERVAL", "SWEEP_GRACE", "CLOCK_SKEW", "BCRYPT_COST", "DB_MAX_CONNS",
-	"RATE_LIMIT", "RATE_LIMIT_LOGIN", "RATE_LIMIT_OTP", "SMS_PER_ADDRESS_PER_HOUR", "CORS_ORIGINS", "GATEWAY_API_KEY", "SANDBOX_FIXED_OTP", "GOMAXPROCS",
+	"RATE_LIMIT", "RATE_LIMIT_LOGIN", "RATE_LIMIT_OTP", "RATE_LIMIT_GATE", "SMS_PER_ADDRESS_PER_HOUR", "CORS_ORIGINS", "GATEWAY_API_KEY", "SANDBOX_FIXED_OTP", "GOMAXPROCS",
 }
 
 func health(_ *Stack, i *instance) string { return "http://" + i.address(i.part.ports[0]) + "/health" }

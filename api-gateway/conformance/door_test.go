@@ -1,7 +1,8 @@
 // Package conformance holds what the gateway has to be, whichever gateway it
 // is: one table of cases, run against GATEWAY_URL if that is set (the whole
-// stack, with Kong or its stand-in), else against a stand-in that the test
-// starts on the real kong.yml, before two upstreams that echo what they get.
+// stack, with Kong or its stand-in), else against a gateway that the test
+// starts on the real kong.yml, before two upstreams that echo what they get:
+// the stand-in or, with GATEWAY=kong, a Kong 3.6 that is on the machine.
 //
 // From outside, only what is visible there is asserted: status, envelope,
 // headers. With the echoes it is also what reached which service.
@@ -11,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,7 +20,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +31,7 @@ import (
 	"github.com/google/uuid"
 
 	"ticketremaster/api-gateway/standin"
+	"ticketremaster/platform/kong"
 	"ticketremaster/platform/render"
 )
 
@@ -67,7 +73,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// own starts a stand-in with settings of its own. change may edit the rendered file.
+// own starts a gateway with settings of its own. change may edit the rendered file.
 func own(t *testing.T, env map[string]string, change func(kongYML string) string) door {
 	t.Helper()
 	d, stop, err := start(env, change)
@@ -96,26 +102,100 @@ func start(env map[string]string, change func(string) string) (door, func(), err
 	if change != nil {
 		text = change(text)
 	}
-	gateway, err := standin.New([]byte(text))
-	if err != nil {
-		return door{}, nil, err
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return door{}, nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- gateway.Serve(ctx, l) }()
+	serve := serveStandin
+	if os.Getenv("GATEWAY") == "kong" {
+		serve = serveKong
+	}
+	end, err := serve(l, text)
+	if err != nil {
+		return door{}, nil, err
+	}
 	stop := func() {
-		cancel()
-		if err := <-done; err != nil && err != http.ErrServerClosed {
+		if err := end(); err != nil {
 			fmt.Fprintln(os.Stderr, "gateway:", err)
 		}
 		users.Close()
 		orchestrator.Close()
 	}
 	return door{"http://" + l.Addr().String(), true, testSecret}, stop, nil
+}
+
+// serveStandin serves kongYML on l by the stand-in until end is called.
+func serveStandin(l net.Listener, kongYML string) (end func() error, err error) {
+	gateway, err := standin.New([]byte(kongYML))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- gateway.Serve(ctx, l) }()
+	return func() error { cancel(); return <-done }, nil
+}
+
+// serveKong serves kongYML at l's address by a Kong until end is called, for which SIGTERM has to do.
+func serveKong(l net.Listener, kongYML string) (end func() error, err error) {
+	if found, _ := kong.Find(); found == "" {
+		return nil, errors.New("GATEWAY=kong, and no Kong 3.6 is on the PATH")
+	}
+	l.Close()
+	dir, err := os.MkdirTemp("", "kong")
+	if err != nil {
+		return nil, err
+	}
+	source, err := filepath.Abs("..")
+	if err == nil {
+		err = os.Chmod(dir, 0o755) // for its workers, which are nobody
+	}
+	if err != nil {
+		return nil, err
+	}
+	declaration := filepath.Join(dir, "kong.yml")
+	if err := os.WriteFile(declaration, []byte(kongYML), 0o600); err != nil {
+		return nil, err
+	}
+	server := kong.Server{Conf: filepath.Join(source, "kong.conf"), Prefix: filepath.Join(dir, "prefix"), Env: []string{
+		"KONG_DECLARATIVE_CONFIG=" + declaration, "KONG_PROXY_LISTEN=" + l.Addr().String(),
+		"KONG_NGINX_HTTP_INCLUDE=" + filepath.Join(source, "crowd.conf"), "KONG_NGINX_WORKER_PROCESSES=2",
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := server.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	command := server.Command()
+	process := exec.Command(command[0], command[1:]...)
+	process.Env = server.Environment()
+	var said bytes.Buffer
+	process.Stderr = &said
+	if err := process.Start(); err != nil {
+		return nil, err
+	}
+	end = func() error {
+		process.Process.Signal(syscall.SIGTERM)
+		late := time.AfterFunc(10*time.Second, func() { process.Process.Kill() })
+		err := process.Wait()
+		if !late.Stop() || err != nil {
+			return fmt.Errorf("SIGTERM did not end Kong: %w: %s", err, said.String())
+		}
+		return os.RemoveAll(dir)
+	}
+	for {
+		asked, cancel := context.WithTimeout(ctx, time.Second)
+		request, _ := http.NewRequestWithContext(asked, http.MethodGet, "http://"+l.Addr().String(), nil)
+		answer, err := client.Do(request)
+		cancel()
+		if err == nil {
+			return end, answer.Body.Close()
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("Kong does not answer: %w: %w", err, end())
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // heard is what a service got, as the echo tells it.
@@ -187,6 +267,7 @@ func (r reply) heard(t *testing.T) heard {
 
 // texts tell the gateway's own errors from those of a service with the same status.
 var texts = map[int]string{
+	400: "The request could not be understood.",
 	401: "Please log in to go on.",
 	404: "There is nothing at this address.",
 	413: "The request is too large.",

@@ -93,9 +93,45 @@ func TestCorrelationID(t *testing.T) {
 		if h := got.heard(t).Header.Values("X-Correlation-ID"); len(h) != 1 || h[0] != got.header.Get("X-Correlation-ID") {
 			t.Errorf("the service got %q, the client %q", h, got.header.Get("X-Correlation-ID"))
 		}
-		got = front.ask(t, "GET", "/events", nil, "X-Correlation-ID", "mine", "Connection", "X-Correlation-ID")
-		if h := got.heard(t).Header.Get("X-Correlation-ID"); h != "mine" {
-			t.Errorf("dropped by a Connection header: the service got %q", h)
+	}
+}
+
+// An id that gRPC or a log cannot carry, and one of several, is replaced for the client and the service alike.
+func TestCorrelationIDsThatNobodyCanCarry(t *testing.T) {
+	long := strings.Repeat("a", 128)
+	for _, kept := range []string{"!", "~", long, "a-1_B.c:d/e[]{}"} {
+		if got := front.ask(t, "GET", "/events", nil, "X-Correlation-ID", kept).header.Get("X-Correlation-ID"); got != kept {
+			t.Errorf("%q became %q", kept, got)
+		}
+	}
+	for _, bad := range [][]string{{""}, {" "}, {"a b"}, {"a\tb"}, {"café"}, {"\xff"}, {long + "a"}, {"a", "b"}, {"a,b c"}} {
+		var headers []string
+		for _, id := range bad {
+			headers = append(headers, "X-Correlation-ID", id)
+		}
+		for _, path := range []string{"/events", "/internal"} {
+			got := front.ask(t, "GET", path, nil, headers...)
+			made := got.header.Values("X-Correlation-ID")
+			if len(made) != 1 || uuid.Validate(made[0]) != nil {
+				t.Errorf("%q became %q, want one UUID", bad, made)
+			} else if front.echoes && path == "/events" && !slices.Equal(got.heard(t).Header.Values("X-Correlation-ID"), made) {
+				t.Errorf("%q: the client got %q, the service %q", bad, made, got.heard(t).Header.Values("X-Correlation-ID"))
+			}
+		}
+	}
+}
+
+// What Connection names is of the client's connection: it goes no further, whatever it is.
+func TestWhatConnectionNamesIsDropped(t *testing.T) {
+	got := front.ask(t, "GET", "/events", nil, "X-Hop", "1", "X-Correlation-ID", "mine", "Connection", "X-Hop, X-Correlation-ID")
+	if id := got.header.Get("X-Correlation-ID"); got.status != http.StatusOK || id != "mine" {
+		t.Errorf("answered %d with %q", got.status, id)
+	}
+	if front.echoes {
+		for _, name := range []string{"X-Hop", "X-Correlation-ID"} {
+			if v := got.heard(t).Header.Get(name); v != "" {
+				t.Errorf("the service got %s: %q", name, v)
+			}
 		}
 	}
 }

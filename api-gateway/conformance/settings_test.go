@@ -5,13 +5,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// These need settings or services of their own, and so always run on a stand-in.
+// These need settings or services of their own, and so always run on a gateway that they start.
+
+// counted is how long Kong takes at most to count a request: it does so behind the answer.
+const counted = 250 * time.Millisecond
 
 func TestAPIKeyWhenOn(t *testing.T) {
 	const key = "an-api-key-of-the-tests-0123456789"
@@ -57,11 +61,94 @@ func TestGeneralRateLimit(t *testing.T) {
 	for range 8 { // a new minute may begin in between
 		d.ask(t, "GET", "/events", nil)
 	}
+	time.Sleep(counted)
 	if got := d.ask(t, "GET", "/internal", nil); got.status == 404 && time.Now().Second() > 1 {
 		t.Error("paths that do not exist are not counted")
 	}
 	if got := d.ask(t, "POST", "/auth/login", nil); got.status != 200 {
 		t.Errorf("a limit of its own replaces the general one, it does not add up: %d", got.status)
+	}
+}
+
+// Devices at a door are limited by their tokens: those of one address do not share a limit, nor do they use up its fans'.
+func TestTheGateIsLimitedPerToken(t *testing.T) {
+	d := own(t, map[string]string{"RATE_LIMIT": "3", "RATE_LIMIT_GATE": "4"}, nil)
+	first, second := d.bearer(t), d.bearer(t)
+	scan := func(path, token string) reply {
+		return d.ask(t, "POST", path, strings.NewReader("{}"), "Authorization", token, "Origin", origin)
+	}
+	var refused reply
+	for range 10 { // a new minute may begin in between
+		if refused = scan("/verify", first); refused.status == 429 {
+			break
+		}
+		time.Sleep(counted)
+	}
+	refused.wantError(t, 429, "RATE_LIMITED")
+	if wait, err := strconv.Atoi(refused.header.Get("Retry-After")); err != nil || wait < 1 || wait > 60 {
+		t.Errorf("Retry-After %q", refused.header.Get("Retry-After"))
+	}
+	if refused.header.Get("Access-Control-Allow-Origin") != origin {
+		t.Error("no CORS header")
+	}
+	if time.Now().Second() > 1 {
+		for _, path := range []string{"/api/verify", "/tickets/verify", "/gate/" + id + "/scans"} {
+			if got := scan(path, first); got.status != 429 {
+				t.Errorf("%s has a limit of its own: %d", path, got.status)
+			}
+		}
+	}
+	if got := scan("/verify", second); got.status != 200 || got.header.Get("RateLimit-Limit") != "4" {
+		t.Errorf("another token: %d, limit %q", got.status, got.header.Get("RateLimit-Limit"))
+	}
+	d.ask(t, "POST", "/verify", nil, "Authorization", "Bearer garbage").wantError(t, 401, "UNAUTHORIZED")
+	if got := d.ask(t, "GET", "/events", nil); got.status != 200 {
+		t.Errorf("a fan at the same address: %d", got.status)
+	}
+}
+
+// A crowd at one path is refused at the door, in our words; other paths stay open, and afterwards all is as before.
+func TestACrowdAtOnePath(t *testing.T) {
+	const crowd = 400
+	release := make(chan struct{})
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/events" {
+			<-release
+		}
+	}))
+	defer busy.Close()
+	env := maps.Clone(generous)
+	env["ORCHESTRATOR_URL"] = busy.URL
+	d := own(t, env, nil)
+	answers := make(chan reply, crowd)
+	for range crowd {
+		go func() { answers <- d.ask(t, "GET", "/events", nil, "Origin", origin) }()
+	}
+	for range crowd - 296 { // the bound
+		select {
+		case got := <-answers:
+			got.wantError(t, 429, "RATE_LIMITED")
+			if got.header.Get("Retry-After") != "1" || got.header.Get("Access-Control-Allow-Origin") != origin {
+				t.Fatalf("refused with %v", got.header)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("only %d of %d are refused", len(answers), crowd)
+		}
+	}
+	if got := d.ask(t, "GET", "/health", nil); got.status != 200 {
+		t.Errorf("another path: %d", got.status)
+	}
+	close(release)
+	for range 200 {
+		if got := <-answers; got.status != 200 && got.status != 429 {
+			t.Errorf("one of the crowd: %d", got.status)
+		}
+	}
+	for range 96 {
+		<-answers
+	}
+	if got := d.ask(t, "GET", "/events", nil); got.status != 200 {
+		t.Errorf("afterwards: %d", got.status)
 	}
 }
 

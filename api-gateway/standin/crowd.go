@@ -6,8 +6,7 @@ import (
 )
 
 // crowd bounds the requests of one route that are not answered yet: what the orchestrator neither takes in nor lets wait would
-// only wait for the processor, and to refuse it there costs several times what it costs here. Kong has no such bound: there the orchestrator
-// refuses alone.
+// only wait for the processor, and to refuse it there costs several times what it costs here. Kong's bound is nginx's (crowd.conf).
 type crowd struct {
 	inside atomic.Int32
 	calmAt atomic.Int64 // when few were inside last, in ns

@@ -43,6 +43,8 @@ type route struct {
 	Methods []string `yaml:"methods"`
 	Paths   []string `yaml:"paths"`
 	Plugins []plugin `yaml:"plugins"`
+
+	ResponseBuffering *bool `yaml:"response_buffering"` // false for a stream without end
 }
 
 type plugin struct {

@@ -1,51 +1,26 @@
 package standin
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
 )
 
-// envelopes are the bodies of the gateway's own errors, by status. kong.yml
-// holds them in a Lua function; there is no Lua here, so the function has to be
-// this one, word for word, but for the texts, which are read out of it.
+// envelopes are the bodies of the gateway's own errors, by status.
 type envelopes struct {
 	byStatus map[int][]byte
 	expired  []byte // 401 of a token that is only too old
 }
 
-const headerFilter = `
-if kong.response.get_source() ~= "service" and kong.response.get_status() >= 400 then
-  kong.response.set_header("Content-Type", "application/json; charset=utf-8")
-  kong.response.clear_header("Content-Length")
-end
-`
-
-// bodyFilter is the function with its list of envelopes taken out (…) and the
-// text for an expired token replaced by '…'.
-const bodyFilter = `
-local status = kong.response.get_status()
-if kong.response.get_source() == "service" or status < 400 then
-  return
-end
-local body = kong.response.get_raw_body()
-if not body then
-  return -- not the last chunk yet
-end
-local envelopes = {
-…
-}
-local expired = '…'
-if status == 401 and string.find(body, "token expired", 1, true) then
-  kong.response.set_raw_body(expired)
-else
-  kong.response.set_raw_body(envelopes[status] or envelopes[status < 500 and 400 or 500])
-end
-`
+// knownFunctions is the SHA-256 of kong.yml's pre-function: its three functions in the order rewrite, header_filter,
+// body_filter, without the texts of the envelopes. There is no Lua here: what the functions do is written in Go again
+// (arrive in gateway.go, and this file). Who changes them changes both, and then this.
+const knownFunctions = "cec6914724536704899ae3796033e70d3748c9494d60020cd03abb39eb3b227a"
 
 var (
 	envelopeLine = regexp.MustCompile(`(?m)^  \[(\d{3})\] = '(\{[^'\\]*\})',$\n`)
@@ -53,8 +28,8 @@ var (
 )
 
 func newEnvelopes(c functionConfig) (*envelopes, error) {
-	if len(c.HeaderFilter) != 1 || strings.TrimSpace(c.HeaderFilter[0]) != strings.TrimSpace(headerFilter) || len(c.BodyFilter) != 1 {
-		return nil, errUnknownFunction
+	if len(c.Rewrite) != 1 || len(c.HeaderFilter) != 1 || len(c.BodyFilter) != 1 {
+		return nil, errors.New("want one function each for rewrite, header_filter and body_filter")
 	}
 	e := envelopes{byStatus: map[int][]byte{}}
 	code := c.BodyFilter[0]
@@ -68,11 +43,10 @@ func newEnvelopes(c functionConfig) (*envelopes, error) {
 	if m := expiredLine.FindStringSubmatch(code); m != nil {
 		e.expired = []byte(m[1])
 	}
-	code = envelopeLine.ReplaceAllLiteralString(code, "")
-	code = strings.Replace(code, "local envelopes = {\n", "local envelopes = {\n…\n", 1)
-	code = expiredLine.ReplaceAllLiteralString(code, "local expired = '…'")
-	if strings.TrimSpace(code) != strings.TrimSpace(bodyFilter) {
-		return nil, errUnknownFunction
+	code = expiredLine.ReplaceAllLiteralString(envelopeLine.ReplaceAllLiteralString(code, ""), "")
+	sum := sha256.Sum256([]byte(c.Rewrite[0] + "\x00" + c.HeaderFilter[0] + "\x00" + code))
+	if got := hex.EncodeToString(sum[:]); got != knownFunctions {
+		return nil, fmt.Errorf("its functions are not those that are known here (standin/envelope.go): SHA-256 %s", got)
 	}
 	if e.byStatus[http.StatusBadRequest] == nil || e.byStatus[http.StatusInternalServerError] == nil || !json.Valid(e.expired) {
 		return nil, errors.New("want envelopes for 400, 500 and the expired token")
@@ -84,8 +58,6 @@ func newEnvelopes(c functionConfig) (*envelopes, error) {
 	}
 	return &e, nil
 }
-
-var errUnknownFunction = errors.New("is not the one function that is known here")
 
 // body returns what to answer with status.
 func (e *envelopes) body(status int) []byte {

@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ func build(kongYML []byte, now clock) (*Gateway, error) {
 		return nil, fmt.Errorf("global: %w", err)
 	}
 	if g.global.envelopes == nil || g.global.cors == nil || !g.global.transform || g.global.maxBody == 0 {
-		return nil, errors.New("global: want post-function, cors, request-transformer and request-size-limiting: without them no route could be served as Kong would")
+		return nil, errors.New("global: want pre-function, cors, request-transformer and request-size-limiting: without them no route could be served as Kong would")
 	}
 	proxies := map[target]*proxy{}
 	for _, s := range d.Services {
@@ -71,7 +72,10 @@ func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *proxy) e
 		if err == nil && len(r.Paths) == 0 {
 			err = errors.New("needs paths")
 		}
-		d := &door{name: r.Name, methods: r.Methods, policy: p, proxy: to}
+		if err == nil && r.ResponseBuffering != nil && *r.ResponseBuffering {
+			err = errors.New("response_buffering is false or left out")
+		}
+		d := &door{name: r.Name, methods: r.Methods, policy: p, proxy: to, streams: r.ResponseBuffering != nil}
 		for _, path := range r.Paths {
 			if err == nil {
 				err = g.routes.add(path, d)
@@ -126,10 +130,19 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx) {
 	m.rate.tell(h)
 }
 
-// answer runs the plugins in the order in which Kong runs them — jwt, key-auth, size, rate, transformer — and asks the service.
+// answer runs the plugins in the order in which Kong runs them — pre-function, jwt, key-auth, size, rate, transformer —
+// and asks the service. Who enters the crowd has sent the whole request: one half sent keeps nobody out.
 func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, query string, m *marks) {
 	r := &ctx.Request
-	if d != nil {
+	if !unambiguous(&r.Header) {
+		g.fail(ctx, http.StatusBadRequest)
+		return
+	}
+	if status := readBody(r, p.maxBody); status != 0 {
+		g.fail(ctx, status)
+		return
+	}
+	if d != nil && !d.streams {
 		if !d.crowd.enter(g.now()) {
 			m.retryAfter = []byte("1")
 			g.fail(ctx, http.StatusTooManyRequests)
@@ -147,12 +160,8 @@ func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, que
 		g.fail(ctx, http.StatusUnauthorized)
 		return
 	}
-	if status := readBody(r, p.maxBody); status != 0 {
-		g.fail(ctx, status)
-		return
-	}
 	if p.limit != nil {
-		if m.rate = p.limit.take(clientIP(ctx)); !m.rate.allowed {
+		if m.rate = p.limit.take(p.limit.of(ctx)); !m.rate.allowed {
 			m.retryAfter = m.rate.reset
 			g.fail(ctx, http.StatusTooManyRequests)
 			return
@@ -169,15 +178,31 @@ func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, que
 	drop(&r.Header, p.remove)
 	if status := d.proxy.pass(ctx, path, query, m.correlation); status != 0 {
 		g.fail(ctx, status)
+		return
 	}
+	ctx.Response.ImmediateHeaderFlush = d.streams
 }
 
-// correlate keeps the client's correlation id or makes one, for the service and the answer.
+// correlate keeps the client's correlation id, if it sent one that gRPC and logs can carry, or makes one, for the
+// service and the answer.
 func correlate(h *fasthttp.RequestHeader) []byte {
-	if id := h.Peek(correlationHeader); len(id) > 0 {
-		return append([]byte(nil), id...)
+	ids := h.PeekAll(correlationHeader)
+	if len(ids) != 1 || len(ids[0]) < 1 || len(ids[0]) > 128 || bytes.ContainsFunc(ids[0], func(c rune) bool { return c < 0x21 || c > 0x7e }) {
+		return []byte(uuid.NewString())
 	}
-	return []byte(uuid.NewString())
+	return bytes.Clone(ids[0])
+}
+
+// unambiguous reports whether every proxy reads h as one request: a length that Connection names would be dropped by the
+// next one, and what the body holds taken for a request. It has 100 fields at most, as Kong reads.
+func unambiguous(h *fasthttp.RequestHeader) bool {
+	for _, value := range h.PeekAll("Connection") {
+		value = bytes.ToLower(value)
+		if bytes.Contains(value, []byte("content-length")) || bytes.Contains(value, []byte("transfer-encoding")) {
+			return false
+		}
+	}
+	return h.Len() <= 100
 }
 
 // readBody reads r's body whole, as Kong does, and returns 0 if it has at most
@@ -226,7 +251,7 @@ func write(ctx *fasthttp.RequestCtx, status int, body []byte) {
 	ctx.Response.SetBodyRaw(body)
 }
 
-func setIfAny(h *fasthttp.ResponseHeader, name string, value []byte) {
+func setIfAny(h interface{ SetBytesV(string, []byte) }, name string, value []byte) {
 	if len(value) > 0 {
 		h.SetBytesV(name, value)
 	}

@@ -85,10 +85,11 @@ func (b builder) set(p *policy, from plugin) error {
 		return err
 	case "rate-limiting":
 		c, err := config[rateConfig](from)
-		if err == nil && (c.Minute <= 0 || c.Policy != "local" || c.LimitBy != "ip" || !c.FaultTolerant) {
-			err = errors.New("want minute above 0, policy local, limit_by ip and fault_tolerant")
+		byToken := c.LimitBy == "header" && c.Header == "Authorization"
+		if err == nil && (c.Minute <= 0 || c.Policy != "local" || !byToken && (c.LimitBy != "ip" || c.Header != "") || !c.FaultTolerant) {
+			err = errors.New("want minute above 0, policy local, limit_by ip or the header Authorization, and fault_tolerant")
 		}
-		p.limit = newLimiter(c.Minute, b.clock)
+		p.limit = newLimiter(c.Minute, byToken, b.clock)
 		return err
 	case "request-transformer":
 		c, err := config[transformConfig](from)
@@ -100,7 +101,7 @@ func (b builder) set(p *policy, from plugin) error {
 	case "request-termination":
 		p.terminate = http.StatusNotFound
 		return exactly(from, terminationConfig{StatusCode: http.StatusNotFound, Message: "Not Found"})
-	case "post-function":
+	case "pre-function":
 		c, err := config[functionConfig](from)
 		if err != nil {
 			return err
@@ -165,6 +166,7 @@ type rateConfig struct {
 	Minute        int    `yaml:"minute"`
 	Policy        string `yaml:"policy"`
 	LimitBy       string `yaml:"limit_by"`
+	Header        string `yaml:"header_name"`
 	FaultTolerant bool   `yaml:"fault_tolerant"`
 }
 
@@ -183,6 +185,7 @@ type terminationConfig struct {
 }
 
 type functionConfig struct {
+	Rewrite      []string `yaml:"rewrite"`
 	HeaderFilter []string `yaml:"header_filter"`
 	BodyFilter   []string `yaml:"body_filter"`
 }

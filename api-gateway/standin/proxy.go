@@ -39,15 +39,15 @@ func newProxy(to target) *proxy {
 			if err != nil {
 				return nil, err
 			}
-			return &upstream{TCPConn: conn.(*net.TCPConn)}, nil
+			return &upstream{TCPConn: conn.(*net.TCPConn), wait: to.read}, nil
 		},
 		// A connection that its service closed while it was idle took nothing of the request: the next one is tried, or a new one.
 		MaxIdemponentCallAttempts: mostToOne,
 		RetryIfErr:                func(_ *fasthttp.Request, _ int, err error) (bool, bool) { return false, errors.Is(err, errIdleClosed) },
 		MaxConns:                  mostToOne,
 		MaxIdleConnDuration:       idleFor,
-		ReadTimeout:               to.read,
 		WriteTimeout:              to.read,
+		StreamResponseBody:        true, // what a client does not take waits at the service, not here
 		ReadBufferSize:            readBuffer,
 		WriteBufferSize:           readBuffer,
 		NoDefaultUserAgentHeader:  true,
@@ -60,15 +60,14 @@ func newProxy(to target) *proxy {
 func (p *proxy) pass(ctx *fasthttp.RequestCtx, path, query string, correlation []byte) (status int) {
 	r := &ctx.Request
 	h := &r.Header
+	h.Del(correlationHeader) // the client may have sent several
+	setIfAny(h, correlationHeader, correlation)
 	dropHops(h)
 	ip := []byte(clientIP(ctx))
 	h.SetBytesV("X-Forwarded-For", bytes.Join(append(h.PeekAll("X-Forwarded-For"), ip), []byte(", "))) // appended, as Kong does, so that the last is true
 	h.SetBytesV("X-Forwarded-Host", h.Host())
 	h.Set("X-Forwarded-Proto", "http")
 	h.SetBytesV("X-Real-IP", ip)
-	if len(correlation) > 0 { // set last, or a request could have it dropped by naming it in Connection
-		h.SetBytesV(correlationHeader, correlation)
-	}
 	h.SetProtocol("HTTP/1.1")
 	h.SetHost(p.target.host)
 	r.SetRequestURI(path)
@@ -147,13 +146,15 @@ func upstreamStatus(err error) int {
 // upstream is a connection to a service that notices, before a request is written to it, that the service closed it.
 type upstream struct {
 	*net.TCPConn
-	answered bool // since it was written to
+	wait     time.Duration // between two reads, as Kong's read_timeout
+	answered bool          // since it was written to
 }
 
 var errIdleClosed = errors.New("the service closed this idle connection")
 
 func (u *upstream) Read(p []byte) (int, error) {
 	u.answered = true
+	u.SetReadDeadline(time.Now().Add(u.wait))
 	return u.TCPConn.Read(p)
 }
 

@@ -18,7 +18,6 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		Handler:                      g.serve,
 		ErrorHandler:                 g.malformed,
 		ReadTimeout:                  30 * time.Second,
-		WriteTimeout:                 30 * time.Second,
 		IdleTimeout:                  75 * time.Second,
 		ReadBufferSize:               headerBytes,
 		StreamRequestBody:            true, // readBody says how much of one is taken
@@ -29,7 +28,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		Logger:                       quiet{},
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	go func() { failed <- server.Serve(bounded(l)) }()
 	select {
 	case err := <-failed:
 		return err

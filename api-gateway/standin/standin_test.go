@@ -106,45 +106,48 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatalf("the real kong.yml: %v", err)
 	}
 	for name, change := range map[string][2]string{
-		"format version as a number":   {`_format_version: "3.0"`, `_format_version: 3.0`},
-		"another format version":       {`_format_version: "3.0"`, `_format_version: "2.1"`},
-		"unknown top level field":      {"services:\n", "upstreams: []\nservices:\n"},
-		"unknown service field":        {"retries: 0", "retries: 0\n    path: /x"},
-		"unknown route field":          {"{name: events,", "{name: events, strip_path: false,"},
-		"unknown plugin field":         {"- name: correlation-id", "- name: correlation-id\n    protocols: [http]"},
-		"unknown plugin":               {"- name: correlation-id", "- name: acme"},
-		"unknown plugin setting":       {"echo_downstream: true", "echo_downstream: true\n      trace: 1"},
-		"retries":                      {"retries: 0", "retries: 1"},
-		"retries left to Kong":         {"    retries: 0\n", ""},
-		"a service path":               {"http://127.0.0.1:1", "http://127.0.0.1:1/v1"},
-		"service twice":                {"name: user-otp", "name: user-login"},
-		"route twice":                  {"name: auth-login", "name: auth-register"},
-		"plugin twice in one scope":    {"  - name: cors\n", "  - name: correlation-id\n    config: {header_name: X-Correlation-ID, generator: uuid, echo_downstream: true}\n  - name: cors\n"},
-		"a prefix path":                {`"~/(?:api/)?(events)$"`, `"/events"`},
-		"an expression without end":    {`"~/(?:api/)?(events)$"`, `"~/(?:api/)?(events)"`},
-		"another expression":           {`"~/(?:api/)?(events)$"`, `"~/(?:api/)?(events.*)$"`},
-		"routes that overlap":          {`"~/(?:api/)?(tickets/sold)$"`, `"~/(?:api/)?(orders/mine)$"`},
-		"the same path twice":          {`"~/(?:api/)?(docs)$"`, `"~/(?:api/)?(health)$"`},
-		"a route for all methods":      {"{name: events, methods: [GET, OPTIONS],", "{name: events,"},
-		"unknown method":               {"{name: events, methods: [GET, OPTIONS],", "{name: events, methods: [get],"},
-		"tokens in the query":          {"          uri_param_names: []\n", ""},
-		"tokens in cookies":            {"cookie_names: []", "cookie_names: [token]"},
-		"exp not verified":             {"claims_to_verify: [exp]", "claims_to_verify: []"},
-		"another algorithm":            {"algorithm: HS256", "algorithm: RS256"},
-		"rate limit by header":         {"limit_by: ip", "limit_by: header"},
-		"rate limit in redis":          {"policy: local", "policy: redis"},
-		"size in Kong's megabytes":     {"      size_unit: kilobytes\n", ""},
-		"any origin":                   {`origins: ["http://localhost:3000"`, `origins: ["*"`},
-		"origins by expression":        {`origins: ["http://localhost:3000"`, `origins: ["http://.*"`},
-		"credentials":                  {"credentials: false", "credentials: true"},
-		"another rewritten path":       {`uri: "/$(uri_captures[1] or '')"`, `uri: "/$(headers.x)"`},
-		"another function":             {"return -- not the last chunk yet", "return nil"},
-		"another function for headers": {`kong.response.clear_header("Content-Length")`, `kong.response.clear_header("Server")`},
-		"envelope that is not JSON":    {`"message":"Please log in to go on."}'`, `"message":Please log in to go on.}'`},
-		"no envelope for 500":          {"            [500] = ", "            [501] = "},
-		"a second document":            {"_format_version", "---\n{}\n---\n_format_version"},
-		"no cors":                      {"  - name: cors\n", "  - name: cors\n    enabled: false\n"},
-		"route that leads nowhere":     {"status_code: 404\n          message: Not Found", "status_code: 404\n          message: Not Found\n        enabled: false"},
+		"format version as a number":    {`_format_version: "3.0"`, `_format_version: 3.0`},
+		"another format version":        {`_format_version: "3.0"`, `_format_version: "2.1"`},
+		"unknown top level field":       {"services:\n", "upstreams: []\nservices:\n"},
+		"unknown service field":         {"retries: 0", "retries: 0\n    path: /x"},
+		"unknown route field":           {"{name: events,", "{name: events, strip_path: false,"},
+		"unknown plugin field":          {"- name: correlation-id", "- name: correlation-id\n    protocols: [http]"},
+		"unknown plugin":                {"- name: correlation-id", "- name: acme"},
+		"unknown plugin setting":        {"echo_downstream: true", "echo_downstream: true\n      trace: 1"},
+		"retries":                       {"retries: 0", "retries: 1"},
+		"retries left to Kong":          {"    retries: 0\n", ""},
+		"a service path":                {"http://127.0.0.1:1", "http://127.0.0.1:1/v1"},
+		"service twice":                 {"name: user-otp", "name: user-login"},
+		"route twice":                   {"name: auth-login", "name: auth-register"},
+		"plugin twice in one scope":     {"  - name: cors\n", "  - name: correlation-id\n    config: {header_name: X-Correlation-ID, generator: uuid, echo_downstream: true}\n  - name: cors\n"},
+		"buffering asked for":           {"response_buffering: false", "response_buffering: true"},
+		"a prefix path":                 {`"~/(?:api/)?(events)$"`, `"/events"`},
+		"an expression without end":     {`"~/(?:api/)?(events)$"`, `"~/(?:api/)?(events)"`},
+		"another expression":            {`"~/(?:api/)?(events)$"`, `"~/(?:api/)?(events.*)$"`},
+		"routes that overlap":           {`"~/(?:api/)?(tickets/sold)$"`, `"~/(?:api/)?(orders/mine)$"`},
+		"the same path twice":           {`"~/(?:api/)?(docs)$"`, `"~/(?:api/)?(health)$"`},
+		"a route for all methods":       {"{name: events, methods: [GET, HEAD, OPTIONS],", "{name: events,"},
+		"unknown method":                {"{name: events, methods: [GET, HEAD, OPTIONS],", "{name: events, methods: [get],"},
+		"tokens in the query":           {"          uri_param_names: []\n", ""},
+		"tokens in cookies":             {"cookie_names: []", "cookie_names: [token]"},
+		"exp not verified":              {"claims_to_verify: [exp]", "claims_to_verify: []"},
+		"another algorithm":             {"algorithm: HS256", "algorithm: RS256"},
+		"rate limit by header":          {"limit_by: ip", "limit_by: header\n          header_name: X-Device"},
+		"rate limit in redis":           {"policy: local", "policy: redis"},
+		"size in Kong's megabytes":      {"      size_unit: kilobytes\n", ""},
+		"any origin":                    {`origins: ["http://localhost:3000"`, `origins: ["*"`},
+		"origins by expression":         {`origins: ["http://localhost:3000"`, `origins: ["http://.*"`},
+		"credentials":                   {"credentials: false", "credentials: true"},
+		"another rewritten path":        {`uri: "/$(uri_captures[1] or '')"`, `uri: "/$(headers.x)"`},
+		"another function":              {"return -- not the last chunk yet", "return nil"},
+		"another function for headers":  {`kong.response.clear_header("Content-Length")`, `kong.response.clear_header("Server")`},
+		"another function for requests": {"ngx.req.read_body()", "ngx.req.discard_body()"},
+		"a function in another phase":   {"      header_filter:\n", "      log: [\"return\"]\n      header_filter:\n"},
+		"envelope that is not JSON":     {`"message":"Please log in to go on."}'`, `"message":Please log in to go on.}'`},
+		"no envelope for 500":           {"            [500] = ", "            [501] = "},
+		"a second document":             {"_format_version", "---\n{}\n---\n_format_version"},
+		"no cors":                       {"  - name: cors\n", "  - name: cors\n    enabled: false\n"},
+		"route that leads nowhere":      {"status_code: 404\n          message: Not Found", "status_code: 404\n          message: Not Found\n        enabled: false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !strings.Contains(good, change[0]) {
@@ -198,7 +201,7 @@ func TestRememberedTokensExpireAllTheSame(t *testing.T) {
 
 func TestLimiterCountsClockMinutes(t *testing.T) {
 	now := time.Date(2026, 1, 1, 10, 0, 50, 0, time.UTC)
-	l := newLimiter(2, func() time.Time { return now })
+	l := newLimiter(2, false, func() time.Time { return now })
 	type answer struct {
 		ok               bool
 		remaining, reset string
@@ -226,16 +229,16 @@ func TestLimiterCountsClockMinutes(t *testing.T) {
 }
 
 func TestLimiterIsBounded(t *testing.T) {
-	l := newLimiter(1, time.Now)
+	l := newLimiter(1, false, time.Now)
 	l.minute = time.Now().Unix() / 60
 	for i := range maxCounted {
-		l.counts[strconv.Itoa(i)] = 0
+		l.counts[uint64(i)] = 0
 	}
 	minute := l.minute
-	if ok, _ := l.count("new", minute); !ok {
+	if ok, _ := l.count(maxCounted+1, minute); !ok {
 		t.Error("the first beyond the bound is refused")
 	}
-	if ok, _ := l.count("newer", minute); ok {
+	if ok, _ := l.count(maxCounted+2, minute); ok {
 		t.Error("those beyond the bound do not share one count")
 	}
 	if len(l.counts) > maxCounted+1 {

@@ -26,8 +26,14 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Each route of kong.yml is described, each path described has a route, and a token is asked for where the document
-// says so.
+// Routes of kong.yml whose paths are not built yet: their service answers 404. Who describes one takes it off this list.
+var ahead = []string{
+	"event-seats", "event-geometry", "event-state", "event-changes", "event-waitlist", "marketplace-listings", "marketplace-listing",
+	"marketplace-list", "marketplace-buy", "marketplace-cancel", "marketplace-approve", "gate-page", "gate-files", "gate-api", "tickets-verify",
+	"console-page", "console-files", "bookings", "booking", "booking-cancel",
+}
+
+// Each route of kong.yml is described, each path described has a route, and a token is asked for where the document says so.
 func TestTheGatewayServesWhatIsDescribed(t *testing.T) {
 	text, err := os.ReadFile("../../api-gateway/kong.yml")
 	if err != nil {
@@ -35,38 +41,50 @@ func TestTheGatewayServesWhatIsDescribed(t *testing.T) {
 	}
 	var kong struct {
 		Services []struct {
-			Routes  []struct{ Methods, Paths []string }
+			Routes []struct {
+				Name           string
+				Methods, Paths []string
+			}
 			Plugins []struct{ Name string }
 		}
 	}
 	if err := yaml.Unmarshal(text, &kong); err != nil {
 		t.Fatal(err)
 	}
-	routed := map[string]bool{} // "POST /pay": a token is asked for
-	for _, s := range kong.Services {
-		jwt := slices.ContainsFunc(s.Plugins, func(p struct{ Name string }) bool { return p.Name == "jwt" })
-		for _, r := range s.Routes {
-			for _, method := range r.Methods {
-				if method != http.MethodOptions {
-					path := strings.NewReplacer("~/(?:api/)?(", "/", ")$", "", "[A-Za-z0-9_-]+", "{}", `\.`, ".").Replace(r.Paths[0])
-					routed[method+" "+path] = jwt
+	route := func(method, path string) (name string, asks bool) {
+		for _, s := range kong.Services {
+			for _, r := range s.Routes {
+				for _, p := range r.Paths {
+					if slices.Contains(r.Methods, method) && regexp.MustCompile(strings.TrimPrefix(p, "~")).MatchString(path) {
+						return r.Name, slices.ContainsFunc(s.Plugins, func(p struct{ Name string }) bool { return p.Name == "jwt" })
+					}
 				}
 			}
 		}
+		return "", false
 	}
 	parameter := regexp.MustCompile(`\{\w+\}`)
-	documented := map[string]bool{}
+	routed := map[string]bool{}
 	for path, item := range described.doc.Paths.Map() {
+		path = parameter.ReplaceAllString(strings.ReplaceAll(path, "{file}", "a.js"), "a-1")
 		for method, op := range item.Operations() {
 			asks := false
 			for _, s := range *op.Security {
 				_, asks = s["accessToken"]
 			}
-			documented[method+" "+parameter.ReplaceAllString(path, "{}")] = asks
+			name, token := route(method, path)
+			if name == "" || token != asks {
+				t.Errorf("%s %s: route %q, which asks for a token: %v", method, path, name, token)
+			}
+			routed[name] = true
 		}
 	}
-	if !maps.Equal(routed, documented) {
-		t.Errorf("kong.yml has\n%v\nand the document\n%v", routed, documented)
+	for _, s := range kong.Services {
+		for _, r := range s.Routes {
+			if routed[r.Name] == slices.Contains(ahead, r.Name) {
+				t.Errorf("route %s is described: %v, and on the list of those that are ahead: %v", r.Name, routed[r.Name], !routed[r.Name])
+			}
+		}
 	}
 }
 

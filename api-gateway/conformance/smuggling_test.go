@@ -1,0 +1,106 @@
+package conformance
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// raw sends text as it stands and returns the answers until the gateway closes the connection, or is silent for a while.
+func (d door) raw(t *testing.T, text string) (answers []reply) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(text, " ")
+	r := bufio.NewReader(conn)
+	for {
+		conn.SetReadDeadline(time.Now().Add(400 * time.Millisecond))
+		response, err := http.ReadResponse(r, &http.Request{Method: method})
+		if err != nil {
+			return answers
+		}
+		body, _ := io.ReadAll(response.Body)
+		answers = append(answers, reply{response.StatusCode, response.Header, body})
+		method = http.MethodGet // of what is hidden in a body, and what follows
+	}
+}
+
+const hidden = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// What a request holds is not taken for the next one: a length that Connection names would be dropped on the way.
+func TestConnectionNamesNoLength(t *testing.T) {
+	withLength := fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(hidden), hidden)
+	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
+	for name, rest := range map[string]string{
+		"length":             "Connection: Content-Length\r\n" + withLength,
+		"spelled otherwise":  "Connection: CONTENT-length\r\n" + withLength,
+		"in a list":          "Connection: keep-alive, x , \tContent-Length\r\n" + withLength,
+		"in a second header": "Connection: keep-alive\r\nConnection: Content-Length\r\n" + withLength,
+		"in a first header":  "Connection: Content-Length\r\nConnection: keep-alive\r\n" + withLength,
+		"after the body's":   withLength[:len(withLength)-len("\r\n\r\n"+hidden)] + "\r\nConnection: Content-Length\r\n\r\n" + hidden,
+		"with close":         "Connection: close, Content-Length\r\n" + withLength,
+		"encoding":           "Connection: Transfer-Encoding\r\n" + chunked,
+		"both":               "Connection: Transfer-Encoding, Content-Length\r\n" + chunked,
+		"after 120 headers":  strings.Repeat("X-A: 1\r\n", 120) + "Connection: Content-Length\r\n" + withLength,
+	} {
+		t.Run(name, func(t *testing.T) {
+			answers := front.raw(t, "POST /auth/refresh HTTP/1.1\r\nHost: x\r\n"+rest)
+			if len(answers) == 0 {
+				t.Fatal("no answer")
+			}
+			answers[0].wantError(t, 400, "BAD_REQUEST")
+			for _, more := range answers[1:] {
+				if more.status == http.StatusOK {
+					t.Errorf("what is hidden was asked for: %s", more.body)
+				}
+			}
+		})
+	}
+}
+
+// A body is the request's, whatever its method, and the next request on the connection is answered as itself.
+func TestBodiesOfAnyMethod(t *testing.T) {
+	next := "GET /internal HTTP/1.1\r\nHost: x\r\n\r\n"
+	for _, method := range []string{"HEAD", "GET"} {
+		for name, text := range map[string]string{
+			"length": fmt.Sprintf("%s /events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", method, len(hidden), hidden),
+			"chunks": fmt.Sprintf("%s /events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", method, len(hidden), hidden),
+		} {
+			t.Run(method+" "+name, func(t *testing.T) {
+				answers := front.raw(t, text+next)
+				if len(answers) == 0 || len(answers) > 2 {
+					t.Fatalf("%d answers", len(answers))
+				}
+				if len(answers) == 2 {
+					answers[1].wantError(t, 404, "NOT_FOUND")
+				} else if answers[0].status != http.StatusBadRequest {
+					t.Errorf("the next request got no answer, the first %d", answers[0].status)
+				}
+			})
+		}
+	}
+}
+
+// Beyond 100 headers, of which Kong's plugins would know nothing, nothing passes.
+func TestTooManyHeaders(t *testing.T) {
+	many := strings.Repeat("X-A: 1\r\n", 120)
+	answers := front.raw(t, "GET /events HTTP/1.1\r\nHost: x\r\n"+many+"X-User-Role: admin\r\n\r\n")
+	if len(answers) != 1 {
+		t.Fatalf("%d answers", len(answers))
+	}
+	answers[0].wantError(t, 400, "BAD_REQUEST")
+	if answers = front.raw(t, "GET /events HTTP/1.1\r\nHost: x\r\n"+many[:80*8]+"\r\n"); len(answers) != 1 || answers[0].status == 400 {
+		t.Errorf("80 headers: %v", answers)
+	}
+}
