@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
+
+	"ticketremaster/platform/web"
 )
 
 // Serve answers with an event's map, or 304 if the client has it already.
@@ -26,7 +28,7 @@ func (m *Maps) Serve(w http.ResponseWriter, r *http.Request, id uuid.UUID) error
 		return nil
 	}
 	h.Set("Content-Type", "application/json")
-	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if web.AcceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		h.Set("Content-Length", strconv.Itoa(len(x.zipped)))
 		_, _ = w.Write(x.zipped) // the client is gone
@@ -46,18 +48,6 @@ func fits(header, tag string) bool {
 		t = strings.TrimSpace(t)
 		if t == "*" || strings.TrimPrefix(t, "W/") == strings.TrimPrefix(tag, "W/") {
 			return true
-		}
-	}
-	return false
-}
-
-func acceptsGzip(header string) bool {
-	for c := range strings.SplitSeq(header, ",") {
-		name, weight, _ := strings.Cut(strings.TrimSpace(c), ";")
-		if strings.TrimSpace(name) == "gzip" {
-			q, given := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
-			n, err := strconv.ParseFloat(q, 64)
-			return !given || err == nil && n > 0
 		}
 	}
 	return false

@@ -43,6 +43,7 @@ var shared = &http.Client{Transport: &http.Transport{
 	IdleConnTimeout:     90 * time.Second,
 	WriteBufferSize:     8 << 10,
 	ReadBufferSize:      8 << 10,
+	DisableCompression:  true, // between services the network costs less than the processor
 }}
 
 // Do sends in (nil: no body) and decodes the envelope's data into out (nil: dropped). An error is a fault: what the

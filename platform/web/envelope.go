@@ -98,13 +98,17 @@ func Fail(ctx context.Context, w http.ResponseWriter, err error) {
 	_ = write(w, statuses[e.Kind], Envelope{ErrorCode: e.Code, Message: e.Message, Errors: e.Fields, Details: e.Details})
 }
 
-// write encodes before it sends, so that a value that cannot be encoded is still a clean 500.
+// write encodes before it sends, so that a value that cannot be encoded is still a clean 500. A large answer is compressed for
+// a client that takes it so.
 func write(w http.ResponseWriter, status int, body any) error {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if b.Len() >= compressFrom {
+		compress(w, &b)
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // the client is gone

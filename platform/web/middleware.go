@@ -29,10 +29,10 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // NewRouter returns a chi router with what every service needs: correlation id, access log, recovery from panics, and
-// 404 and 405 in the envelope. health is asked by GET /health: an error makes it 503.
+// 404 and 405 in the envelope, HEAD wherever there is GET. health is asked by GET /health: an error makes it 503.
 func NewRouter(health func(context.Context) error) *chi.Mux {
 	r := chi.NewRouter()
-	r.Use(correlate, observe)
+	r.Use(correlate, observe, middleware.GetHead)
 	r.NotFound(Handler(func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.NotFound, fault.CodeNotFound, "There is nothing at this address")
 	}).ServeHTTP)
@@ -62,7 +62,7 @@ func correlate(next http.Handler) http.Handler {
 // observe logs each request and turns a panic into a 500.
 func observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, ww := time.Now(), middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		start, ww := time.Now(), &answer{middleware.NewWrapResponseWriter(w, r.ProtoMajor), AcceptsGzip(r)}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
