@@ -3,7 +3,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"ticketremaster/event-service/postgres"
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
-	"ticketremaster/platform/fence"
 	"ticketremaster/platform/web"
 )
 
@@ -48,17 +46,7 @@ func edge(h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), requestLimit)
 		defer cancel()
-		err := h(w, r.WithContext(ctx))
-		var known *fault.Error
-		switch {
-		case err == nil || errors.As(err, &known):
-			return err
-		case database.Stale(err):
-			return fence.ErrStale
-		case database.Unreachable(err):
-			return fault.Unreachable("the catalogue", err)
-		}
-		return err
+		return database.Fault(h(w, r.WithContext(ctx)), "the catalogue")
 	}
 }
 

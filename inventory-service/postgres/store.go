@@ -19,7 +19,6 @@ import (
 
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
-	"ticketremaster/platform/fence"
 	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 
@@ -92,17 +91,11 @@ func translate(err error) error {
 	case errors.Is(err, pgx.ErrNoRows):
 		return inventory.ErrSeatNotFound
 	}
-	if database.Stale(err) {
-		return fence.ErrStale
-	}
 	switch database.State(err) {
 	case database.LockNotAvailable, deadlockDetected:
 		return inventory.ErrBusy.Because(err)
 	}
-	if database.Unreachable(err) {
-		return fault.Unreachable("inventory", err)
-	}
-	return err
+	return database.Fault(err, "inventory")
 }
 
 const deadlockDetected = "40P01"

@@ -227,10 +227,4 @@ func (s *Sagas) Latest(ctx context.Context, kind, subject string) (*saga.Record,
 	return r, known(err)
 }
 
-// known maps an unreachable database to SERVICE_UNAVAILABLE.
-func known(err error) error {
-	if database.Unreachable(err) {
-		return fault.Unreachable("the saga log", err)
-	}
-	return err
-}
+func known(err error) error { return database.Fault(err, "the saga log") }

@@ -80,6 +80,3 @@ func BeginFenced(ctx context.Context, pool *pgxpool.Pool, work func(pgx.Tx) erro
 		return work(tx)
 	})
 }
-
-// Stale reports whether a Fence failed the transaction; the caller's answer is fence.ErrStale.
-func Stale(err error) bool { return Violates(err, "saga_fence") }

@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -47,7 +48,7 @@ func TestAnEarlierDriverIsRefusedOnceALaterOneCame(t *testing.T) {
 		epoch int64
 		stale bool
 	}{{saga, 1, false}, {saga, 1, false}, {saga, 3, false}, {saga, 1, true}, {saga, 2, true}, {saga, 3, false}, {other, 1, false}, {saga, 4, false}, {saga, 3, true}} {
-		if err := step(t.Context(), pool, group, c.saga, c.epoch); database.Stale(err) != c.stale || err != nil && !c.stale {
+		if err := step(t.Context(), pool, group, c.saga, c.epoch); errors.Is(database.Fault(err, "the test"), fence.ErrStale) != c.stale || err != nil && !c.stale {
 			t.Errorf("epoch %d: %v", c.epoch, err)
 		}
 	}
@@ -73,7 +74,7 @@ func TestAFenceStandsThoughItsStepIsRefused(t *testing.T) {
 	if err := pool.SendBatch(t.Context(), b).Close(); err == nil {
 		t.Fatal("the step was not refused")
 	}
-	if err := step(t.Context(), pool, database.NewGroupCommit(pool), saga, 1); !database.Stale(err) {
+	if err := step(t.Context(), pool, database.NewGroupCommit(pool), saga, 1); !errors.Is(database.Fault(err, "the test"), fence.ErrStale) {
 		t.Errorf("the earlier driver gets %v", err)
 	}
 }
@@ -111,7 +112,7 @@ func TestAFenceWaitsForAStepUnderWay(t *testing.T) {
 	if err := <-raised; err != nil {
 		t.Fatal(err)
 	}
-	if err := step(t.Context(), pool, database.NewGroupCommit(pool), saga, 1); !database.Stale(err) {
+	if err := step(t.Context(), pool, database.NewGroupCommit(pool), saga, 1); !errors.Is(database.Fault(err, "the test"), fence.ErrStale) {
 		t.Errorf("the earlier driver gets %v", err)
 	}
 }
@@ -129,7 +130,7 @@ func TestStepsThatShareACommitKeepTheirOwnEpochs(t *testing.T) {
 			}
 		}
 		all.Go(func() {
-			if err := step(t.Context(), pool, group, saga, 1); database.Stale(err) != stale || err != nil && !stale {
+			if err := step(t.Context(), pool, group, saga, 1); errors.Is(database.Fault(err, "the test"), fence.ErrStale) != stale || err != nil && !stale {
 				t.Errorf("stale %v: %v", stale, err)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -42,12 +43,19 @@ func Decode(r *http.Request, v any) error {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &mistyped) && mistyped.Field != "":
-		return fault.Field(mistyped.Field, "must not be a JSON %s", mistyped.Value)
+		return fault.Field(onTheWire(mistyped.Field), "must not be a JSON %s", mistyped.Value)
 	case errors.As(err, &mistyped):
 		return fault.New(fault.Invalid, fault.CodeValidation, "A JSON object is expected in the request body")
 	default:
 		return fault.New(fault.Invalid, fault.CodeValidation, "The request body is not usable JSON: %s", err)
 	}
+}
+
+// onTheWire gives a field's path as the client knows it: without the names of Go's embedded structs, which begin with a capital
+// letter, unlike all names on the wire.
+func onTheWire(path string) string {
+	names := strings.Split(path, ".")
+	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return name != "" && unicode.IsUpper(rune(name[0])) }), ".")
 }
 
 // UUID reads a UUID in its usual 36 characters; anything else is INVALID_UUID and names the field.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ticketremaster/platform/fault"
 	"ticketremaster/platform/web"
 )
 
@@ -92,5 +93,25 @@ func TestHEADWhereverThereIsGET(t *testing.T) {
 	}
 	if res, _ := get(t, http.MethodPost, url+"/small", ""); res.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", res.StatusCode)
+	}
+}
+
+// What is wrong with a field is told under the name that the client used, wherever Go keeps the field.
+func TestMistypedFieldsAreNamed(t *testing.T) {
+	type Rules struct {
+		Most int `json:"most"`
+	}
+	var in struct {
+		Rules
+		Inner struct {
+			Rules
+			Name string `json:"name"`
+		} `json:"inner"`
+	}
+	for body, field := range map[string]string{`{"most":"x"}`: "most", `{"inner":{"most":[]}}`: "inner.most", `{"inner":{"name":1}}`: "inner.name", `{"inner":3}`: "inner"} {
+		err := web.Decode(httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)), &in)
+		if got := fault.From(err).Fields; len(got) != 1 || got[field] == "" {
+			t.Errorf("%s: %v", body, got)
+		}
 	}
 }

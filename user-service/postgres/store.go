@@ -13,7 +13,6 @@ import (
 
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
-	"ticketremaster/platform/fence"
 	"ticketremaster/platform/money"
 	user "ticketremaster/user-service"
 )
@@ -57,18 +56,10 @@ var refusals = map[string]*fault.Error{
 	"escrow_released":                   user.ErrEscrowReleased,
 	"freeze_not_found":                  user.ErrNoFreeze,
 	"frozen_taken":                      user.ErrFrozenTaken,
-	"saga_fence":                        fence.ErrStale,
 }
 
 // faulty maps an error of the database to a fault.
 func faulty(err error) error {
-	if err == nil {
-		return nil
-	}
-	var known *fault.Error
-	if errors.As(err, &known) {
-		return err
-	}
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
 		if f := refusals[e.ConstraintName]; f != nil {
@@ -81,10 +72,7 @@ func faulty(err error) error {
 			return fault.Field("amount", "the balance would exceed %s", money.Max)
 		}
 	}
-	if database.Unreachable(err) {
-		return fault.Unreachable("the user service", err)
-	}
-	return err
+	return database.Fault(err, "the user service")
 }
 
 const numericOverflow = "22003"
