@@ -19,6 +19,9 @@ const (
 	// longestBurst is how long a burst may last. A queue that has not been empty for longer does not get shorter, and
 	// waiting in it gains nothing.
 	longestBurst = 150 * time.Millisecond
+	// mostIdle bounds the requests that wait for a saga without a slot. Beyond it they keep theirs: a saga that is stuck
+	// is tried again and again, so in an outage of another service their number must not grow without end.
+	mostIdle = 1_000
 )
 
 var errCrowded = func() *fault.Error {
@@ -36,24 +39,26 @@ type admission struct {
 	free    int             // slots
 	waiting []chan struct{} // in the order they came
 	noneAt  time.Time       // when last nobody waited
+	idle    int             // requests that gave their slot back before they ended
 }
 
 // admit admits slots requests at once; others wait for at most maxWait: 200 of them, or steady when the queue does not
 // get shorter. A request that only waits for a saga gives its slot back before it has ended. 429, not 503: the web app
 // takes 503 for an outage.
 func admit(slots, steady int, maxWait time.Duration) func(http.Handler) http.Handler {
-	a := &admission{steady: steady, maxWait: maxWait, free: slots}
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !a.enter(r.Context()) {
-				web.Fail(r.Context(), w, errCrowded)
-				return
-			}
-			leave := sync.OnceFunc(a.leave)
-			defer leave()
-			next.ServeHTTP(w, r.WithContext(saga.OnWait(r.Context(), leave)))
-		})
-	}
+	return (&admission{steady: steady, maxWait: maxWait, free: slots}).admit
+}
+
+func (a *admission) admit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.enter(r.Context()) {
+			web.Fail(r.Context(), w, errCrowded)
+			return
+		}
+		idle := false
+		defer func() { a.leave(idle) }()
+		next.ServeHTTP(w, r.WithContext(saga.OnWait(r.Context(), func() { idle = idle || a.giveBack() })))
+	})
 }
 
 // enter gets a slot; false if too many wait, the wait becomes too long, or the client is gone.
@@ -100,10 +105,31 @@ func (a *admission) bound() int {
 	return mostWaiting
 }
 
-// leave passes the slot to the next request.
-func (a *admission) leave() {
+// giveBack gives the slot to the next request before its own has ended; false if too many have done so.
+func (a *admission) giveBack() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.idle >= mostIdle {
+		return false
+	}
+	a.idle++
+	a.next()
+	return true
+}
+
+// leave ends a request, idle if it gave its slot back before.
+func (a *admission) leave(idle bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if idle {
+		a.idle--
+		return
+	}
+	a.next()
+}
+
+// next gives a slot to the request that has waited longest. It needs the lock.
+func (a *admission) next() {
 	if len(a.waiting) == 0 {
 		a.free++
 		return

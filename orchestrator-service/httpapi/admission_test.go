@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"ticketremaster/orchestrator-service/saga"
 )
 
 // More than the slots and the queue can take is refused at once, the queue is served, and afterwards all is as before.
@@ -96,12 +98,12 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 		}
 		serve := func(n int) {
 			for range n {
-				a.leave()
+				a.leave(false)
 				<-served
 			}
 		}
 		for i := range 150 {
-			a.leave()
+			a.leave(false)
 			if next := <-served; next != i {
 				t.Fatalf("number %d goes when it is number %d's turn", next, i)
 			}
@@ -129,7 +131,7 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 			t.Errorf("%d wait where more slots are than may wait", n)
 		}
 		serve(mostWaiting)
-		a.leave()
+		a.leave(false)
 		if a.free != 1 || len(a.waiting) != 0 {
 			t.Errorf("%d slots are free afterwards, %d wait", a.free, len(a.waiting))
 		}
@@ -145,8 +147,45 @@ func TestWhoHasGoneDoesNotWait(t *testing.T) {
 	if a.enter(ctx) || len(a.waiting) != 0 {
 		t.Errorf("%d wait", len(a.waiting))
 	}
-	a.leave()
+	a.leave(false)
 	if a.free != 1 {
 		t.Errorf("%d slots are free", a.free)
 	}
+}
+
+// A request that only waits gives its slot back once, however often it says so; too many that do keep theirs.
+func TestWhoOnlyWaitsGivesItsSlotBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		a := &admission{steady: mostWaiting, maxWait: time.Second, free: 1}
+		h := a.admit(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			saga.Waiting(r.Context())
+			saga.Waiting(r.Context())
+			if r.Method == http.MethodPost {
+				<-end
+			}
+		}))
+		ask := func(method string) int {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(method, "/pay", nil))
+			return w.Code
+		}
+		for range mostIdle {
+			go ask(http.MethodPost)
+			synctest.Wait()
+		}
+		if code := ask(http.MethodGet); code != http.StatusOK {
+			t.Errorf("another is answered %d", code)
+		}
+		go ask(http.MethodPost) // one too many: it keeps the only slot
+		synctest.Wait()
+		if code := ask(http.MethodGet); code != http.StatusTooManyRequests {
+			t.Errorf("with too many that wait, another is answered %d", code)
+		}
+		close(end)
+		synctest.Wait()
+		if code := ask(http.MethodGet); code != http.StatusOK || a.free != 1 || a.idle != 0 {
+			t.Errorf("afterwards another is answered %d, %d slots are free, %d requests wait without one", code, a.free, a.idle)
+		}
+	})
 }
