@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,7 @@ type theatre struct {
 	event    clients.Event
 	seats    []*inventoryv1.Seat
 	statuses []byte
+	grown    *clients.Event // the event as it is now, if it was changed since it was read
 	away     error
 	reads    int // of statuses
 	halls    int // of all seats
@@ -44,6 +46,15 @@ func newTheatre() *theatre {
 func (c *theatre) PublicEvent(context.Context, uuid.UUID) (clients.Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.event, c.away
+}
+
+func (c *theatre) PublicEventNow(context.Context, uuid.UUID) (clients.Event, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.grown != nil {
+		return *c.grown, c.away
+	}
 	return c.event, c.away
 }
 
@@ -147,6 +158,21 @@ func TestWhoTakesACompressedMapGetsOne(t *testing.T) {
 			if body != plain || (header.Get("Content-Encoding") == "gzip") != zipped || header.Get("Vary") != "Accept-Encoding" {
 				t.Errorf("%q: %v", accept, header)
 			}
+		}
+		time.Sleep(2 * hallLife)
+	})
+}
+
+// Rows of a new tier are shown though the event was read before they were added.
+func TestRowsThatWereJustAdded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTheatre()
+		grown := c.event
+		grown.PricingTiers = map[string]money.Cents{"A": 80_00, "B": 10_00}
+		c.grown, c.seats[2].Tier = &grown, "B"
+		m := &Maps{Catalogue: c}
+		if status, body, _ := ask(t, m, c.event.EventID); status != http.StatusOK || !strings.Contains(body, `"category":"B","price":10`) {
+			t.Errorf("%d %s", status, body)
 		}
 		time.Sleep(2 * hallLife)
 	})
