@@ -72,7 +72,7 @@ func eachProductFile(t *testing.T, look func(*token.FileSet, *ast.File)) {
 	}
 }
 
-// called gives the name of the function of package fault that is called, "" if none is.
+// called returns the name of the function of package fault that is called, "" if none is.
 func called(file *ast.File, call *ast.CallExpr) string {
 	switch f := call.Fun.(type) {
 	case *ast.SelectorExpr:
@@ -87,7 +87,7 @@ func called(file *ast.File, call *ast.CallExpr) string {
 	return ""
 }
 
-// literal gives the text of a literal, the pieces of a long one joined.
+// literal returns the text of a literal, the pieces of a long one joined.
 func literal(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:

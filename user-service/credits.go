@@ -72,8 +72,8 @@ var ErrNoTopUp = fault.New(fault.NotFound, fault.CodeNotFound, "You have no such
 var ErrTopUpsTooMany = &fault.Error{Kind: fault.TooMany, Code: fault.CodeRateLimited, RetryAfter: 10 * time.Minute,
 	Message: "You have begun several top-ups without paying, please pay one of them or try again later"}
 
-// PaymentEvent is what one webhook event says of a payment; what is nil it does not speak of. Amounts are Stripe's, not the client's. As JSON it is
-// what payment_told of migrations/0008_payments.sql reads.
+// PaymentEvent is what one webhook event says of a payment; what is nil it does not speak of. Amounts are Stripe's, not
+// the client's. As JSON it is what payment_told of migrations/0008_payments.sql reads.
 type PaymentEvent struct {
 	ID        string          `json:"event_id"`
 	Type      string          `json:"type"`

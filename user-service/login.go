@@ -11,7 +11,8 @@ import (
 
 type originKey struct{}
 
-// WithOrigin notes in ctx from which network a request came, by its client's address as the gateway tells it. What is no address is no origin.
+// WithOrigin notes in ctx from which network a request came, by its client's address as the gateway tells it. What is
+// no address is no origin.
 func WithOrigin(ctx context.Context, address string) context.Context {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
@@ -29,7 +30,7 @@ func WithOrigin(ctx context.Context, address string) context.Context {
 	return context.WithValue(ctx, originKey{}, network.String())
 }
 
-// Origin gives the network that WithOrigin noted, "" if none.
+// Origin returns the network that WithOrigin noted, "" if none.
 func Origin(ctx context.Context) string {
 	s, _ := ctx.Value(originKey{}).(string)
 	return s
@@ -43,16 +44,17 @@ func KeepOrigin(to, from context.Context) context.Context {
 // KnownFor is how long an account knows a network that it was logged in from.
 const KnownFor = 30 * 24 * time.Hour
 
-// Slowed is one thing whose wrong passwords are counted. After Free wrong ones each doubles the wait before the next try, from a second up to Most; after
-// Forget without one they are forgotten.
+// Slowed is one thing whose wrong passwords are counted. After Free wrong ones each doubles the wait before the next
+// try, from a second up to Most; after Forget without one they are forgotten.
 type Slowed struct {
 	Key          []byte
 	Free         int
 	Most, Forget time.Duration
 }
 
-// SlowedBy gives what a try for an account from a network is counted under. The account is an e-mail address, whether anyone has it or not. Where the
-// account was logged in from, only that network's own wrong passwords for it count: no stranger slows its owner.
+// SlowedBy returns what a try for an account from a network is counted under. The account is an e-mail address, whether
+// anyone has it or not. Where the account was logged in from, only that network's own wrong passwords for it count: no
+// stranger slows its owner.
 func SlowedBy(account, origin string, known bool) []Slowed {
 	pair := Slowed{slowedKey("pair", account, origin), 5, 15 * time.Minute, time.Hour}
 	if known {

@@ -49,8 +49,8 @@ var (
 		Message: "A code is being sent right now, please wait a moment"}
 )
 
-// Challenge asks a user for one code, for one purpose and reference. A user has one live challenge at most, and so has a phone number
-// over all accounts.
+// Challenge asks a user for one code, for one purpose and reference. A user has one live challenge at most, and so has
+// a phone number over all accounts.
 type Challenge struct {
 	ID           uuid.UUID
 	UserID       uuid.UUID
@@ -64,8 +64,8 @@ type Challenge struct {
 	Expires      time.Time
 }
 
-// MayVoid reports whether c may take the place of a live challenge of the same user. What the user asked for may; what someone else
-// asked for, a counterparty or whoever typed an e-mail address, takes nothing away but its own.
+// MayVoid reports whether c may take the place of a live challenge of the same user. What the user asked for may; what
+// someone else asked for, a counterparty or whoever typed an e-mail address, takes nothing away but its own.
 func (c Challenge) MayVoid(live Challenge) bool {
 	switch {
 	case c.Counterparty != nil:
@@ -76,8 +76,8 @@ func (c Challenge) MayVoid(live Challenge) bool {
 	return true
 }
 
-// GivesWay reports whether a live challenge may be voided by another account's that goes to the same phone: one by which someone only claims
-// the number. Nobody's purchase, transfer or reset gives way to a stranger's.
+// GivesWay reports whether a live challenge may be voided by another account's that goes to the same phone: one by
+// which someone only claims the number. Nobody's purchase, transfer or reset gives way to a stranger's.
 func (c Challenge) GivesWay() bool { return c.Kind == Claim }
 
 // OTPLimits bound sending and guessing.
@@ -118,8 +118,8 @@ func (l OTPLimits) Over(purpose string, owner bool, w Wrong) error {
 	return nil
 }
 
-// EndsBy reports whether too many wrong codes end the challenge for everyone: the owner's do, and those of a transfer's other party. Strangers who try
-// to reset a password end nothing but their own tries.
+// EndsBy reports whether too many wrong codes end the challenge for everyone: the owner's do, and those of a transfer's
+// other party. Strangers who try to reset a password end nothing but their own tries.
 func (c Challenge) EndsBy(owner bool) bool { return owner || c.Purpose == ForTransfer }
 
 var codeForm = regexp.MustCompile(`^[0-9]{4,8}$`)
@@ -155,8 +155,8 @@ func CheckPurpose(purpose string, reference *uuid.UUID) error {
 	return fault.Field("purpose", "must be one of registration, login, password_reset, totp, purchase, transfer")
 }
 
-// MethodFor returns how a code for purpose reaches a user with or without an authenticator app. What enrols or removes the app, and what
-// shows that a phone is someone's, goes by SMS always.
+// MethodFor returns how a code for purpose reaches a user with or without an authenticator app. What enrols or removes
+// the app, and what shows that a phone is someone's, goes by SMS always.
 func MethodFor(purpose string, enrolled bool) string {
 	switch purpose {
 	case ForRegistration, ForTOTP, ForProfile:

@@ -11,8 +11,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// SMSKind says because of whom a message is sent. Each kind has its share of every limit, so that what others cause never uses up what a
-// number's owner needs.
+// SMSKind says because of whom a message is sent. Each kind has its share of every limit, so that what others cause
+// never uses up what a number's owner needs.
 type SMSKind string
 
 // The kinds.
@@ -23,7 +23,7 @@ const (
 	Own   SMSKind = "own"   // the owner's own act
 )
 
-// Share gives the part of a limit that messages of this kind may fill, what was sent of the other kinds included.
+// Share returns the part of a limit that messages of this kind may fill, what was sent of the other kinds included.
 func (k SMSKind) Share(limit int) int {
 	switch k {
 	case Claim:
@@ -69,14 +69,15 @@ const maxSMS = 300
 const neverShare = " Never share this code with anyone."
 
 var (
-	// A dot before a letter makes a phone show a link; amounts such as 350.00 have none. The others are dots too, in names of domains.
+	// A dot before a letter makes a phone show a link; amounts such as 350.00 have none. The others are dots too, in
+	// names of domains.
 	dotOfName = regexp.MustCompile(`([\pL\pN_-])[.\x{3002}\x{ff0e}\x{ff61}]([\pL_])`)
 	dotOfIP   = regexp.MustCompile(`(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})`)
 	notPlain  = strings.NewReplacer("@", " at ", "://", " ", "\uff20", " at ")
 )
 
-// SMSText gives the text of a message: on one line, without anything that a phone would make a link of, ending with the advice that the code is
-// for nobody else.
+// SMSText returns the text of a message: on one line, without anything that a phone would make a link of, ending with
+// the advice that the code is for nobody else.
 func SMSText(message string) string {
 	s := strings.Map(func(r rune) rune {
 		switch {

@@ -59,8 +59,8 @@ var (
 	phoneSkip = strings.NewReplacer(" ", "", "-", "", "(", "", ")", "")
 )
 
-// ParseEmail gives the address in the form in which addresses are kept and compared: lower case, an international domain in its ASCII form, so that
-// no letter that looks like another passes for it.
+// ParseEmail returns the address in the form in which addresses are kept and compared: lower case, an international
+// domain in its ASCII form, so that no letter that looks like another passes for it.
 func ParseEmail(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if s == "" {

@@ -70,7 +70,8 @@ func TestGeneralRateLimit(t *testing.T) {
 	}
 }
 
-// Devices at a door are limited by their tokens: those of one address do not share a limit, nor do they use up its fans'.
+// Devices at a door are limited by their tokens: those of one address do not share a limit, nor do they use up its
+// fans'.
 func TestTheGateIsLimitedPerToken(t *testing.T) {
 	d := own(t, map[string]string{"RATE_LIMIT": "3", "RATE_LIMIT_GATE": "4"}, nil)
 	first, second := d.bearer(t), d.bearer(t)

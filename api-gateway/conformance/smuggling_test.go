@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// raw sends text as it stands and returns the answers until the gateway closes the connection, or is silent for a while.
+// raw sends text as it stands and returns the answers until the gateway closes the connection, or is silent for a
+// while.
 func (d door) raw(t *testing.T, text string) (answers []reply) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))

@@ -46,13 +46,13 @@ func newCORS(c corsConfig) (*cors, error) {
 	return made, nil
 }
 
-// isPreflight tells whether the request is one; it needs neither token nor API key.
+// isPreflight reports whether the request is a preflight, which needs neither token nor API key.
 func isPreflight(ctx *fasthttp.RequestCtx) bool {
 	h := &ctx.Request.Header
 	return ctx.IsOptions() && len(h.Peek("Origin")) > 0 && len(h.Peek("Access-Control-Request-Method")) > 0
 }
 
-// preflight answers one.
+// preflight answers a preflight.
 func (c *cors) preflight(h *fasthttp.ResponseHeader) {
 	h.Set("Access-Control-Allow-Headers", c.headers)
 	h.Set("Access-Control-Allow-Methods", c.methods)

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// crowd bounds the requests of one route that are not answered yet: what the orchestrator neither takes in nor lets wait would
-// only wait for the processor, and to refuse it there costs several times what it costs here. Kong's bound is nginx's (crowd.conf).
+// crowd bounds the requests in flight of one route: those that the orchestrator would neither admit nor queue would
+// only wait for the processor, and refusing them there costs several times what it costs here. Kong's bound is nginx's
+// (crowd.conf).
 type crowd struct {
 	inside atomic.Int32
-	calmAt atomic.Int64 // when few were inside last, in ns
+	calmAt atomic.Int64 // when few requests were last in flight, in ns
 }
 
-// The bounds are those of the orchestrator's own queue (httpapi/admission.go) with its slots: wide in a rush, and narrow when the
-// rush does not end.
+// The bounds are those of the orchestrator's own queue (httpapi/admission.go) with its slots: wide in a burst, narrow
+// under lasting overload.
 const (
 	rushBound   = 296
 	steadyBound = 164
@@ -21,7 +22,7 @@ const (
 	aRush       = 150 * time.Millisecond
 )
 
-// enter lets a request in, who must leave; false: it is one too many.
+// enter admits a request, which must then leave; false: the bound is reached.
 func (c *crowd) enter(now time.Time) bool {
 	n, bound := c.inside.Add(1), int32(rushBound)
 	if n <= fewInside {

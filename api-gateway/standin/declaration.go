@@ -1,10 +1,8 @@
-// Package standin is a small gateway that reads the same kong.yml as Kong 3.6
-// and behaves the same on it. It is for development and tests, on machines that
-// have no Kong; production runs Kong.
+// Package standin is a small gateway that reads the same kong.yml as Kong 3.6 and behaves the same
+// (docs/adr/gateway-stand-in.md). It is for development and tests on machines without Kong; production runs Kong.
 //
-// It knows exactly what our kong.yml uses. Any other field, plugin, value or
-// form of path is refused at start, because a construct that is silently
-// ignored here and honoured there would make the two doors differ.
+// It knows exactly what our kong.yml uses. Any other field, plugin, value or form of path is refused at start, because
+// a construct that is silently ignored here and honoured there would make the two differ.
 package standin
 
 import (
@@ -18,7 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// declaration is Kong's declarative configuration, as far as it is known here.
+// declaration is Kong's declarative configuration, as far as it is supported.
 type declaration struct {
 	FormatVersion yaml.Node  `yaml:"_format_version"` // a node, since Kong refuses a number
 	Services      []service  `yaml:"services"`
@@ -78,8 +76,7 @@ func decodeStrict(text []byte, v any) error {
 	return nil
 }
 
-// parse reads a rendered kong.yml and checks what concerns the file as a whole;
-// plugins and paths are checked where they are built.
+// parse reads a rendered kong.yml and checks the file as a whole; plugins and paths are checked where they are built.
 func parse(text []byte) (declaration, error) {
 	var d declaration
 	if err := decodeStrict(text, &d); err != nil {
@@ -150,7 +147,7 @@ func (s service) target() (target, error) {
 	return target{u.Scheme, u.Host, ms(s.ConnectTimeout), ms(s.ReadTimeout)}, nil
 }
 
-// credentials gathers what consumers may show: HS256 keys by issuer, and API keys.
+// credentials are the consumers' HS256 keys by issuer, and API keys.
 func (d declaration) credentials() (issuers map[string][]byte, apiKeys []string, err error) {
 	issuers = map[string][]byte{}
 	for _, c := range d.Consumers {

@@ -14,12 +14,12 @@ import (
 // envelopes are the bodies of the gateway's own errors, by status.
 type envelopes struct {
 	byStatus map[int][]byte
-	expired  []byte // 401 of a token that is only too old
+	expired  []byte // 401 of a token whose only fault is its age
 }
 
 // knownFunctions is the SHA-256 of kong.yml's pre-function: its three functions in the order rewrite, header_filter,
-// body_filter, without the texts of the envelopes. There is no Lua here: what the functions do is written in Go again
-// (arrive in gateway.go, and this file). Who changes them changes both, and then this.
+// body_filter, without the texts of the envelopes. There is no Lua here: the functions are implemented in Go as well
+// (arrive in gateway.go, and this file). A change of them must be made in both, and then here.
 const knownFunctions = "cec6914724536704899ae3796033e70d3748c9494d60020cd03abb39eb3b227a"
 
 var (

@@ -15,18 +15,16 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-const correlationHeader = "X-Correlation-Id" // as it stands in a parsed header
+const correlationHeader = "X-Correlation-Id" // as written in a parsed header
 
-// Gateway is the door that a kong.yml describes. It is made once and changes
-// no more; requests share only the rate limits' counters.
+// Gateway is the gateway that a kong.yml describes. It is immutable; requests share only the rate limits' counters.
 type Gateway struct {
 	routes routes
-	global policy // for what no route takes, should the file have no catch-all
+	global policy // for requests that no route matches, if the file has no catch-all
 	now    clock
 }
 
-// New builds the gateway of a rendered kong.yml. The error names the first
-// thing in it that is not known here.
+// New builds the gateway of a rendered kong.yml. The error names the first construct that is not supported.
 func New(kongYML []byte) (*Gateway, error) { return build(kongYML, time.Now) }
 
 func build(kongYML []byte, now clock) (*Gateway, error) {
@@ -88,15 +86,15 @@ func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *proxy) e
 	return nil
 }
 
-// marks are what the gateway puts on an answer, a service's or its own.
+// marks are the headers that the gateway adds to an answer, a service's or its own.
 type marks struct {
 	correlation []byte
 	origin      []byte // the request's, if it is listed
-	rate        *rate  // what the limit leaves
+	rate        *rate  // what remains of the limit
 	retryAfter  []byte
 }
 
-// serve takes a request through the gateway. A fault in here costs one request and not the process.
+// serve handles a request. A panic costs one request and not the process.
 func (g *Gateway) serve(ctx *fasthttp.RequestCtx) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -131,7 +129,8 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx) {
 }
 
 // answer runs the plugins in the order in which Kong runs them — pre-function, jwt, key-auth, size, rate, transformer —
-// and asks the service. Who enters the crowd has sent the whole request: one half sent keeps nobody out.
+// and asks the service. A request counts as in flight only once it has been received whole: half-sent ones block
+// nobody.
 func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, query string, m *marks) {
 	r := &ctx.Request
 	if !unambiguous(&r.Header) {
@@ -193,8 +192,8 @@ func correlate(h *fasthttp.RequestHeader) []byte {
 	return bytes.Clone(ids[0])
 }
 
-// unambiguous reports whether every proxy reads h as one request: a length that Connection names would be dropped by the
-// next one, and what the body holds taken for a request. It has 100 fields at most, as Kong reads.
+// unambiguous reports whether every proxy reads h as one request: a length that Connection names would be dropped by
+// the next one, and what the body holds taken for a request. It has 100 fields at most, as Kong reads.
 func unambiguous(h *fasthttp.RequestHeader) bool {
 	for _, value := range h.PeekAll("Connection") {
 		value = bytes.ToLower(value)
@@ -208,26 +207,26 @@ func unambiguous(h *fasthttp.RequestHeader) bool {
 // readBody reads r's body whole, as Kong does, and returns 0 if it has at most
 // max bytes, else the status to refuse it with.
 func readBody(r *fasthttp.Request, max int64) int {
-	stream, length := r.BodyStream(), int64(r.Header.ContentLength()) // below 0: it is not told
+	stream, length := r.BodyStream(), int64(r.Header.ContentLength()) // below 0: unknown
 	if stream == nil {
 		return 0
 	}
 	body, err := io.ReadAll(io.LimitReader(stream, max+1))
 	switch {
 	case err != nil || length > int64(len(body)) && length <= max:
-		return http.StatusBadRequest // it did not come whole: the client's fault, not the service's
+		return http.StatusBadRequest // it was not sent whole: the client's fault, not the service's
 	case int64(len(body)) <= max:
 		r.SetBodyRaw(body)
 		return 0
 	}
-	io.CopyN(io.Discard, stream, lingerFor) // who is cut off while sending sees no answer
+	io.CopyN(io.Discard, stream, lingerFor) // a client that is cut off while sending does not see the answer
 	if len(r.Header.Peek("Expect")) > 0 {
 		return http.StatusExpectationFailed
 	}
 	return http.StatusRequestEntityTooLarge
 }
 
-// lingerFor bounds what is read of a body that is refused, in bytes.
+// lingerFor bounds what is read of a refused body, in bytes.
 const lingerFor = 8 << 20
 
 // fail answers with the gateway's own error for status.
@@ -235,7 +234,7 @@ func (g *Gateway) fail(ctx *fasthttp.RequestCtx, status int) {
 	write(ctx, status, g.global.envelopes.body(status))
 }
 
-// refuse answers 401 for a token that was not taken.
+// refuse answers 401 for a token that was not accepted.
 func (g *Gateway) refuse(ctx *fasthttp.RequestCtx, err error) {
 	if errors.Is(err, errExpired) {
 		write(ctx, http.StatusUnauthorized, g.global.envelopes.expired)

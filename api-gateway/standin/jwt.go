@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// clock is where the time comes from; tests bring their own.
+// clock is the source of time; tests use their own.
 type clock func() time.Time
 
 var (
@@ -25,7 +25,7 @@ type verifier struct {
 	now     clock
 
 	mu    sync.RWMutex
-	known map[string]float64 // tokens whose signature was good, and their exp
+	known map[string]float64 // tokens with a valid signature, and their exp
 }
 
 // The tokens remembered: a client sends the same one for its quarter of an
@@ -43,8 +43,8 @@ func newVerifier(issuers map[string][]byte, now clock) *verifier {
 // verifies what claims_to_verify lists and nothing else.
 var tokens = jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithoutClaimsValidation())
 
-// verify takes a request's Authorization headers. It returns errExpired for a
-// token that is good but for its age, and errUnauthorized for any other fault.
+// verify takes a request's Authorization headers. It returns errExpired for a token whose only fault is its age, and
+// errUnauthorized for any other fault.
 func (v *verifier) verify(headers [][]byte) error {
 	raw, ok := bearer(headers)
 	if !ok {
@@ -66,7 +66,7 @@ func (v *verifier) verify(headers [][]byte) error {
 	return nil
 }
 
-// check returns the exp of a token with a good signature.
+// check returns the exp of a token with a valid signature.
 func (v *verifier) check(raw string) (float64, error) {
 	claims := jwt.MapClaims{}
 	_, err := tokens.ParseWithClaims(raw, claims, func(*jwt.Token) (any, error) {
@@ -111,7 +111,7 @@ func bearer(headers [][]byte) (string, bool) {
 // apiKeys is Kong's key-auth plugin, looking at the header apikey.
 type apiKeys struct{ known []string }
 
-// admit reports whether the request shows a known key, and hides it from the service.
+// admit reports whether the request has a known key, and removes it from the request.
 func (k *apiKeys) admit(h *fasthttp.RequestHeader) bool {
 	shown := h.PeekAll("Apikey")
 	found := 0

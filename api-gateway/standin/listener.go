@@ -11,8 +11,8 @@ import (
 )
 
 // listener bounds the connections that are open at once: in all, so that there is a file descriptor for each and for
-// its request to a service, and from one address, so that nobody has all of them. One beyond a bound is closed unread.
-// To have no descriptor left (EMFILE) is not its end: it accepts again a moment later.
+// its request to a service, and from one address, so that one client cannot have all of them. A connection beyond a
+// bound is closed unread. Running out of descriptors (EMFILE) does not end it: it accepts again a moment later.
 type listener struct {
 	net.Listener
 	most, mostOfOne int
@@ -78,7 +78,7 @@ func address(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// connection is a client's. It is given up if the client takes nothing for writeWait, however long its answer is.
+// connection is a client's. It is closed if the client reads nothing for writeWait, however long its answer is.
 type connection struct {
 	net.Conn
 	left func()

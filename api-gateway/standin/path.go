@@ -2,7 +2,7 @@ package standin
 
 import "strings"
 
-// split takes a request's target apart: its path as it was spelled, and its query.
+// split splits a request's target into its path as it was spelled and its query.
 func split(target string) (path, query string) {
 	if !strings.HasPrefix(target, "/") { // of the absolute form (RFC 9112, 3.2.2)
 		if _, rest, ok := strings.Cut(target, "://"); ok {

@@ -9,8 +9,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// policy is what the plugins in force on a route add up to, worked out once at
-// start. A nil or zero member means that the plugin is not there.
+// policy is the combination of the plugins that apply to a route, computed once at start. A nil or zero member means
+// that the plugin is absent.
 type policy struct {
 	correlation bool
 	cors        *cors
@@ -26,14 +26,13 @@ type policy struct {
 
 // builder makes policies out of plugins.
 type builder struct {
-	verifier *verifier // one for all scopes, so that a token is remembered once
+	verifier *verifier // one for all scopes, so that a token is cached once
 	apiKeys  []string
 	clock    clock
 }
 
-// apply returns base with plugins put over it: one of the same name is
-// replaced, as Kong does, not added to. A plugin that is not enabled is as if
-// it were not there.
+// apply returns base with plugins put over it: one of the same name is replaced, as Kong does, not added to. A disabled
+// plugin is ignored.
 func (b builder) apply(base policy, plugins []plugin) (policy, error) {
 	seen := map[string]bool{}
 	for _, p := range plugins {

@@ -41,13 +41,14 @@ func newProxy(to target) *proxy {
 			}
 			return &upstream{TCPConn: conn.(*net.TCPConn), wait: to.read}, nil
 		},
-		// A connection that its service closed while it was idle took nothing of the request: the next one is tried, or a new one.
+		// A connection that its service closed while it was idle received nothing of the request: the next one is
+		// tried, or a new one.
 		MaxIdemponentCallAttempts: mostToOne,
 		RetryIfErr:                func(_ *fasthttp.Request, _ int, err error) (bool, bool) { return false, errors.Is(err, errIdleClosed) },
 		MaxConns:                  mostToOne,
 		MaxIdleConnDuration:       idleFor,
 		WriteTimeout:              to.read,
-		StreamResponseBody:        true, // what a client does not take waits at the service, not here
+		StreamResponseBody:        true, // what a client does not read waits at the service, not here
 		ReadBufferSize:            readBuffer,
 		WriteBufferSize:           readBuffer,
 		NoDefaultUserAgentHeader:  true,
@@ -56,7 +57,7 @@ func newProxy(to target) *proxy {
 	return p
 }
 
-// pass asks the service and leaves its answer in ctx. It returns 0, or the status to answer instead.
+// pass calls the service and leaves its answer in ctx. It returns 0, or the status to answer instead.
 func (p *proxy) pass(ctx *fasthttp.RequestCtx, path, query string, correlation []byte) (status int) {
 	r := &ctx.Request
 	h := &r.Header
@@ -143,7 +144,7 @@ func upstreamStatus(err error) int {
 	}
 }
 
-// upstream is a connection to a service that notices, before a request is written to it, that the service closed it.
+// upstream is a connection to a service that detects, before a request is written to it, that the service closed it.
 type upstream struct {
 	*net.TCPConn
 	wait     time.Duration // between two reads, as Kong's read_timeout

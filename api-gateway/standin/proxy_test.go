@@ -41,7 +41,8 @@ func TestUpstreamStatus(t *testing.T) {
 	}
 }
 
-// raw sends text as it stands to the server at url and returns what it answers until it closes the connection, or is silent for a second.
+// raw sends text as it stands to the server at url and returns what it answers until it closes the connection, or is
+// silent for a second.
 func raw(t *testing.T, url string, pieces ...string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -71,7 +72,8 @@ func gateway(t *testing.T, env map[string]string) string {
 	return served(t, g)
 }
 
-// A request's header and body reach the service as one, though they came one after the other: it wakes up once for both.
+// A request's header and body reach the service as one, though they came one after the other: it wakes up once for
+// both.
 func TestARequestGoesOutAsOne(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -185,7 +187,8 @@ func TestConnectionsAreApart(t *testing.T) {
 	}
 }
 
-// A service that was started anew is asked over new connections: those it left are not taken for its refusal, and no request is sent twice.
+// A service that was started anew is asked over new connections: those it left are not taken for its refusal, and no
+// request is sent twice.
 func TestAServiceThatIsStartedAnew(t *testing.T) {
 	var got atomic.Int32
 	start := func(addr string) (*http.Server, string) {

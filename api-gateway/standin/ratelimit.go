@@ -8,8 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// maxCounted bounds the clients counted in one minute; those beyond it share
-// one count, so that a flood of them costs a bounded amount of memory.
+// maxCounted bounds the clients counted in one minute; those beyond it share one count, so that memory is bounded.
 const maxCounted = 100_000
 
 // limiter is Kong's rate-limiting plugin with policy local: a count per client
@@ -42,20 +41,20 @@ func (l *limiter) of(ctx *fasthttp.RequestCtx) string {
 	return clientIP(ctx)
 }
 
-// rate is what a limit leaves to a client.
+// rate is what remains of a client's limit.
 type rate struct {
 	allowed                 bool
 	limit, remaining, reset []byte // reset: seconds until the count begins anew
 }
 
-// take counts a request of client, and tells whether it may pass and how much is left.
+// take counts a request of client and returns whether it may pass and how much is left.
 func (l *limiter) take(client string) *rate {
 	seconds := l.now().Unix()
 	allowed, remaining := l.count(maphash.String(l.seed, client), seconds/60)
 	return &rate{allowed, l.text, strconv.AppendInt(nil, int64(remaining), 10), strconv.AppendInt(nil, 60-seconds%60, 10)}
 }
 
-// tell puts r on an answer, in both of Kong's spellings.
+// tell adds r to an answer, in both of Kong's spellings.
 func (r *rate) tell(h *fasthttp.ResponseHeader) {
 	if r == nil {
 		return

@@ -25,7 +25,7 @@ var (
 	methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 )
 
-// door is a route ready to be used: where it leads and under which policy.
+// door is a compiled route: its target and policy.
 type door struct {
 	name    string
 	methods []string
@@ -37,13 +37,13 @@ type door struct {
 
 func (d *door) takes(method string) bool { return slices.Contains(d.methods, method) }
 
-// routes finds the door for a request.
+// routes finds the route of a request.
 type routes struct {
 	root     node
 	fallback *door // of the prefix path "/", which any expression beats
 }
 
-// node is a position in the tree: doors that end here, and what may follow.
+// node is a position in the tree: routes that end here, and what may follow.
 type node struct {
 	doors  []*door
 	static map[string]*node
@@ -51,9 +51,8 @@ type node struct {
 	file   *node
 }
 
-// add enters d under path. It refuses any other form of path, and a path that
-// matches a request which an earlier one matches too: which of them Kong takes
-// would not be plain.
+// add enters d under path. It refuses any other form of path, and a path that matches a request which an earlier one
+// matches too: it would not be obvious which of them Kong chooses.
 func (r *routes) add(path string, d *door) error {
 	if path == catchAll {
 		if len(d.methods) > 0 || r.fallback != nil {
@@ -167,8 +166,8 @@ func (n *node) door(method string) *door {
 	return nil
 }
 
-// find returns the door for a normalized path and the path its service gets.
-// The door is nil only if the file has no catch-all.
+// find returns the route of a normalized path and the path that its service gets. The route is nil only if the file has
+// no catch-all.
 func (r *routes) find(method, path string) (*door, string) {
 	rest := path
 	if after, ok := strings.CutPrefix(path, "/api"); ok && strings.HasPrefix(after, "/") { // not /apiary

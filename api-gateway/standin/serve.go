@@ -20,7 +20,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		ReadTimeout:                  30 * time.Second,
 		IdleTimeout:                  75 * time.Second,
 		ReadBufferSize:               headerBytes,
-		StreamRequestBody:            true, // readBody says how much of one is taken
+		StreamRequestBody:            true, // readBody bounds it
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -45,7 +45,7 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 // headerBytes bounds a request's line and header. There is one such buffer per connection.
 const headerBytes = 16 << 10
 
-// malformed answers what is no request that could be served.
+// malformed answers a malformed request.
 func (g *Gateway) malformed(ctx *fasthttp.RequestCtx, err error) {
 	var tooLarge *fasthttp.ErrSmallBuffer
 	if errors.As(err, &tooLarge) {
@@ -55,7 +55,7 @@ func (g *Gateway) malformed(ctx *fasthttp.RequestCtx, err error) {
 	g.fail(ctx, http.StatusBadRequest)
 }
 
-// quiet keeps a client that hangs up in the middle of an answer at debug level.
+// quiet logs clients that hang up during an answer at debug level only.
 type quiet struct{}
 
 func (quiet) Printf(format string, args ...any) { slog.Debug("gateway: "+format, "args", args) }

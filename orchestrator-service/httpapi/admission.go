@@ -105,7 +105,7 @@ func (a *admission) bound() int {
 	return mostWaiting
 }
 
-// giveBack gives the slot to the next request before its own has ended; false if too many have done so.
+// giveBack passes the slot to the next request before its own has ended; false if too many have done so.
 func (a *admission) giveBack() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -128,7 +128,7 @@ func (a *admission) leave(idle bool) {
 	a.next()
 }
 
-// next gives a slot to the request that has waited longest. It needs the lock.
+// next passes a slot to the request that has waited longest. It needs the lock.
 func (a *admission) next() {
 	if len(a.waiting) == 0 {
 		a.free++

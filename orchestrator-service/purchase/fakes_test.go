@@ -350,7 +350,7 @@ func (w *world) Publish(_ context.Context, m hold.Message) {
 	_ = w.call("Publish", func() error { w.messages = append(w.messages, m); return nil })
 }
 
-// start gives the flows over a world with one event of ten seats, and a saga engine whose log is in memory.
+// start returns the flows over a world with one event of ten seats, and a saga engine whose log is in memory.
 func start(t *testing.T) (*Flows, *world, *sagatest.Log) {
 	t.Helper()
 	w := &world{

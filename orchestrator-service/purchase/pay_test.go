@@ -17,7 +17,7 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// reserved gives a user with credits and their order.
+// reserved returns a user with credits and their order.
 func reserved(t *testing.T, f *Flows, w *world, credits money.Cents) (user, seat, order uuid.UUID) {
 	t.Helper()
 	user, seat = w.customer(credits)

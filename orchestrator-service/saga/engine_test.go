@@ -85,7 +85,7 @@ var (
 
 type plan = map[string]func(int) error
 
-// engine gives an engine on log that never pauses, with the trip's table.
+// engine returns an engine on log that never pauses, with the trip's table.
 func engine(log saga.Log, j *journal, pivot string) (*saga.Engine, *saga.Flow[trip]) {
 	e := saga.NewEngine(log, "")
 	e.NoPause()

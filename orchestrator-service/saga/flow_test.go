@@ -17,7 +17,7 @@ import (
 // tally is the state of a saga of two steps.
 type tally struct{ First, Second int }
 
-// tallies gives a flow whose second step behaves as act says.
+// tallies returns a flow whose second step behaves as act says.
 func tallies(act func(ctx context.Context) error) (*saga.Flow[tally], *sagatest.Log) {
 	log := sagatest.NewLog()
 	return tallyOn(log, act), log

@@ -36,7 +36,7 @@ type Program struct {
 	ended  chan error
 }
 
-// NewProgram gives the program, not started yet; what remains of it is killed when the test ends.
+// NewProgram returns the program, not started yet; what remains of it is killed when the test ends.
 func NewProgram(t testing.TB, env []string, args ...string) *Program {
 	t.Helper()
 	self, err := os.Executable()
@@ -81,7 +81,7 @@ func (p *Program) Ends(t testing.TB) {
 	}
 }
 
-// Health gives the status of GET /health at addr, 0 if there is no answer.
+// Health returns the status of GET /health at addr, 0 if there is no answer.
 func Health(addr string) int {
 	client := http.Client{Timeout: 5 * time.Second}
 	res, err := client.Get("http://" + addr + "/health")
@@ -92,7 +92,7 @@ func Health(addr string) int {
 	return res.StatusCode
 }
 
-// FreeAddr gives an address on this machine that nobody listened on a moment ago.
+// FreeAddr returns an address on this machine that nobody listened on a moment ago.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -138,13 +138,13 @@ func ServiceProgram(t *testing.T, password string, required []string, also ...st
 	})
 }
 
-// DatabaseEnv gives the settings of a fresh database; password is the variable of its password.
+// DatabaseEnv returns the settings of a fresh database; password is the variable of its password.
 func DatabaseEnv(t testing.TB, password string) []string {
 	t.Helper()
 	return AddressEnv(t, Postgres(t), password)
 }
 
-// AddressEnv gives the settings of the database at that URL.
+// AddressEnv returns the settings of the database at that URL.
 func AddressEnv(t testing.TB, dsn, password string) []string {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -155,7 +155,7 @@ func AddressEnv(t testing.TB, dsn, password string) []string {
 	return []string{"DB_HOST=" + u.Hostname(), "DB_PORT=" + u.Port(), "DB_NAME=" + strings.TrimPrefix(u.Path, "/"), "DB_USER=" + u.User.Username(), password + "=" + secret}
 }
 
-// BrokerEnv gives the settings of a fresh vhost.
+// BrokerEnv returns the settings of a fresh vhost.
 func BrokerEnv(t testing.TB) []string {
 	t.Helper()
 	u, err := url.Parse(RabbitMQ(t))

@@ -11,7 +11,8 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// compressFrom is the size of a JSON answer, in bytes, from which it is compressed: below it the packet costs more than what is in it.
+// compressFrom is the size of a JSON answer, in bytes, from which it is compressed: below it the packet costs more than
+// what is in it.
 const compressFrom = 8 << 10
 
 // answer is an http.ResponseWriter that knows whether the client takes gzip.

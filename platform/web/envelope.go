@@ -98,8 +98,8 @@ func Fail(ctx context.Context, w http.ResponseWriter, err error) {
 	_ = write(w, statuses[e.Kind], Envelope{ErrorCode: e.Code, Message: e.Message, Errors: e.Fields, Details: e.Details})
 }
 
-// write encodes before it sends, so that a value that cannot be encoded is still a clean 500. A large answer is compressed for
-// a client that takes it so.
+// write encodes before it sends, so that a value that cannot be encoded is still a clean 500. A large answer is
+// compressed for a client that takes it so.
 func write(w http.ResponseWriter, status int, body any) error {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(body); err != nil {

@@ -26,14 +26,16 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Routes of kong.yml whose paths are not built yet: their service answers 404. Who describes one takes it off this list.
+// Routes of kong.yml whose paths are not built yet: their service answers 404. Who describes one takes it off this
+// list.
 var ahead = []string{
 	"event-seats", "event-geometry", "event-state", "event-changes", "event-waitlist", "marketplace-listings", "marketplace-listing",
 	"marketplace-list", "marketplace-buy", "marketplace-cancel", "marketplace-approve", "gate-page", "gate-files", "gate-api", "tickets-verify",
 	"console-page", "console-files", "bookings", "booking", "booking-cancel",
 }
 
-// Each route of kong.yml is described, each path described has a route, and a token is asked for where the document says so.
+// Each route of kong.yml is described, each path described has a route, and a token is asked for where the document
+// says so.
 func TestTheGatewayServesWhatIsDescribed(t *testing.T) {
 	text, err := os.ReadFile("../../api-gateway/kong.yml")
 	if err != nil {

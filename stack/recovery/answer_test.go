@@ -7,8 +7,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// A service whose secret does not fit its caller's refuses the call, not the payment: that goes on once it fits. While a secret
-// is being changed, two are valid.
+// A service whose secret does not fit its caller's refuses the call, not the payment: that goes on once it fits. While
+// a secret is being changed, two are valid.
 func TestASecretThatIsChanged(t *testing.T) {
 	clean(t)
 	current := own.Secret("INVENTORY_TOKEN")

@@ -189,7 +189,8 @@ func (s *Server) refund(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// failRefund is the customer's bank not taking the last refund: the money is ours again. Stripe tells it twice, as two types of event.
+// failRefund is the customer's bank not taking the last refund: the money is ours again. Stripe tells it twice, as two
+// types of event.
 func (s *Server) failRefund(w http.ResponseWriter, r *http.Request) {
 	s.happen(w, r, func(i *intent) ([]event, string) {
 		if len(i.refunds) == 0 {

@@ -107,8 +107,9 @@ func (s *Service) sendRegistration(ctx context.Context, id uuid.UUID) error {
 
 const registrationMessage = "TicketRemaster: your code to register an account with this phone number. If you did not ask for one, ignore it."
 
-// ResendRegistration sends a new code to an account that waits for one. USER_NOT_FOUND; BAD_REQUEST for one that is verified already, or that lost its
-// number to another account: who has the number now could enter it with that code, so the next one takes a password (LogIn).
+// ResendRegistration sends a new code to an account that waits for one. USER_NOT_FOUND; BAD_REQUEST for one that is
+// verified already, or that lost its number to another account: who has the number now could enter it with that code,
+// so the next one takes a password (LogIn).
 func (s *Service) ResendRegistration(ctx context.Context, id uuid.UUID) error {
 	c, err := s.Store.Credentials(ctx, id, "")
 	if err != nil {
@@ -161,9 +162,9 @@ func errBadRequest(message string) *fault.Error {
 	return fault.New(fault.Invalid, "BAD_REQUEST", message)
 }
 
-// LogIn checks a password and begins a session. An unknown address and a wrong password give the same answer in the same time; too many wrong ones
-// are RATE_LIMITED for a while (user.SlowedBy), of an unknown address too. An account that is not verified gives
-// UNVERIFIED_ACCOUNT (details: user_id), with a code pending.
+// LogIn checks a password and begins a session. An unknown address and a wrong password give the same answer in the
+// same time; too many wrong ones are RATE_LIMITED for a while (user.SlowedBy), of an unknown address too. An account
+// that is not verified gives UNVERIFIED_ACCOUNT (details: user_id), with a code pending.
 func (s *Service) LogIn(ctx context.Context, email, password string) (Login, error) {
 	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
 	if err != nil && !errors.Is(err, user.ErrNotFound) {
@@ -185,7 +186,8 @@ func (s *Service) LogIn(ctx context.Context, email, password string) (Login, err
 	return s.open(ctx, c)
 }
 
-// try checks a password, the zero Credentials' being none. RATE_LIMITED if it comes before its time: then nothing was checked.
+// try checks a password, the zero Credentials' being none. RATE_LIMITED if it comes before its time: then nothing was
+// checked.
 func (s *Service) try(ctx context.Context, email string, c user.Credentials, password string) (ok bool, err error) {
 	origin := user.Origin(ctx)
 	known, err := s.Store.Knows(ctx, c.ID, origin)

@@ -10,8 +10,8 @@ import (
 	user "ticketremaster/user-service"
 )
 
-// CreateAdmin makes the first administrator. An account that exists with that address becomes a verified administrator and keeps its password and phone;
-// made says whether it is a new one.
+// CreateAdmin makes the first administrator. An account that exists with that address becomes a verified administrator
+// and keeps its password and phone; made says whether it is a new one.
 func (s *Service) CreateAdmin(ctx context.Context, email, phone, password string) (id uuid.UUID, made bool, err error) {
 	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
 	if err == nil {

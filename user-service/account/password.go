@@ -80,11 +80,13 @@ func (s *Service) RequestReset(ctx context.Context, email string) error {
 	return nil
 }
 
-// errReset is all that is said of a reset that fails: who asks may be anyone, and learns neither of the account nor of its codes.
+// errReset is all that is said of a reset that fails: who asks may be anyone, and learns neither of the account nor of
+// its codes.
 var errReset = errBadRequest("The code is wrong or has expired")
 
-// ResetPassword sets a new password by a code. BAD_REQUEST for a wrong code, none pending, too many wrong ones and an unknown address alike,
-// after the same time. Wrong codes from a network that the account does not know are counted apart from its owner's.
+// ResetPassword sets a new password by a code. BAD_REQUEST for a wrong code, none pending, too many wrong ones and an
+// unknown address alike, after the same time. Wrong codes from a network that the account does not know are counted
+// apart from its owner's.
 func (s *Service) ResetPassword(ctx context.Context, email, code, password string) error {
 	if err := user.CheckCode(code); err != nil {
 		return err

@@ -63,8 +63,8 @@ func (s *Service) ChangeContact(ctx context.Context, id uuid.UUID, email, phone,
 // Enrollment is a new authenticator secret, to be shown once.
 type Enrollment struct{ Secret, Address string }
 
-// Enroll makes a secret for an authenticator app. It needs the password and an SMS code (OTP_REQUIRED sends one), and is in force
-// after Activate.
+// Enroll makes a secret for an authenticator app. It needs the password and an SMS code (OTP_REQUIRED sends one), and
+// is in force after Activate.
 func (s *Service) Enroll(ctx context.Context, id uuid.UUID, password, code string) (Enrollment, error) {
 	c, err := s.checked(ctx, id, password)
 	if err != nil {

@@ -87,8 +87,8 @@ func (a *API) Handler() http.Handler {
 	return noteOrigin(r)
 }
 
-// noteOrigin notes where a request came from (user.Origin). The gateway sets X-Real-IP itself, whatever a client sends, and nobody else
-// reaches this service; what comes without one comes from who asks.
+// noteOrigin notes where a request came from (user.Origin). The gateway sets X-Real-IP itself, whatever a client sends,
+// and nobody else reaches this service; what comes without one comes from who asks.
 func noteOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		address := r.Header.Get("X-Real-IP")

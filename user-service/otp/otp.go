@@ -49,9 +49,9 @@ type Sent struct {
 	AlreadyPending bool
 }
 
-// Send begins a challenge, which voids the user's former one. USER_NOT_FOUND; UNVERIFIED_ACCOUNT for anything but a registration of an account whose
-// phone nobody has confirmed; OTP_BUSY, RATE_LIMITED; VALIDATION_ERROR for a number to which no codes are sent; SERVICE_UNAVAILABLE
-// when SMU cannot be reached: then the former one still stands.
+// Send begins a challenge, which voids the user's former one. USER_NOT_FOUND; UNVERIFIED_ACCOUNT for anything but a
+// registration of an account whose phone nobody has confirmed; OTP_BUSY, RATE_LIMITED; VALIDATION_ERROR for a number to
+// which no codes are sent; SERVICE_UNAVAILABLE when SMU cannot be reached: then the former one still stands.
 func (s *Service) Send(ctx context.Context, r Request) (Sent, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -114,9 +114,10 @@ func (s *Service) Send(ctx context.Context, r Request) (Sent, error) {
 // judging bounds how long a code may wait to be judged, other codes of its challenge included.
 const judging = smu.Deadline + 150*time.Millisecond
 
-// Verify judges a code for the user's live challenge, which must be of that purpose and reference where they are given. OTP_INVALID,
-// OTP_EXPIRED, OTP_MAX_RETRIES, RATE_LIMITED if only the owner may still enter it, VALIDATION_ERROR if none is pending, SERVICE_UNAVAILABLE: then it
-// was no try. A try is taken first, then SMU is asked, then the answer is recorded: nothing is locked and no connection held while SMU thinks.
+// Verify judges a code for the user's live challenge, which must be of that purpose and reference where they are given.
+// OTP_INVALID, OTP_EXPIRED, OTP_MAX_RETRIES, RATE_LIMITED if only the owner may still enter it, VALIDATION_ERROR if
+// none is pending, SERVICE_UNAVAILABLE: then it was no try. A try is taken first, then SMU is asked, then the answer is
+// recorded: nothing is locked and no connection held while SMU thinks.
 func (s *Service) Verify(ctx context.Context, e postgres.Entry) (user.Challenge, error) {
 	if err := user.CheckCode(e.Code); err != nil {
 		return user.Challenge{}, err
@@ -155,7 +156,7 @@ func (s *Service) take(ctx context.Context, e postgres.Entry) (postgres.Try, err
 	}
 }
 
-// judge gives a verdict for SettleTry: "" and why not, if nobody can say.
+// judge returns a verdict for SettleTry: "" and why not, if nobody can say.
 func (s *Service) judge(ctx context.Context, t postgres.Try, code string) (verdict string, step int64, err error) {
 	if t.Method == user.BySMS {
 		verdict, err = s.smu.Verify(ctx, t.Phone, code)
@@ -177,8 +178,8 @@ func (s *Service) judge(ctx context.Context, t postgres.Try, code string) (verdi
 // nobodysPhone has a calling code that is given to no country.
 const nobodysPhone = "+99900000000"
 
-// Pretend asks SMU about a code as Verify does, of a number that nobody has: for an account that is not there, so that its answer takes as
-// long as one that is. SERVICE_UNAVAILABLE where Verify's would be.
+// Pretend asks SMU about a code as Verify does, of a number that nobody has: for an account that is not there, so that
+// its answer takes as long as one that is. SERVICE_UNAVAILABLE where Verify's would be.
 func (s *Service) Pretend(ctx context.Context, code string) error {
 	_, err := s.smu.Verify(ctx, nobodysPhone, code)
 	return err

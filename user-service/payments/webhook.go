@@ -20,9 +20,9 @@ const MaxEvent = 256 << 10
 
 var errSignature = fault.New(fault.Invalid, fault.CodeValidation, "The signature does not fit")
 
-// Receive takes in one event: the raw body and its Stripe-Signature. It returns after the commit. A type that is not handled, a
-// duplicate and a payment that is not ours are no errors; VALIDATION_ERROR for a wrong or old signature or an event that cannot be read,
-// SERVICE_UNAVAILABLE when the database does not answer, so that Stripe sends it again.
+// Receive takes in one event: the raw body and its Stripe-Signature. It returns after the commit. A type that is not
+// handled, a duplicate and a payment that is not ours are no errors; VALIDATION_ERROR for a wrong or old signature or
+// an event that cannot be read, SERVICE_UNAVAILABLE when the database does not answer, so that Stripe sends it again.
 func (s *Service) Receive(ctx context.Context, body []byte, signature string) error {
 	// An event of another API version still has the few fields that are read here.
 	stripeEvent, err := webhook.ConstructEventWithOptions(body, signature, s.config.WebhookSecret,
@@ -87,7 +87,8 @@ var readers = map[string]func(*user.PaymentEvent, told) (amount int64, ok bool){
 	"charge.dispute.closed":           readDispute,
 }
 
-// read gives what an event says of a payment; ok is false for a type that is not handled, or a payment without an intent.
+// read returns what an event says of a payment; ok is false for a type that is not handled, or a payment without an
+// intent.
 func read(id, kind string, raw json.RawMessage) (e user.PaymentEvent, ok bool, err error) {
 	reader := readers[kind]
 	if reader == nil {
@@ -146,7 +147,7 @@ func readFailure(e *user.PaymentEvent, o told) (int64, bool) {
 	return 0, e.TopUpID != nil
 }
 
-// plain gives text that PostgreSQL can hold, and no more than maxFailure of it.
+// plain returns text that PostgreSQL can hold, and no more than maxFailure of it.
 func plain(s string) string {
 	r := []rune(strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", ""))
 	return string(r[:min(len(r), maxFailure)])
@@ -164,8 +165,8 @@ func readRefund(e *user.PaymentEvent, o told) (int64, bool) {
 	return o.Amount, o.Status == "failed" || o.Status == "canceled" || e.Type == "refund.failed"
 }
 
-// readDispute reads a chargeback. An inquiry ("warning_…") moves no money; if it becomes a chargeback, funds_withdrawn tells. A lost one leaves
-// things as they are.
+// readDispute reads a chargeback. An inquiry ("warning_…") moves no money; if it becomes a chargeback, funds_withdrawn
+// tells. A lost one leaves things as they are.
 func readDispute(e *user.PaymentEvent, o told) (int64, bool) {
 	won := e.Type == "charge.dispute.funds_reinstated" || o.Status == "won"
 	e.Dispute = &user.PaymentDispute{Amount: money.Cents(o.Amount), Won: won}

@@ -11,7 +11,8 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// An event that is read has an id, an intent and an amount that the ledger can hold; anything else is refused as the sender's.
+// An event that is read has an id, an intent and an amount that the ledger can hold; anything else is refused as the
+// sender's.
 func FuzzRead(f *testing.F) {
 	for _, kind := range []string{"payment_intent.succeeded", "charge.refunded", "charge.dispute.created", "charge.dispute.closed",
 		"charge.refund.updated", "refund.failed", "payment_intent.payment_failed", "payment_intent.canceled", "customer.created"} {

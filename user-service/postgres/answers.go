@@ -35,9 +35,10 @@ type Try struct {
 // ErrJudging says that another code of the same challenge is being judged: to be tried again in a moment.
 var ErrJudging = errors.New("another code is being judged")
 
-// TakeTry takes one of the tries of the user's present challenge, for SettleTry to settle. Nothing is locked in between. An identical code gets the answer it got
-// before, if that was less than user.RepeatWindow ago, and takes no try. OTP_INVALID, OTP_EXPIRED, OTP_MAX_RETRIES, RATE_LIMITED if only the owner may
-// still try, VALIDATION_ERROR if none is pending, ErrJudging.
+// TakeTry takes one of the tries of the user's present challenge, for SettleTry to settle. Nothing is locked in
+// between. An identical code gets the answer it got before, if that was less than user.RepeatWindow ago, and takes no
+// try. OTP_INVALID, OTP_EXPIRED, OTP_MAX_RETRIES, RATE_LIMITED if only the owner may still try, VALIDATION_ERROR if
+// none is pending, ErrJudging.
 func (s *Store) TakeTry(ctx context.Context, e Entry, limits user.OTPLimits) (t Try, err error) {
 	var refusal error // what is recorded beside it stands
 	err = s.tx(ctx, func(tx pgx.Tx) error {
@@ -87,8 +88,9 @@ func (s *Store) TakeTry(ctx context.Context, e Entry, limits user.OTPLimits) (t 
 	return t, err
 }
 
-// SettleTry records what a try's code was judged to be: "OK" (with the TOTP time step it belongs to), "INVALID" or "EXPIRED"; "" says that nobody knows, and
-// the try is given back. What the user asked for meanwhile voids it: VALIDATION_ERROR. Else the answer's refusal, nil for a right code.
+// SettleTry records what a try's code was judged to be: "OK" (with the TOTP time step it belongs to), "INVALID" or
+// "EXPIRED"; "" says that nobody knows, and the try is given back. What the user asked for meanwhile voids it:
+// VALIDATION_ERROR. Else the answer's refusal, nil for a right code.
 func (s *Store) SettleTry(ctx context.Context, t Try, by, verdict string, step int64, limits user.OTPLimits) error {
 	answer := verdict
 	err := s.tx(ctx, func(tx pgx.Tx) error {
@@ -161,8 +163,9 @@ type present struct {
 	secret  string
 }
 
-// presentChallenge locks and gives the newest challenge that was not voided. While a newer one is being sent there is none: the phone may
-// have its code already, which must not confirm anything else. So it is after a sending that was left by a crash, until the next one.
+// presentChallenge locks and gives the newest challenge that was not voided. While a newer one is being sent there is
+// none: the phone may have its code already, which must not confirm anything else. So it is after a sending that was
+// left by a crash, until the next one.
 func presentChallenge(ctx context.Context, tx pgx.Tx, e Entry) (p present, err error) {
 	var purpose *string
 	if e.Purpose != "" {

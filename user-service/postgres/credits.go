@@ -11,8 +11,8 @@ import (
 	user "ticketremaster/user-service"
 )
 
-// The credits_ functions stand in migrations/0003_credits.sql: each is one round trip and one commit, which bookings made at
-// once share.
+// The credits_ functions stand in migrations/0003_credits.sql: each is one round trip and one commit, which bookings
+// made at once share.
 
 // book runs one of them. A step of a saga whose driver was replaced is STALE_DRIVER.
 func book[T any](ctx context.Context, s *Store, read pgx.RowToFunc[T], sql string, args ...any) (booked T, err error) {
@@ -23,8 +23,9 @@ func book[T any](ctx context.Context, s *Store, read pgx.RowToFunc[T], sql strin
 	return booked, faulty(err)
 }
 
-// Deduct pays the platform from a user's credits under the id of an attempt to pay, and gives the balance after. USER_NOT_FOUND,
-// INSUFFICIENT_CREDITS (nothing is recorded), OPERATION_VOIDED after Return, OPERATION_MISMATCH if the id is another operation's.
+// Deduct pays the platform from a user's credits under the id of an attempt to pay, and gives the balance after.
+// USER_NOT_FOUND, INSUFFICIENT_CREDITS (nothing is recorded), OPERATION_VOIDED after Return, OPERATION_MISMATCH if the
+// id is another operation's.
 func (s *Store) Deduct(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (balance money.Cents, err error) {
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_take('purchase', $1, $2, $3, $4)`, operation, userID, amount, reference)
 }
@@ -61,8 +62,8 @@ func (s *Store) Unfreeze(ctx context.Context, dispute uuid.UUID) (returned bool,
 	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_unfreeze($1)`, dispute)
 }
 
-// FreezeToEscrow moves what a dispute froze into an escrow under the reversal's id and gives its amount. FROZEN_SHORT (details: short)
-// unless coverShort, FREEZE_NOT_FOUND, FROZEN_TAKEN by another reversal, OPERATION_VOIDED.
+// FreezeToEscrow moves what a dispute froze into an escrow under the reversal's id and gives its amount. FROZEN_SHORT
+// (details: short) unless coverShort, FREEZE_NOT_FOUND, FROZEN_TAKEN by another reversal, OPERATION_VOIDED.
 func (s *Store) FreezeToEscrow(ctx context.Context, reversal, dispute uuid.UUID, coverShort bool) (amount money.Cents, err error) {
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_freeze_escrow($1, $2, $3)`, reversal, dispute, coverShort)
 }
@@ -82,7 +83,8 @@ func (s *Store) Balance(ctx context.Context, userID uuid.UUID) (balance money.Ce
 	return balance, orNotFound(err)
 }
 
-// Movements returns one page of a user's movements, newest first, and how many there are. Those of nothing are left out.
+// Movements returns one page of a user's movements, newest first, and how many there are. Those of nothing are left
+// out.
 func (s *Store) Movements(ctx context.Context, userID uuid.UUID, limit, offset int) ([]user.Movement, int, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT count(*) FROM movements WHERE user_id = $1 AND amount > 0`, userID)

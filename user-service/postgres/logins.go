@@ -9,7 +9,8 @@ import (
 	user "ticketremaster/user-service"
 )
 
-// TryPassword takes one try of everything that slows it, all or none; wait is how long it must still wait, 0 if the tries are taken.
+// TryPassword takes one try of everything that slows it, all or none; wait is how long it must still wait, 0 if the
+// tries are taken.
 func (s *Store) TryPassword(ctx context.Context, slowed []user.Slowed) (wait time.Duration, err error) {
 	keys, free := make([][]byte, len(slowed)), make([]int, len(slowed))
 	most, forget := make([]time.Duration, len(slowed)), make([]time.Duration, len(slowed))

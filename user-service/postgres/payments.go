@@ -10,8 +10,9 @@ import (
 	user "ticketremaster/user-service"
 )
 
-// PaymentEvent takes in one event of Stripe's, in one transaction with what it does to the ledger, and says what came of it:
-// duplicate, credited, recorded, taken_back, given_back, or what does not fit. It is payment_told of migrations/0008_payments.sql.
+// PaymentEvent takes in one event of Stripe's, in one transaction with what it does to the ledger, and says what came
+// of it: duplicate, credited, recorded, taken_back, given_back, or what does not fit. It is payment_told of
+// migrations/0008_payments.sql.
 func (s *Store) PaymentEvent(ctx context.Context, e user.PaymentEvent) (outcome string, err error) {
 	event, err := json.Marshal(e)
 	if err != nil {
@@ -33,7 +34,8 @@ const oddPayments = `
 	JOIN payments p USING (payment_intent_id) LEFT JOIN topups t ON t.topup_id = p.topup_id
 	WHERE settled = $1`
 
-// Payments gives one page of the payments with something that did not fit, the newest of that first, and how many there are.
+// Payments returns one page of the payments with something that did not fit, the newest of that first, and how many
+// there are.
 func (s *Store) Payments(ctx context.Context, state string, limit, offset int) (list []user.Payment, total int, err error) {
 	settled := state == Resolved
 	if err := s.pool.QueryRow(ctx, `SELECT count(*)`+oddPayments, settled).Scan(&total); err != nil {
@@ -53,8 +55,8 @@ const paymentColumns = `p.payment_intent_id, p.topup_id, t.user_id, p.paid, p.cu
 		'resolved_at', resolved_at, 'resolved_by', resolved_by, 'reason', reason) ORDER BY created_at, kind, subject), '[]')
 	 FROM payment_anomalies a WHERE a.payment_intent_id = p.payment_intent_id)`
 
-// Resolve notes that a person has settled what did not fit about a payment, and why; what was settled before keeps its reason. It gives the payment;
-// NOT_FOUND.
+// Resolve notes that a person has settled what did not fit about a payment, and why; what was settled before keeps its
+// reason. It gives the payment; NOT_FOUND.
 func (s *Store) Resolve(ctx context.Context, intent string, by uuid.UUID, reason string) (p user.Payment, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `

@@ -11,8 +11,8 @@ import (
 	user "ticketremaster/user-service"
 )
 
-// Classes of the advisory locks under which challenges are begun, one user's, one phone number's and one origin's, taken in this order; unlike
-// the user's row they stand in no payment's way.
+// Classes of the advisory locks under which challenges are begun, one user's, one phone number's and one origin's,
+// taken in this order; unlike the user's row they stand in no payment's way.
 const (
 	challengeLocks = 7_020_002
 	phoneLocks     = 7_020_003
@@ -22,9 +22,10 @@ const (
 // sendingTakes is longer than any sending: a challenge that is SENDING for longer was left by a crash.
 const sendingTakes = "10 seconds"
 
-// BeginChallenge writes a new challenge down. By SMS it is SENDING, and what was live before stays so until FinishSending; by
-// TOTP it is live at once. With ifNonePending a live one of the same purpose and reference is given instead, pending true.
-// OTP_BUSY where a live one may not be voided (user.Challenge's MayVoid and GivesWay); RATE_LIMITED.
+// BeginChallenge writes a new challenge down. By SMS it is SENDING, and what was live before stays so until
+// FinishSending; by TOTP it is live at once. With ifNonePending a live one of the same purpose and reference is given
+// instead, pending true. OTP_BUSY where a live one may not be voided (user.Challenge's MayVoid and GivesWay);
+// RATE_LIMITED.
 func (s *Store) BeginChallenge(ctx context.Context, c user.Challenge, limits user.OTPLimits, ifNonePending bool) (begun user.Challenge, pending bool, err error) {
 	begun = c
 	err = s.tx(ctx, func(tx pgx.Tx) error {
@@ -90,8 +91,8 @@ func lock(ctx context.Context, tx pgx.Tx, class int, name string) error {
 // touched are the challenges that one of a user's, which goes to a phone by a method, has to do with.
 const touched = `(user_id = $1 OR $3 = 'sms' AND method = 'sms' AND phone = $2)`
 
-// endStale ends what is over: codes that have expired, and sendings that were left by a crash. Such a one may have reached the phone, whose new
-// code must confirm nothing else: what was live there ends with it.
+// endStale ends what is over: codes that have expired, and sendings that were left by a crash. Such a one may have
+// reached the phone, whose new code must confirm nothing else: what was live there ends with it.
 func endStale(ctx context.Context, tx pgx.Tx, c user.Challenge) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE otp_challenges SET state = 'EXPIRED' WHERE `+touched+` AND state = 'PENDING' AND expires_at <= now()`, c.UserID, c.Phone, c.Method)
@@ -107,7 +108,7 @@ func endStale(ctx context.Context, tx pgx.Tx, c user.Challenge) error {
 	return err
 }
 
-// liveChallenges gives those of the user, and those that go to the same phone.
+// liveChallenges returns those of the user, and those that go to the same phone.
 func liveChallenges(ctx context.Context, tx pgx.Tx, c user.Challenge) ([]user.Challenge, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT challenge_id, user_id, purpose::text, reference_id, counterparty_id, method::text, state::text, expires_at,
@@ -123,7 +124,8 @@ func liveChallenges(ctx context.Context, tx pgx.Tx, c user.Challenge) ([]user.Ch
 	})
 }
 
-// countSMS counts a message that is to be sent, if it is within every limit: of its number, of its sender, of who caused it, and in all.
+// countSMS counts a message that is to be sent, if it is within every limit: of its number, of its sender, of who
+// caused it, and in all.
 func countSMS(ctx context.Context, tx pgx.Tx, c user.Challenge, limits user.OTPLimits) error {
 	var toPhone, ofUser, ofPair, because, fromOrigin, inAll int
 	var origin *string

@@ -19,9 +19,9 @@ const revocationsLock = 7_020_001
 // maxRevocations bounds one read of the feed; a reader that gets that many reads again.
 const maxRevocations = 5000
 
-// OpenSession begins a session whose refresh token has that hash, if the user still has the password that was checked, and gives the
-// role as it is at that moment; UNAUTHORIZED otherwise. The shared lock makes a change of password or role come before or after, so that its
-// revocation misses no session.
+// OpenSession begins a session whose refresh token has that hash, if the user still has the password that was checked,
+// and gives the role as it is at that moment; UNAUTHORIZED otherwise. The shared lock makes a change of password or
+// role come before or after, so that its revocation misses no session.
 func (s *Store) OpenSession(ctx context.Context, id, userID uuid.UUID, passwordHash string, refreshHash []byte, life time.Duration) (role string, err error) {
 	err = s.pool.QueryRow(ctx, `
 		WITH u AS (SELECT user_id, role FROM users WHERE user_id = $2 AND password_hash = $3 FOR SHARE),

@@ -81,8 +81,8 @@ type Risk struct {
 	OTPVerified, OTPPending bool // for the purchase that was asked about
 }
 
-// Risks returns users' risks in the order asked, each with where the OTP of one purchase stands: orders is as long as users, nil
-// for none.
+// Risks returns users' risks in the order asked, each with where the OTP of one purchase stands: orders is as long as
+// users, nil for none.
 func (s *Store) Risks(ctx context.Context, users []uuid.UUID, orders []*uuid.UUID) ([]Risk, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT asked.user_id, coalesce(p.person_id, asked.user_id), u.user_id IS NOT NULL, coalesce(u.is_flagged, false), coalesce(u.is_verified, false),
@@ -134,7 +134,8 @@ func (s *Store) Forget(ctx context.Context, id uuid.UUID) error {
 	return faulty(err)
 }
 
-// MarkVerified confirms an account's phone. With exclusive the number belongs to one account: whoever had it before has to confirm a phone again.
+// MarkVerified confirms an account's phone. With exclusive the number belongs to one account: whoever had it before has
+// to confirm a phone again.
 func (s *Store) MarkVerified(ctx context.Context, id uuid.UUID, exclusive bool) error {
 	return s.tx(ctx, func(tx pgx.Tx) error {
 		var phone string
@@ -162,7 +163,8 @@ func takeOver(ctx context.Context, tx pgx.Tx, id uuid.UUID, phone string, exclus
 	return err
 }
 
-// SetContact changes e-mail address and phone, which is confirmed. Codes on their way to the old phone are void. EMAIL_ALREADY_EXISTS.
+// SetContact changes e-mail address and phone, which is confirmed. Codes on their way to the old phone are void.
+// EMAIL_ALREADY_EXISTS.
 func (s *Store) SetContact(ctx context.Context, id uuid.UUID, email, phone string, exclusive bool) (user.User, error) {
 	var u user.User
 	err := s.tx(ctx, func(tx pgx.Tx) error {

@@ -1,6 +1,5 @@
-// Command kong-standin is the development stand-in for Kong 3.6. It reads the
-// same kong.yml, and takes Kong's environment and command line, so that a
-// container image of it can take the place of kong:3.6:
+// Command kong-standin is the development stand-in for Kong 3.6. It reads the same kong.yml, and takes Kong's
+// environment and command line, so that a container image of it can replace kong:3.6:
 //
 //	kong-standin [start|docker-start]   serve
 //	kong-standin health                 exit 0 if it serves
@@ -81,7 +80,7 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // the heap is a few MB: collecting it less often gives a sixth more requests
+		debug.SetGCPercent(400) // the heap is a few MB: collecting it less often allows a sixth more requests
 	}
 	l, err := net.Listen("tcp", listenAddr())
 	if err != nil {
@@ -117,7 +116,7 @@ func listenAddr() string {
 	return "127.0.0.1:8000"
 }
 
-// health asks the gateway for a path that it does not have: any answer will do.
+// health requests a path that the gateway does not have: any answer will do.
 func health() error {
 	_, port, err := net.SplitHostPort(listenAddr())
 	if err != nil {

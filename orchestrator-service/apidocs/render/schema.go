@@ -24,7 +24,7 @@ func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	}
 }
 
-// child gives a mapping's value, nil if there is none.
+// child returns a mapping's value, nil if there is none.
 func child(n *yaml.Node, key string) *yaml.Node {
 	for k, v := range pairs(n) {
 		if k == key {

@@ -55,7 +55,7 @@ func (l *Log) find(id uuid.UUID) *row {
 	return nil
 }
 
-// claimed gives the saga that r names if r's claim is its latest.
+// claimed returns the saga that r names if r's claim is its latest.
 func (l *Log) claimed(r *saga.Record) (*row, error) {
 	s := l.find(r.ID)
 	if s == nil || s.record.Owner != r.Owner || s.record.Epoch != r.Epoch {

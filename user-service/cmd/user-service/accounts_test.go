@@ -149,7 +149,8 @@ func TestRegistrationRefusals(t *testing.T) {
 
 // Revocations that commit at once leave no gap that a follower could step over.
 
-// An answer must not tell by its time whether an address is known. A hash costs far more than all else, so either both logins
+// An answer must not tell by its time whether an address is known. A hash costs far more than all else, so either both
+// logins
 
 // hash or the difference is plain.
 

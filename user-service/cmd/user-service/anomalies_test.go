@@ -27,7 +27,8 @@ func (w *world) paidFor(p person) (topUp string) {
 	return topUp
 }
 
-// A refund that its bank does not take is given back, by whichever event Stripe tells it, however often, before the refund or after it.
+// A refund that its bank does not take is given back, by whichever event Stripe tells it, however often, before the
+// refund or after it.
 func TestAFailedRefundIsGivenBack(t *testing.T) {
 	for _, kind := range []string{"refund.failed", "charge.refund.updated", "refund.updated"} {
 		for _, order := range []string{"refund first", "failure first"} {

@@ -8,8 +8,8 @@ import (
 	"ticketremaster/platform/fence"
 )
 
-// Every step of a saga is refused to a driver that was replaced, whatever became of the later driver's own call: it may have
-// been refused, as the first deduction here is.
+// Every step of a saga is refused to a driver that was replaced, whatever became of the later driver's own call: it may
+// have been refused, as the first deduction here is.
 func TestAReplacedDriverIsRefused(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()

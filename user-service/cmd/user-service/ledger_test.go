@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is done to credits, in whatever order, the books are right: every balance is the sum of its entries, all accounts
-// together are zero, nothing is below zero, and nobody who owes has credits.
+// Whatever is done to credits, in whatever order, the books are right: every balance is the sum of its entries, all
+// accounts together are zero, nothing is below zero, and nobody who owes has credits.
 func TestTheLedgerStaysRight(t *testing.T) {
 	w := startWorld(t)
 	people := []person{w.join(), w.join(), w.join()}

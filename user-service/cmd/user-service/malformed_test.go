@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// endpoint is an address with a body that it takes, and who may call it: nobody in particular (""), a person or a service.
+// endpoint is an address with a body that it takes, and who may call it: nobody in particular (""), a person or a
+// service.
 type endpoint struct {
 	method, path, who string
 	body              obj
@@ -125,7 +126,8 @@ func TestWhoMayCallWhat(t *testing.T) {
 	}
 }
 
-// Whatever is sent, an answer is in the envelope and no 5xx. 503 is what a dead Stripe or SMU gives, which these are not asked for here.
+// Whatever is sent, an answer is in the envelope and no 5xx. 503 is what a dead Stripe or SMU gives, which these are
+// not asked for here.
 func FuzzEndpoints(f *testing.F) {
 	for _, seed := range []string{`{}`, `null`, `{"operation_id":null,"amount":1e-2}`, `{"amount":-0}`, `{"user_id":"","otp_code":"١٢٣٤"}`, `{"email":"a@\u0000b.c"}`, "\xff\xfe", `{"amount":99999999.99}`, `{"ids":[null],"emails":[""]}`} {
 		for i := range endpoints(person{}) {

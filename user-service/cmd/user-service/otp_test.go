@@ -211,7 +211,8 @@ func TestACounterpartyIsBounded(t *testing.T) {
 	w.send(p, "purchase", order, "", "if none pending").want(t, 200, "")
 }
 
-// Whoever knows an address can ask for a reset of its password, from the owner's own network too, and takes nothing from its owner by it.
+// Whoever knows an address can ask for a reset of its password, from the owner's own network too, and takes nothing
+// from its owner by it.
 
 func TestAStrangersResetRequests(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 4 })

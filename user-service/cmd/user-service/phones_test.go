@@ -14,7 +14,8 @@ import (
 
 const smuKey = "the-key-for-smu"
 
-// phones is a server that speaks SMU's two endpoints and keeps the codes that the phones got. It can be slow, or be down.
+// phones is a server that speaks SMU's two endpoints and keeps the codes that the phones got. It can be slow, or be
+// down.
 type phones struct {
 	url      string
 	mu       sync.Mutex

@@ -30,7 +30,8 @@ func (w *world) guesses(n int, origin func(i int) string, email string) (slowed 
 
 func always(origin string) func(int) string { return func(int) string { return origin } }
 
-// Wrong passwords slow the next try, of an unknown address as of a known one; no stranger's slow who has logged in from elsewhere before.
+// Wrong passwords slow the next try, of an unknown address as of a known one; no stranger's slow who has logged in from
+// elsewhere before.
 func TestWrongPasswordsSlow(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -107,7 +108,8 @@ func TestWrongPasswordsOfWhoIsLoggedIn(t *testing.T) {
 	}
 }
 
-// Where a number belongs to one account, who confirms it takes it over; what the former one had stays its own, and is not entered by the number's new owner.
+// Where a number belongs to one account, who confirms it takes it over; what the former one had stays its own, and is
+// not entered by the number's new owner.
 func TestANumberBelongsToOneAccountInProduction(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.AppEnv = "production" })
 	first := w.joinAs("first@example.com", "+6591234567")

@@ -84,7 +84,8 @@ func TestAChangeToMyNumberGivesWay(t *testing.T) {
 	move(w.phones.code(victim.phone)).want(t, 400, "VALIDATION_ERROR")
 }
 
-// Whatever twenty accounts with one number do at once, one code of it is live, and what the number's owners were asked for stays theirs.
+// Whatever twenty accounts with one number do at once, one code of it is live, and what the number's owners were asked
+// for stays theirs.
 func TestOneLiveCodePerPhone(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 10_000 })
 	phone := "+6591234567"
