@@ -37,6 +37,7 @@ type world struct {
 	scans   *inventoryv1.ListScansRequest
 	plan    map[string][]func(do func() error) error
 	calls   []string
+	told    changes
 }
 
 func away(func() error) error { return fault.Unreachable("a service", errors.New("time-out")) }
@@ -389,6 +390,8 @@ func TestThePublicSeesNoDraft(t *testing.T) {
 	for status, code := range map[string]string{clients.EventDraft: fault.CodeEventNotFound, clients.EventPublished: "", clients.EventPostponed: ""} {
 		w.events[id] = &clients.Event{EventID: id, Status: status}
 		_, err := f.PublicEvent(t.Context(), id)
+		wantCode(t, err, code)
+		_, err = f.PublicEventNow(t.Context(), id)
 		wantCode(t, err, code)
 	}
 	_, err := f.PublicEvent(t.Context(), uuid.New())
