@@ -71,6 +71,11 @@ func serve(ctx context.Context) error {
 	if database := os.Getenv("KONG_DATABASE"); database != "" && database != "off" {
 		return errors.New("KONG_DATABASE must be off")
 	}
+	if prefix := os.Getenv("KONG_PREFIX"); prefix != "" { // Kong writes into it at every start, and does not start where it cannot
+		if err := os.MkdirAll(prefix, 0o755); err != nil {
+			return fmt.Errorf("KONG_PREFIX: %w", err)
+		}
+	}
 	path := os.Getenv("KONG_DECLARATIVE_CONFIG")
 	if path == "" {
 		return errors.New("KONG_DECLARATIVE_CONFIG is missing: it names the rendered kong.yml")

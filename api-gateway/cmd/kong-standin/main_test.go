@@ -117,6 +117,7 @@ func TestRefusesToStart(t *testing.T) {
 		"unknown construct": {[]string{addr, "KONG_DECLARATIVE_CONFIG=" + bad}, []string{"start"}},
 		"not rendered":      {[]string{addr, "KONG_DECLARATIVE_CONFIG=../../kong.yml"}, []string{"start"}},
 		"a database":        {[]string{addr, "KONG_DECLARATIVE_CONFIG=" + good, "KONG_DATABASE=postgres"}, []string{"start"}},
+		"no prefix":         {[]string{addr, "KONG_DECLARATIVE_CONFIG=" + good, "KONG_PREFIX=" + good + "/below"}, nil},
 		"another proxy":     {[]string{addr, "KONG_DECLARATIVE_CONFIG=" + good, "KONG_TRUSTED_IPS=0.0.0.0/0"}, []string{"start"}},
 		"unknown command":   {nil, []string{"migrations", "bootstrap"}},
 		"parse, unknown":    {nil, []string{"config", "parse", bad}},
