@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,6 +119,8 @@ func TestACrowdAtOnePath(t *testing.T) {
 		}
 	}))
 	defer busy.Close()
+	let := sync.OnceFunc(func() { close(release) })
+	defer let()
 	env := maps.Clone(generous)
 	env["ORCHESTRATOR_URL"] = busy.URL
 	d := own(t, env, nil)
@@ -139,7 +142,7 @@ func TestACrowdAtOnePath(t *testing.T) {
 	if got := d.ask(t, "GET", "/health", nil); got.status != 200 {
 		t.Errorf("another path: %d", got.status)
 	}
-	close(release)
+	let()
 	for range 200 {
 		if got := <-answers; got.status != 200 && got.status != 429 {
 			t.Errorf("one of the crowd: %d", got.status)
