@@ -57,11 +57,12 @@ type wire struct {
 type Codec struct {
 	current string
 	keys    map[string]cipher.AEAD
+	roots   map[string][]byte // of the secrets of offline codes, and of the manifests' signatures: see offline.go
 }
 
 // NewCodec makes a codec. previous may be nil.
 func NewCodec(current config.Key32, previous *config.Key32) (*Codec, error) {
-	c := &Codec{current: KeyID(current), keys: map[string]cipher.AEAD{}}
+	c := &Codec{current: KeyID(current), keys: map[string]cipher.AEAD{}, roots: map[string][]byte{}}
 	for _, k := range []*config.Key32{previous, &current} {
 		if k == nil {
 			continue
@@ -73,6 +74,7 @@ func NewCodec(current config.Key32, previous *config.Key32) (*Codec, error) {
 		if c.keys[KeyID(*k)], err = cipher.NewGCM(block); err != nil {
 			return nil, err
 		}
+		c.roots[KeyID(*k)] = k[:]
 	}
 	return c, nil
 }
@@ -110,14 +112,17 @@ func encode(t Ticket) ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // it would cost five characters for each & in a hall's name
 	err := e.Encode(wire{
-		Seat: base64.RawURLEncoding.EncodeToString(t.SeatID[:]), Event: base64.RawURLEncoding.EncodeToString(t.EventID[:]),
+		Seat: compact(t.SeatID), Event: compact(t.EventID),
 		Hall: t.HallID, Time: t.IssuedAt.Unix(), Version: t.OwnershipVersion,
 	})
 	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
-// Open reads a payload; ErrUnreadable unless one of our keys made it and nothing was changed.
-func (c *Codec) Open(payload string) (Ticket, error) {
+// Open reads a payload, or an offline code at that time; ErrUnreadable unless one of our keys made it and nothing was changed.
+func (c *Codec) Open(payload string, now time.Time) (Ticket, error) {
+	if strings.HasPrefix(payload, offlinePrefix) {
+		return c.openOffline(payload, now)
+	}
 	if len(payload) > MaxLength || strings.ContainsAny(payload, "\r\n") { // which the decoder would ignore
 		return Ticket{}, ErrUnreadable
 	}

@@ -58,7 +58,7 @@ func TestFormatIsAsDocumented(t *testing.T) {
 	if err != nil || payload != vectorPayload {
 		t.Errorf("payload %s, %v", payload, err)
 	}
-	if got, err := c.Open(vectorPayload); err != nil || got != example() {
+	if got, err := c.Open(vectorPayload, scannedAt); err != nil || got != example() {
 		t.Errorf("opened %+v, %v", got, err)
 	}
 }
@@ -83,14 +83,14 @@ func TestKeysRotateWithoutATicketFailing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := after.Open(payload); err != nil {
+	if _, err := after.Open(payload, scannedAt); err != nil {
 		t.Errorf("the previous key: %v", err)
 	}
-	if _, err := later.Open(payload); !errors.Is(err, ErrUnreadable) {
+	if _, err := later.Open(payload, scannedAt); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("a key before the previous one: %v", err)
 	}
 	fresh, _ := after.Seal(example())
-	if _, err := before.Open(fresh); !errors.Is(err, ErrUnreadable) {
+	if _, err := before.Open(fresh, scannedAt); !errors.Is(err, ErrUnreadable) {
 		t.Error("the current key is not used to seal")
 	}
 }
@@ -106,12 +106,12 @@ func TestNothingButOursOpens(t *testing.T) {
 	for i := range raw {
 		changed := bytes.Clone(raw)
 		changed[i] ^= 1
-		if _, err := c.Open(id + "." + base64.RawURLEncoding.EncodeToString(changed)); !errors.Is(err, ErrUnreadable) {
+		if _, err := c.Open(id + "." + base64.RawURLEncoding.EncodeToString(changed), scannedAt); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("byte %d changed: %v", i, err)
 		}
 	}
 	for i := range payload {
-		if _, err := c.Open(payload[:i]); !errors.Is(err, ErrUnreadable) {
+		if _, err := c.Open(payload[:i], scannedAt); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("cut after %d: %v", i, err)
 		}
 	}
@@ -119,7 +119,7 @@ func TestNothingButOursOpens(t *testing.T) {
 		"empty": "", "no key id": body, "another key": KeyID(key(8)) + "." + body, "padding": payload + "=", "white space": payload + "\n",
 		"1 MB": strings.Repeat("A", 1<<20), "plain text": vectorPlain, "a web address": "https://example.com/",
 	} {
-		if _, err := c.Open(bad); !errors.Is(err, ErrUnreadable) {
+		if _, err := c.Open(bad, scannedAt); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -176,7 +176,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
-		if x, err := c.Open(payload); err != nil && !errors.Is(err, ErrUnreadable) || err == nil && payload != good {
+		if x, err := c.Open(payload, scannedAt); err != nil && !errors.Is(err, ErrUnreadable) || err == nil && payload != good {
 			t.Errorf("%q opened: %+v, %v", payload, x, err)
 		}
 	})
