@@ -82,6 +82,7 @@ type Rules struct {
 	RefundHoursBefore *int  `json:"refund_hours_before"` // hours before the beginning until which a holder may return a ticket; null: never
 	RefundFeePercent  int   `json:"refund_fee_percent"`  // of the price, kept from such a refund
 	Includes          Parts `json:"includes"`            // what a price includes
+	ReentryAllowed    bool  `json:"reentry_allowed"`     // who leaves may come in again
 }
 
 // Warning is something that the administrator should look at.

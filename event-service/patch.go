@@ -47,6 +47,7 @@ var changeable = map[string]func(e *Event, field string, raw json.RawMessage) er
 		return decode(field, raw, &e.MaxPerCustomer)
 	},
 	"transfers_count": func(e *Event, field string, raw json.RawMessage) error { return decode(field, raw, &e.TransfersCount) },
+	"reentry_allowed": func(e *Event, field string, raw json.RawMessage) error { return decode(field, raw, &e.ReentryAllowed) },
 	"refund_hours_before": func(e *Event, field string, raw json.RawMessage) error {
 		e.RefundHoursBefore = nil
 		return decode(field, raw, &e.RefundHoursBefore)

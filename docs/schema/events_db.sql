@@ -98,6 +98,7 @@ CREATE TABLE events (
     refund_hours_before integer,
     refund_fee_percent integer DEFAULT 0 NOT NULL,
     includes jsonb DEFAULT '[]'::jsonb NOT NULL,
+    reentry_allowed boolean DEFAULT false NOT NULL,
     CONSTRAINT events_date_range CHECK (((event_date >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (event_date < '2101-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT events_doors_before_end CHECK ((doors_open_at < ends_at)),
     CONSTRAINT events_ends_after_start CHECK ((ends_at > event_date)),

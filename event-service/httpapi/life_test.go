@@ -339,3 +339,21 @@ func TestNotesOfOtherServices(t *testing.T) {
 	}
 	wantCode(t, s.Do(t.Context(), http.MethodGet, "/events/"+uuid.NewString()+"/changes", nil, nil), "EVENT_NOT_FOUND")
 }
+
+// Nobody who leaves comes in again, unless the organiser says so; and that is kept like any other change.
+func TestReentryIsOffUntilItIsAllowed(t *testing.T) {
+	s := start(t)
+	if e := s.published(t, concert(nil)); e.ReentryAllowed {
+		t.Error("allowed by nobody")
+	}
+	e := s.published(t, concert(body{"reentry_allowed": true}))
+	if !e.ReentryAllowed {
+		t.Error("not allowed as it was made")
+	}
+	if changed := s.must(t, http.MethodPatch, "/events/"+e.ID.String(), by(body{"reentry_allowed": false})); changed.ReentryAllowed || changed.Version != e.Version+1 {
+		t.Errorf("%+v", changed)
+	}
+	if h := s.history(t, e); h[0].Field != "reentry_allowed" {
+		t.Errorf("%+v", h)
+	}
+}

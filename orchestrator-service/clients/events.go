@@ -70,6 +70,7 @@ type Rules struct {
 	RefundHoursBefore *int   `json:"refund_hours_before"`
 	RefundFeePercent  int    `json:"refund_fee_percent"`
 	Includes          []Part `json:"includes"`
+	ReentryAllowed    bool   `json:"reentry_allowed"`
 }
 
 // Part is a fee or tax that a price includes: a fixed amount, or a percentage of the net price.
