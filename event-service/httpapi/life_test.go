@@ -353,7 +353,7 @@ func TestReentryIsOffUntilItIsAllowed(t *testing.T) {
 	if changed := s.must(t, http.MethodPatch, "/events/"+e.ID.String(), by(body{"reentry_allowed": false})); changed.ReentryAllowed || changed.Version != e.Version+1 {
 		t.Errorf("%+v", changed)
 	}
-	if h := s.history(t, e); h[0].Field != "reentry_allowed" {
+	if h := s.history(t, e); h[0].Field != "reentry_allowed" || h[0].To != false {
 		t.Errorf("%+v", h)
 	}
 }

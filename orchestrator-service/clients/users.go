@@ -24,8 +24,9 @@ import (
 // Users is the user service.
 type Users struct {
 	call.Client
-	risks  gather.Group[riskQuery, *Risk] // nil: there is no such user
-	people gather.Group[uuid.UUID, *User] // nil: likewise
+	risks   gather.Group[riskQuery, *Risk] // nil: there is no such user
+	people  gather.Group[uuid.UUID, *User] // nil: likewise
+	debtors debtors
 }
 
 // User is an account as other services may see it.

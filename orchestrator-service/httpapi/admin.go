@@ -70,11 +70,7 @@ func (s *Server) listScans(w http.ResponseWriter, r *http.Request) error {
 	}
 	scans := make([]map[string]any, len(list.Scans))
 	for i, x := range list.Scans {
-		scans[i] = map[string]any{
-			"log_id": x.ScanId, "seat_id": nullable(x.SeatId), "presented_seat_id": nullable(x.PresentedSeatId),
-			"scanned_at": rfc3339(x.ScannedAt.AsTime()), "scanned_by_staff_id": x.StaffId, "result": x.Result.String(),
-			"hall_id_presented": x.HallIdPresented, "hall_id_expected": x.HallIdExpected,
-		}
+		scans[i] = viewScan(x)
 	}
 	return web.List(w, map[string]any{"scans": scans, "counts": scanCounts(list.Counts)}, page, int(list.Total))
 }

@@ -8,7 +8,6 @@ import (
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/qr"
 	"ticketremaster/orchestrator-service/tickets"
-	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 )
@@ -121,35 +120,4 @@ func nullable(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		QR      string `json:"qr_payload"`
-		HallID  string `json:"hall_id"`
-		StaffID string `json:"staff_id"`
-	}
-	if err := web.Decode(r, &in); err != nil {
-		return err
-	}
-	if in.QR == "" {
-		return fault.Field("qr_payload", "is required")
-	}
-	hall, err := web.Text("hall_id", in.HallID, 20) // where the member of staff stands
-	if err != nil {
-		return err
-	}
-	if err := mustBeCaller(r, "staff_id", in.StaffID); err != nil {
-		return err
-	}
-	a, err := s.Gate.Verify(r.Context(), caller(r).UserID, in.QR, hall)
-	if err != nil {
-		return err
-	}
-	out := map[string]any{"result": a.Result.String(), "message": a.Message}
-	if a.Seat != nil {
-		out["seat_id"], out["row_number"], out["seat_number"] = a.Seat.SeatId, a.Seat.RowNumber, a.Seat.SeatNumber
-		out["owner_name"] = a.Owner
-	}
-	return web.OK(w, out)
 }

@@ -168,3 +168,10 @@ func Hash(payload string) []byte {
 	sum := sha256.Sum256([]byte(payload))
 	return sum[:]
 }
+
+// LooksOnline reports whether a payload has the form of one that Seal makes, which no device can open.
+func LooksOnline(payload string) bool {
+	id, body, found := strings.Cut(payload, ".")
+	sealed, err := base64.RawURLEncoding.DecodeString(body)
+	return found && err == nil && len(id) == keyIDLen && len(sealed) > 28
+}

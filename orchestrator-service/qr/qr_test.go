@@ -106,7 +106,7 @@ func TestNothingButOursOpens(t *testing.T) {
 	for i := range raw {
 		changed := bytes.Clone(raw)
 		changed[i] ^= 1
-		if _, err := c.Open(id + "." + base64.RawURLEncoding.EncodeToString(changed), scannedAt); !errors.Is(err, ErrUnreadable) {
+		if _, err := c.Open(id+"."+base64.RawURLEncoding.EncodeToString(changed), scannedAt); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("byte %d changed: %v", i, err)
 		}
 	}

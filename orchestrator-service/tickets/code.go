@@ -22,28 +22,13 @@ type Code struct {
 // QRCode makes a fresh QR code for a ticket's owner; earlier codes stay valid to their own end. The hash of the first
 // that an owner gets is recorded.
 func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error) {
-	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
-	if err != nil {
-		return Code{}, err
-	}
-	seat := res.Seat
-	switch {
-	case seat.Status == inventoryv1.SeatStatus_HELD && seat.HeldByUserId == user.String():
-		return Code{}, errNotPaid
-	case seat.OwnerUserId != user.String():
-		return Code{}, errNotSeatOwner
-	case seat.VoidId != "":
-		return Code{}, errRefunded
-	case seat.Status != inventoryv1.SeatStatus_SOLD:
-		return Code{}, errUsed
-	}
-	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
+	seat, event, err := f.usable(ctx, user, seatID)
 	if err != nil {
 		return Code{}, err
 	}
 	code, err := f.seal(seatID, event, seat.OwnershipVersion)
-	if err != nil {
-		return Code{}, err
+	if err != nil || seat.Status == inventoryv1.SeatStatus_CHECKED_IN { // the hash of the code that let them in stays
+		return code, err
 	}
 	if seat.QrRecorded {
 		return code, nil
@@ -56,6 +41,40 @@ func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error
 		return code, nil
 	}
 	return code, err
+}
+
+// Offline gives a ticket's owner what makes its codes without network. It dies with the ownership.
+func (f *Flows) Offline(ctx context.Context, user, seatID uuid.UUID) (qr.OfflineTicket, error) {
+	seat, event, err := f.usable(ctx, user, seatID)
+	if err != nil {
+		return qr.OfflineTicket{}, err
+	}
+	return f.QR.Offline(seatID, event.EventID, seat.OwnershipVersion), nil
+}
+
+// usable gives a user's own ticket that may still be shown at a gate. One that was used may, where who leaves may come in again.
+func (f *Flows) usable(ctx context.Context, user, seatID uuid.UUID) (*inventoryv1.Seat, clients.Event, error) {
+	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
+	if err != nil {
+		return nil, clients.Event{}, err
+	}
+	seat := res.Seat
+	switch {
+	case seat.Status == inventoryv1.SeatStatus_HELD && seat.HeldByUserId == user.String():
+		return nil, clients.Event{}, errNotPaid
+	case seat.OwnerUserId != user.String():
+		return nil, clients.Event{}, errNotSeatOwner
+	case seat.VoidId != "":
+		return nil, clients.Event{}, errRefunded
+	}
+	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
+	switch {
+	case err != nil:
+		return nil, clients.Event{}, err
+	case seat.Status != inventoryv1.SeatStatus_SOLD && !event.ReentryAllowed:
+		return nil, clients.Event{}, errUsed
+	}
+	return seat, event, nil
 }
 
 func (f *Flows) seal(seat uuid.UUID, event clients.Event, version int64) (Code, error) {

@@ -57,6 +57,7 @@ type settings struct {
 	SweepInterval    time.Duration `env:"SWEEP_INTERVAL" envDefault:"2s"`
 	SweepGrace       time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
 	ClockSkew        time.Duration `env:"CLOCK_SKEW" envDefault:"3s"`
+	DoorsOpenBefore  time.Duration `env:"DOORS_OPEN_BEFORE" envDefault:"0"`
 	AcceptDecrypted  bool          `env:"VERIFY_ACCEPT_DECRYPTED" envDefault:"false"`
 	CrashAt          string        `env:"SAGA_CRASH_AT"` // tests of recovery: kill -9 at this instant
 }
@@ -75,6 +76,7 @@ func (s *settings) Validate() error {
 	check(s.TransferTTL >= time.Second && s.TransferTTL <= 24*time.Hour, "TRANSFER_TTL must be from 1s to 24h")
 	check(s.SweepInterval >= 50*time.Millisecond, "SWEEP_INTERVAL must be at least 50ms")
 	check(s.ClockSkew >= 0 && s.ClockSkew <= 30*time.Second, "CLOCK_SKEW must be from 0s to 30s")
+	check(s.DoorsOpenBefore >= 0 && s.DoorsOpenBefore <= 7*24*time.Hour, "DOORS_OPEN_BEFORE must be from 0s to 168h")
 	check(len(s.JWTSecret) >= 32 || s.JWTSecret == "", "JWT_SECRET must be at least 32 characters")
 	check(s.CrashAt == "" || s.AppEnv != "production", "SAGA_CRASH_AT is for tests: not in production")
 	return errors.Join(problems...)
@@ -118,7 +120,7 @@ func start(ctx context.Context, s settings) error {
 	}
 	onSale := &catalogue.Flows{Inventory: inventory, Events: events, Users: users, Requests: postgres.Requests{Pool: pool}}
 	door := &gate.Flows{
-		Settings:  gate.Settings{ClockSkew: s.ClockSkew, AcceptDecrypted: s.AcceptDecrypted},
+		Settings:  gate.Settings{ClockSkew: s.ClockSkew, AcceptDecrypted: s.AcceptDecrypted, DoorsOpenBefore: s.DoorsOpenBefore},
 		Inventory: inventory, Orders: orders, Events: events, Users: users, QR: codec,
 	}
 	purchases.Register(sagas)

@@ -173,7 +173,12 @@ func Decide(f Facts) Verdict {
 			return Verdict{r.result, r.reason, r.message(f)}
 		}
 	}
-	if f.Direction == Out {
+	return Passed(f.Direction)
+}
+
+// Passed is the verdict of who may pass.
+func Passed(d Direction) Verdict {
+	if d == Out {
 		return Verdict{Result: Success, Message: "Goodbye"}
 	}
 	return Verdict{Result: Success, Message: "Welcome"}
