@@ -70,11 +70,7 @@ func (r *repeats) end(k scanKey, id uuid.UUID, unheard bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if was, ok := r.young[k]; ok && was.id == id {
-		r.young[k] = repeat{id: id}
-	} else if was, ok := r.old[k]; ok && was.id == id {
-		r.old[k] = repeat{id: id}
-	}
+	r.young[k] = repeat{id: id}
 }
 
 func (r *repeats) rotate(now time.Time) {

@@ -122,7 +122,7 @@ func TestQRCode(t *testing.T) {
 		if err != nil || !code.IssuedAt.Equal(now) || code.ExpiresAt.Sub(code.IssuedAt) != qr.Life {
 			t.Fatalf("%+v, %v", code, err)
 		}
-		ticket, err := f.QR.Open(code.Payload)
+		ticket, err := f.QR.Open(code.Payload, time.Now())
 		want := qr.Ticket{SeatID: clients.ID(seat.SeatId), EventID: clients.ID(seat.EventId), HallID: "H1", IssuedAt: now, OwnershipVersion: 3}
 		if err != nil || !ticket.IssuedAt.Equal(want.IssuedAt) {
 			t.Fatalf("%+v, %v", ticket, err)
@@ -174,7 +174,7 @@ func TestQRCodeWithoutItsServices(t *testing.T) {
 
 func TestFirstQR(t *testing.T) {
 	f, w, seat, _ := start(t)
-	ticket, err := f.QR.Open(f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId), 1))
+	ticket, err := f.QR.Open(f.FirstQR(t.Context(), clients.ID(seat.SeatId), clients.ID(seat.EventId), 1), time.Now())
 	if err != nil || ticket.OwnershipVersion != 1 || ticket.SeatID != clients.ID(seat.SeatId) || ticket.HallID != "H1" {
 		t.Errorf("%+v, %v", ticket, err)
 	}
@@ -282,4 +282,33 @@ func TestAQRCodeIsRecordedOnce(t *testing.T) {
 	w.away, w.handedOn = map[string]bool{}, true
 	_, err = f.QRCode(t.Context(), owner, id)
 	wantCode(t, err, fault.CodeNotSeatOwner)
+}
+
+// A phone without network makes codes that the gate opens, until the ticket changes hands; one that was used is shown again only where
+// who leaves may come in again.
+func TestOfflineTicket(t *testing.T) {
+	f, w, seat, owner := start(t)
+	id := clients.ID(seat.SeatId)
+	mine, err := f.Offline(t.Context(), owner, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, err := f.QR.Open(mine.Code(time.Now()), time.Now()); err != nil || x.SeatID != id || x.OwnershipVersion != 3 {
+		t.Errorf("%+v, %v", x, err)
+	}
+	_, err = f.Offline(t.Context(), uuid.New(), id)
+	wantCode(t, err, fault.CodeNotSeatOwner)
+	seat.Status = inventoryv1.SeatStatus_CHECKED_IN
+	_, err = f.Offline(t.Context(), owner, id)
+	wantCode(t, err, fault.CodeSeatUnavailable)
+	event := w.events[clients.ID(seat.EventId)]
+	event.ReentryAllowed = true
+	w.events[event.EventID] = event
+	if _, err = f.Offline(t.Context(), owner, id); err != nil {
+		t.Error(err)
+	}
+	recorded := len(w.recorded)
+	if _, err = f.QRCode(t.Context(), owner, id); err != nil || len(w.recorded) != recorded {
+		t.Errorf("%v, and %d codes noted", err, len(w.recorded)-recorded)
+	}
 }
