@@ -132,8 +132,8 @@ const MaxAssigned = 200
 
 // Refusals of undoing a check-in.
 var (
-	ErrScanNotFound    = fault.New(fault.NotFound, "SCAN_NOT_FOUND", "There is no such check-in of this ticket")
+	ErrScanNotFound    = fault.New(fault.NotFound, fault.CodeScanNotFound, "There is no such check-in of this ticket")
 	ErrNotYourScan     = fault.New(fault.Forbidden, fault.CodeForbidden, "This check-in was made by someone else: an administrator can undo it")
 	ErrUndoTooLate     = fault.New(fault.Gone, "UNDO_TOO_LATE", "This check-in is older than ten minutes: an administrator can undo it")
-	ErrUndoNotPossible = fault.New(fault.Conflict, "UNDO_NOT_POSSIBLE", "This check-in was undone before, or its holder has left since")
+	ErrUndoNotPossible = fault.New(fault.Conflict, fault.CodeUndoNotPossible, "This check-in was undone before, or its holder has left since")
 )

@@ -106,7 +106,7 @@ type Admission struct {
 }
 
 // ErrQRInvalid is what a scanned text answers that is no code of ours.
-var ErrQRInvalid = fault.New(fault.Invalid, "QR_INVALID", "This QR code cannot be read: it is not a ticket of ours, or damaged")
+var ErrQRInvalid = fault.New(fault.Invalid, fault.CodeQRInvalid, "This QR code cannot be read: it is not a ticket of ours, or damaged")
 
 // answerWithin bounds a verification: a queue at the door cannot wait.
 const answerWithin = 900 * time.Millisecond

@@ -105,7 +105,7 @@ func (f *Flows) Find(ctx context.Context, staff Staff, event uuid.UUID, s Search
 		q.RowNumber, q.SeatNumber = strings.ToUpper(place[1]), int32(number)
 	case s.Order != uuid.Nil:
 		order, err := f.Orders.Get(ctx, s.Order)
-		if fault.Code(err) == clients.CodeOrderNotFound {
+		if fault.Code(err) == fault.CodeOrderNotFound {
 			return nil, nil
 		}
 		if err != nil {
@@ -173,9 +173,9 @@ func (f *Flows) Undo(ctx context.Context, staff Staff, event, seat, scan, id uui
 	case err != nil:
 		return nil, err
 	case ticket.Seat.EventId != event.String():
-		return nil, fault.New(fault.NotFound, clients.CodeSeatNotFound, "This event has no such ticket")
+		return nil, fault.New(fault.NotFound, fault.CodeSeatNotFound, "This event has no such ticket")
 	case scan == uuid.Nil && ticket.EntryScanId == "":
-		return nil, fault.New(fault.Conflict, "UNDO_NOT_POSSIBLE", "This ticket is not checked in")
+		return nil, fault.New(fault.Conflict, fault.CodeUndoNotPossible, "This ticket is not checked in")
 	case scan == uuid.Nil:
 		scan = clients.ID(ticket.EntryScanId)
 	}

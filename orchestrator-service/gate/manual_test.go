@@ -129,8 +129,11 @@ func TestNeverBeyondTheAssignment(t *testing.T) {
 	seat := clients.ID(w.at(1).SeatId)
 	ctx, event := t.Context(), w.event.EventID
 	for name, call := range map[string]func() error{
-		"search":    func() error { _, err := f.Find(ctx, guard, event, Search{Seat: "A1"}); return err },
-		"admit":     func() error { _, err := f.Admit(ctx, guard, event, Device{}, rules.In, []Entry{{SeatID: seat}}); return err },
+		"search": func() error { _, err := f.Find(ctx, guard, event, Search{Seat: "A1"}); return err },
+		"admit": func() error {
+			_, err := f.Admit(ctx, guard, event, Device{}, rules.In, []Entry{{SeatID: seat}})
+			return err
+		},
 		"undo":      func() error { _, err := f.Undo(ctx, guard, event, seat, uuid.Nil, uuid.Nil, "", "x"); return err },
 		"inside":    func() error { _, _, err := f.Inside(ctx, guard, event); return err },
 		"manifest":  func() error { _, err := f.Manifest(ctx, guard, event); return err },
@@ -150,7 +153,7 @@ func TestNeverBeyondTheAssignment(t *testing.T) {
 	if mine, err := f.MyEvents(ctx, Staff{ID: uuid.New(), Admin: true}); err != nil || len(mine) != 1 {
 		t.Errorf("%v %v", mine, err)
 	}
-	if _, err := f.Find(ctx, Staff{Admin: true}, uuid.New(), Search{Seat: "A1"}); fault.Code(err) != clients.CodeEventNotFound {
+	if _, err := f.Find(ctx, Staff{Admin: true}, uuid.New(), Search{Seat: "A1"}); fault.Code(err) != fault.CodeEventNotFound {
 		t.Error(err)
 	}
 }
@@ -184,7 +187,7 @@ func TestUndo(t *testing.T) {
 		t.Error(err)
 	}
 	w.at(2).EventId = uuid.NewString()
-	if err := undo(guard, uuid.Nil, uuid.Nil, w.at(2)); fault.Code(err) != clients.CodeSeatNotFound {
+	if err := undo(guard, uuid.Nil, uuid.Nil, w.at(2)); fault.Code(err) != fault.CodeSeatNotFound {
 		t.Errorf("a ticket of another event: %v", err)
 	}
 	_ = id

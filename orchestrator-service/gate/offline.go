@@ -173,7 +173,7 @@ func undone(out Upload, err error) (Upload, error) {
 	switch code := fault.Code(err); {
 	case err == nil:
 		return out, nil
-	case code == "SCAN_NOT_FOUND":
+	case code == fault.CodeScanNotFound:
 		out.Outcome = Waiting
 	case fault.Unknown(err):
 		return out, err

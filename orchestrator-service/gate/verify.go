@@ -102,7 +102,7 @@ func (f *Flows) lookUp(ctx context.Context, staff Staff, seat, event uuid.UUID) 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		x.ticket, err = f.Inventory.VerifyTicket(ctx, &inventoryv1.VerifyTicketRequest{SeatId: seat.String()})
-		if fault.Code(err) == clients.CodeSeatNotFound {
+		if fault.Code(err) == fault.CodeSeatNotFound {
 			x.ticket, err = nil, nil
 		}
 		return err
@@ -113,7 +113,7 @@ func (f *Flows) lookUp(ctx context.Context, staff Staff, seat, event uuid.UUID) 
 	})
 	g.Go(func() (err error) {
 		x.event, err = f.Events.Fresh(ctx, event)
-		if fault.Code(err) == clients.CodeEventNotFound {
+		if fault.Code(err) == fault.CodeEventNotFound {
 			return nil
 		}
 		return err

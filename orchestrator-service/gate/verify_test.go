@@ -156,7 +156,7 @@ func TestMoneyDecides(t *testing.T) {
 	f, w = start(t, 2)
 	w.debts[clients.ID(w.at(1).OwnerUserId)] = w.at(1).SoldAt.AsTime().Add(-time.Minute)
 	want(t, f, w, scan(w.code(t, f, w.at(1))), rules.Success, "")
-	if err := f.AllowEntry(t.Context(), uuid.New(), uuid.New(), "x"); fault.Code(err) != clients.CodeSeatNotFound {
+	if err := f.AllowEntry(t.Context(), uuid.New(), uuid.New(), "x"); fault.Code(err) != fault.CodeSeatNotFound {
 		t.Error(err)
 	}
 }

@@ -153,7 +153,7 @@ func (w *world) VerifyTicket(_ context.Context, in *inventoryv1.VerifyTicketRequ
 	}
 	seat := w.seats[in.SeatId]
 	if seat == nil {
-		return nil, fault.New(fault.NotFound, clients.CodeSeatNotFound, "no such seat")
+		return nil, fault.New(fault.NotFound, fault.CodeSeatNotFound, "no such seat")
 	}
 	out := &inventoryv1.VerifyTicketResponse{Seat: seat, EntryAllowed: w.permits[fmt.Sprint(seat.SeatId, seat.OwnershipVersion)]}
 	if entry, left := w.last(in.SeatId); entry != nil {
@@ -323,7 +323,7 @@ func (w *world) Confirmed(_ context.Context, seat uuid.UUID) (bool, error) {
 func (w *world) Get(_ context.Context, id uuid.UUID) (clients.Order, error) {
 	o, ok := w.orders[id]
 	if !ok {
-		return o, fault.New(fault.NotFound, clients.CodeOrderNotFound, "no such order")
+		return o, fault.New(fault.NotFound, fault.CodeOrderNotFound, "no such order")
 	}
 	return o, nil
 }
@@ -332,7 +332,7 @@ func (w *world) Fresh(_ context.Context, id uuid.UUID) (clients.Event, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.reach("Fresh"); err != nil || id != w.event.EventID {
-		return clients.Event{}, errors.Join(err, fault.New(fault.NotFound, clients.CodeEventNotFound, "no such event"))
+		return clients.Event{}, errors.Join(err, fault.New(fault.NotFound, fault.CodeEventNotFound, "no such event"))
 	}
 	return w.event, nil
 }

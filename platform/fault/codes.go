@@ -15,10 +15,13 @@ const (
 	CodeOTPMaxRetries        = "OTP_MAX_RETRIES"
 	CodeOTPRequired          = "OTP_REQUIRED"
 	CodePaymentInProgress    = "PAYMENT_IN_PROGRESS"
+	CodeQRInvalid            = "QR_INVALID"
+	CodeScanNotFound         = "SCAN_NOT_FOUND"
 	CodeSeatNotFound         = "SEAT_NOT_FOUND"
 	CodeSeatNotHeld          = "SEAT_NOT_HELD"
 	CodeSeatUnavailable      = "SEAT_UNAVAILABLE"
 	CodeTransferInvalidState = "TRANSFER_INVALID_STATE"
 	CodeTransferNotFound     = "TRANSFER_NOT_FOUND"
+	CodeUndoNotPossible      = "UNDO_NOT_POSSIBLE"
 	CodeUserNotFound         = "USER_NOT_FOUND"
 )

@@ -54,9 +54,9 @@ const (
 
 // What a device answers for what is no ticket of the event. Neither is decided, and neither is logged.
 var (
-	ErrUnreadable   = fault.New(fault.Invalid, "QR_INVALID", "This QR code cannot be read: it is not a ticket of ours, or damaged")
+	ErrUnreadable   = fault.New(fault.Invalid, fault.CodeQRInvalid, "This QR code cannot be read: it is not a ticket of ours, or damaged")
 	ErrNeedsNetwork = fault.New(fault.Unavailable, "NEEDS_NETWORK", "Without network only offline codes can be read: ask for the ticket's offline code, or search by seat")
-	ErrNotPossible  = fault.New(fault.Conflict, "UNDO_NOT_POSSIBLE", "This device has no check-in of this ticket from the last ten minutes, or its holder has left since")
+	ErrNotPossible  = fault.New(fault.Conflict, fault.CodeUndoNotPossible, "This device has no check-in of this ticket from the last ten minutes, or its holder has left since")
 )
 
 // Scan decides a scanned code at a time and queues the decision.
