@@ -13,6 +13,7 @@ import (
 	"ticketremaster/orchestrator-service/catalogue"
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/gate"
+	"ticketremaster/orchestrator-service/gate/page"
 	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/orchestrator-service/seatmap"
@@ -46,6 +47,8 @@ func (s *Server) Handler() http.Handler {
 	r.Group(func(r chi.Router) { // anyone; a stale token is ignored
 		get(r, "/events", s.listEvents)
 		get(r, "/events/{event_id}", s.getEvent)
+		get(r, "/gate", page.Serve)
+		get(r, `/gate/{file:[a-z]+\.[a-z]+}`, page.Serve)
 		get(r, "/docs", apidocs.Page)
 		get(r, "/docs/openapi.json", apidocs.JSON)
 	})
