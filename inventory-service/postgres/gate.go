@@ -84,7 +84,7 @@ const readTime = 5 * time.Second
 const TicketPortion = 5_000
 
 var ticketsOfEvent = gateRows + `
-	WHERE event_id = $1 AND owner_user_id IS NOT NULL AND (length(row_number), row_number, seat_number) > (length($2::text), $2::text COLLATE "C", $3)
+	WHERE event_id = $1 AND owner_user_id IS NOT NULL AND void_id IS NULL AND (length(row_number), row_number, seat_number) > (length($2::text), $2::text COLLATE "C", $3)
 	ORDER BY event_id, length(row_number), row_number, seat_number LIMIT $4`
 
 // Tickets returns at most TicketPortion of an event's sold seats by row, then number, from behind that place on (row

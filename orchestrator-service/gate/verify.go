@@ -138,7 +138,7 @@ func (f *Flows) facts(a attempt, x known, ticket qr.Ticket) rules.Facts {
 	}
 	if x.ticket != nil {
 		seat := x.ticket.Seat
-		facts.Seat = &rules.Seat{EventID: clients.ID(seat.EventId), Status: rules.Status(seat.Status.String()), Version: seat.OwnershipVersion}
+		facts.Seat = &rules.Seat{EventID: clients.ID(seat.EventId), Status: rules.Status(seat.Status.String()), Version: seat.OwnershipVersion, Void: seat.VoidId != ""}
 		facts.Entered, facts.Left = x.ticket.HasSuccessLog, x.ticket.Left
 		facts.TakenBack = !x.ticket.EntryAllowed && x.debt(clients.ID(seat.OwnerUserId)).After(seat.SoldAt.AsTime())
 	}

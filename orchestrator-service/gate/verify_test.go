@@ -108,7 +108,7 @@ func TestPlaceAndTimeDecide(t *testing.T) {
 	}
 	f.DoorsOpenBefore = 3 * time.Hour
 	w.event.Status = clients.EventCancelled
-	want(t, f, w, scan(code), rules.Expired, rules.EventCancelled)
+	want(t, f, w, scan(code), rules.Unpaid, rules.Refunded)
 	w.event.Status = clients.EventPublished
 	f.DoorsOpenBefore = 0
 	want(t, f, w, scan(code), rules.Success, "")

@@ -20,6 +20,7 @@ const table = [
   ['DUPLICATE', 'NOT_INSIDE', (f) => !entering(f) && (!used(f) || f.left), 'Nobody is inside on this ticket'],
   ['DUPLICATE', 'NO_REENTRY', (f) => entering(f) && used(f) && f.left && !f.event.reentry, 'Already Checked In, and left: this event has no re-entry'],
   ['DUPLICATE', 'ALREADY_IN', (f) => entering(f) && used(f) && !f.left, 'Already Checked In'],
+  ['UNPAID', 'REFUNDED', (f) => entering(f) && (f.seat.void || f.event.cancelled), 'This ticket was cancelled and refunded'],
   ['UNPAID', 'NOT_PAID', (f) => entering(f) && (f.seat.status === 'HELD' || !f.paid), 'Incomplete Payment'],
   ['UNPAID', 'PAYMENT_TAKEN_BACK', (f) => entering(f) && f.taken_back, 'The payment for this ticket was taken back: send the guest to the box office'],
   ['WRONG_HALL', 'OTHER_EVENT', (f) => f.staff_event && f.staff_event !== f.code.event_id, whereAndWhen],
@@ -29,7 +30,6 @@ const table = [
     (f) => `Too early: the doors of ${place(f.event)} open on ${f.event.doors_text}. Go to Hall ${f.event.hall_id} then`],
   ['EXPIRED', 'CODE_OLD', (f) => time(f.now) - time(f.code.issued_at) > codeLife + f.skew_ns / 1e6, 'Expired QR: refresh the ticket'],
   ['EXPIRED', 'CODE_FUTURE', (f) => time(f.code.issued_at) - time(f.now) > f.skew_ns / 1e6, 'This QR code is from the future: check the clocks and refresh the ticket'],
-  ['EXPIRED', 'EVENT_CANCELLED', (f) => entering(f) && f.event.cancelled, 'This event is cancelled'],
   ['EXPIRED', 'EVENT_OVER', (f) => entering(f) && time(f.now) > time(f.event.ends_at), 'This event is over'],
 ];
 

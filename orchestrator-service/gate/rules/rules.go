@@ -43,7 +43,7 @@ const (
 	CodeOld          Reason = "CODE_OLD"
 	CodeFuture       Reason = "CODE_FUTURE"
 	EventOver        Reason = "EVENT_OVER"
-	EventCancelled   Reason = "EVENT_CANCELLED"
+	Refunded         Reason = "REFUNDED"
 )
 
 // Direction is which way the bearer of a ticket goes.
@@ -82,6 +82,7 @@ type Seat struct {
 	EventID uuid.UUID `json:"event_id"`
 	Status  Status    `json:"status"`
 	Version int64     `json:"version"`
+	Void    bool      `json:"void,omitempty"` // it is refunded, or about to be
 }
 
 // Event is what the gate knows of an event; the zero Event is one that is unknown.
@@ -152,6 +153,7 @@ var table = []rule{
 	{Duplicate, NotInside, func(f Facts) bool { return f.Direction == Out && (!f.used() || f.Left) }, say("Nobody is inside on this ticket")},
 	{Duplicate, NoReentry, func(f Facts) bool { return f.entering() && f.used() && f.Left && !f.Event.Reentry }, say("Already Checked In, and left: this event has no re-entry")},
 	{Duplicate, AlreadyIn, func(f Facts) bool { return f.entering() && f.used() && !f.Left }, say("Already Checked In")},
+	{Unpaid, Refunded, func(f Facts) bool { return f.entering() && (f.Seat.Void || f.Event.Cancelled) }, say("This ticket was cancelled and refunded")},
 	{Unpaid, NotPaid, func(f Facts) bool { return f.entering() && (f.Seat.Status == Held || !f.Paid) }, say("Incomplete Payment")},
 	{Unpaid, PaymentTakenBack, func(f Facts) bool { return f.entering() && f.TakenBack }, say("The payment for this ticket was taken back: send the guest to the box office")},
 	{WrongHall, OtherEvent, func(f Facts) bool { return f.StaffEvent != uuid.Nil && f.StaffEvent != f.Code.EventID }, whereAndWhen},
@@ -162,7 +164,6 @@ var table = []rule{
 	}},
 	{Expired, CodeOld, func(f Facts) bool { return f.Now.Sub(f.Code.IssuedAt) > CodeLife+f.Skew }, say("Expired QR: refresh the ticket")},
 	{Expired, CodeFuture, func(f Facts) bool { return f.Code.IssuedAt.Sub(f.Now) > f.Skew }, say("This QR code is from the future: check the clocks and refresh the ticket")},
-	{Expired, EventCancelled, func(f Facts) bool { return f.entering() && f.Event.Cancelled }, say("This event is cancelled")},
 	{Expired, EventOver, func(f Facts) bool { return f.entering() && f.Now.After(f.Event.EndsAt) }, say("This event is over")},
 }
 

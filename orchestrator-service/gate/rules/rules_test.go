@@ -76,7 +76,9 @@ var cases = []struct {
 	{"the gate's clock a little behind", func(f *Facts) { f.Code.IssuedAt = now.Add(3 * time.Second) }, Success, "", ""},
 	{"from the future", func(f *Facts) { f.Code.IssuedAt = now.Add(4 * time.Second) }, Expired, CodeFuture, "future"},
 	{"the event is over", func(f *Facts) { f.Event.EndsAt = now.Add(-time.Second) }, Expired, EventOver, "over"},
-	{"the event is cancelled", func(f *Facts) { f.Event.Cancelled = true }, Expired, EventCancelled, "cancelled"},
+	{"the event is cancelled", func(f *Facts) { f.Event.Cancelled = true }, Unpaid, Refunded, "refunded"},
+	{"the ticket is refunded", func(f *Facts) { f.Seat.Void = true }, Unpaid, Refunded, "refunded"},
+	{"refunded, and in the wrong hall", func(f *Facts) { f.Seat.Void, f.StaffHall = true, "H2" }, Unpaid, Refunded, ""},
 
 	{"out, where nobody may come in again", func(f *Facts) { f.Direction, f.Entered = Out, true }, Duplicate, NoReentry, "re-entry"},
 	{"out", func(f *Facts) { f.Direction, f.Entered, f.Event.Reentry = Out, true, true }, Success, "", "Goodbye"},
