@@ -13,12 +13,11 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// Limits of what a gate's device says of itself, in characters. maxPayload leaves room for what scanners type around a code.
+// Limits of what a gate's device says of itself, in characters.
 const (
-	maxHall    = 20
-	maxDevice  = 64
-	maxNote    = 500
-	maxPayload = 1000
+	maxHall   = 20
+	maxDevice = 64
+	maxNote   = 500
 )
 
 func staff(r *http.Request) gate.Staff {

@@ -107,7 +107,7 @@ func TestUnreadableCodes(t *testing.T) {
 		"tampered": string(flipped), "truncated": payload[:len(payload)-4], "the key id alone": payload[:5], "no key id": payload[5:],
 		"another key": foreign.seal(t, qrKey(t).open(t, payload)), "another key under our key's id": payload[:5] + foreign.seal(t, qrKey(t).open(t, payload))[5:],
 		"decrypted already": `{"seat_id":"` + s + `"}`, "words": "let me in", "zero bytes": "\x00\x00", "too long": strings.Repeat("A", 5_000),
-		"not base64": payload[:10] + "!" + payload[11:], "a line break": payload + "\n",
+		"not base64": payload[:10] + "!" + payload[11:], "a line break within": payload[:10] + "\n" + payload[10:],
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, scan(t, staff, bad, "H1"), nil, http.StatusBadRequest, "QR_INVALID") })
 	}

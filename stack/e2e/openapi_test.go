@@ -30,7 +30,7 @@ import (
 // list.
 var ahead = []string{
 	"event-seats", "event-geometry", "event-state", "event-changes", "event-waitlist", "marketplace-listings", "marketplace-listing",
-	"marketplace-list", "marketplace-buy", "marketplace-cancel", "marketplace-approve", "gate-page", "gate-files", "gate-api", "tickets-verify",
+	"marketplace-list", "marketplace-buy", "marketplace-cancel", "marketplace-approve", "gate-files",
 	"console-page", "console-files", "bookings", "booking", "booking-cancel",
 }
 
