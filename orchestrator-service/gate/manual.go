@@ -37,7 +37,7 @@ func (f *Flows) Admit(ctx context.Context, staff Staff, event uuid.UUID, device 
 	g, ctx := errgroup.WithContext(ctx)
 	for i, e := range entries {
 		g.Go(func() (err error) {
-			a := attempt{staff: staff, device: device, direction: d, id: e.ScanID, again: e.ScanID != uuid.Nil, manual: true}
+			a := &attempt{staff: staff, device: device, direction: d, id: e.ScanID, again: e.ScanID != uuid.Nil, manual: true}
 			if a.id == uuid.Nil {
 				a.id = uuid.Must(uuid.NewV7())
 			}
@@ -48,7 +48,7 @@ func (f *Flows) Admit(ctx context.Context, staff Staff, event uuid.UUID, device 
 	return admissions, g.Wait()
 }
 
-func (f *Flows) admit(ctx context.Context, a attempt, event, seat uuid.UUID) (Admission, error) {
+func (f *Flows) admit(ctx context.Context, a *attempt, event, seat uuid.UUID) (Admission, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	x, err := f.lookUp(ctx, a.staff, seat, event)

@@ -22,10 +22,11 @@ type repeats struct {
 
 type scanKey [sha256.Size]byte
 
-type repeat struct {
-	id    uuid.UUID
-	heard bool // or about to be
-}
+// repeat is what is known of a scan: the ids of its tries that were not heard. None: its tries were, or are about to be.
+type repeat struct{ unheard []uuid.UUID }
+
+// mostUnheard bounds what is kept for one scan.
+const mostUnheard = 100
 
 // repeatStep is also how long a scan is remembered, at least.
 const repeatStep = 10 * time.Second
@@ -50,27 +51,35 @@ func (r *repeats) begin(k scanKey, now time.Time) (id, before uuid.UUID, again b
 	if !ok {
 		was, ok = r.old[k]
 	}
-	switch {
-	case ok && was.heard:
-		return uuid.Must(uuid.NewV7()), uuid.Nil, false
+	switch n := len(was.unheard); {
+	case ok && n > 0:
+		id, again = was.unheard[n-1], true
+		was.unheard = was.unheard[:n-1]
 	case ok:
-		id = was.id
+		id = uuid.Must(uuid.NewV7())
 	default:
 		step := now.UnixNano() / int64(repeatStep)
 		id, before = derived(k, step), derived(k, step-1)
 	}
-	r.young[k] = repeat{id: id, heard: true}
-	return id, before, ok
+	r.young[k] = was
+	return id, before, again
 }
 
-// end notes whether the scan's answer was not heard.
+// end notes whether the answer to a try of the scan, which is logged under id, was not heard.
 func (r *repeats) end(k scanKey, id uuid.UUID, unheard bool) {
 	if !unheard {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.young[k] = repeat{id: id}
+	was, ok := r.young[k]
+	if !ok {
+		was = r.old[k]
+	}
+	if len(was.unheard) < mostUnheard {
+		was.unheard = append(was.unheard, id)
+	}
+	r.young[k] = was
 }
 
 func (r *repeats) rotate(now time.Time) {

@@ -23,17 +23,17 @@ func (f *Flows) Verify(ctx context.Context, staff Staff, s Scan) (Admission, err
 	s.Payload = rules.Scanned(s.Payload)
 	a := attempt{staff: staff, device: s.Device, direction: s.Direction, id: s.ID, again: true}
 	if s.ID != uuid.Nil {
-		return f.verify(ctx, a, s.Payload)
+		return f.verify(ctx, &a, s.Payload)
 	}
 	key := repeatKey(staff.ID, s)
 	a.id, a.before, a.again = f.repeats.begin(key, time.Now())
-	admission, err := f.verify(ctx, a, s.Payload)
+	admission, err := f.verify(ctx, &a, s.Payload)
 	// Who was not answered, or has hung up meanwhile, comes again with the same scan.
 	f.repeats.end(key, a.id, (err != nil && !errors.Is(err, ErrQRInvalid)) || ctx.Err() != nil)
 	return admission, err
 }
 
-func (f *Flows) verify(ctx context.Context, a attempt, payload string) (Admission, error) {
+func (f *Flows) verify(ctx context.Context, a *attempt, payload string) (Admission, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	ticket, err := f.readQR(payload)
@@ -72,16 +72,15 @@ type attempt struct {
 
 // refused is the attempt as the log has it when it is refused. Only an admission's id is derived from what was scanned: the
 // same code refused twice is two scans.
-func (a attempt) refused() *inventoryv1.Scan {
-	scan := a.scan()
-	if !a.again {
-		scan.ScanId = uuid.Must(uuid.NewV7()).String()
+func (a *attempt) refused() *inventoryv1.Scan {
+	if a.before != uuid.Nil {
+		a.id, a.before = uuid.Must(uuid.NewV7()), uuid.Nil
 	}
-	return scan
+	return a.scan()
 }
 
 // scan is the attempt as the log has it, without its decision.
-func (a attempt) scan() *inventoryv1.Scan {
+func (a *attempt) scan() *inventoryv1.Scan {
 	return &inventoryv1.Scan{ScanId: a.id.String(), StaffId: a.staff.ID.String(), HallIdStaff: a.device.Hall, Device: a.device.Name,
 		Direction: directions[a.direction], Manual: a.manual}
 }
@@ -130,7 +129,7 @@ func (f *Flows) lookUp(ctx context.Context, staff Staff, seat, event uuid.UUID) 
 }
 
 // facts puts what is known into the terms of the rules.
-func (f *Flows) facts(a attempt, x known, ticket qr.Ticket) rules.Facts {
+func (f *Flows) facts(a *attempt, x known, ticket qr.Ticket) rules.Facts {
 	facts := rules.Facts{
 		Now: time.Now(), Skew: f.ClockSkew, Direction: a.direction, StaffHall: a.device.Hall, StaffEvent: a.device.Event, Assigned: x.assigned,
 		Code: rules.Code{EventID: ticket.EventID, HallID: ticket.HallID, Version: ticket.OwnershipVersion, IssuedAt: ticket.IssuedAt},
@@ -167,7 +166,7 @@ func (f *Flows) event(e clients.Event) rules.Event {
 }
 
 // decide runs the rules and logs what comes of it.
-func (f *Flows) decide(ctx context.Context, a attempt, x known, ticket qr.Ticket) (Admission, error) {
+func (f *Flows) decide(ctx context.Context, a *attempt, x known, ticket qr.Ticket) (Admission, error) {
 	out := Admission{Event: x.event, SeatID: ticket.SeatID}
 	if scan := a.admittedBefore(x); scan != uuid.Nil {
 		out.Verdict, out.Seat, out.ScanID = rules.Passed(a.direction), x.ticket.Seat, scan
@@ -176,9 +175,9 @@ func (f *Flows) decide(ctx context.Context, a attempt, x known, ticket qr.Ticket
 	}
 	out.Verdict = rules.Decide(f.facts(a, x, ticket))
 	passes := out.Result == rules.Success || out.Reason == rules.NotInside && a.again // the log knows if they left by this very scan
-	scan := a.refused()
-	if passes {
-		scan = a.scan()
+	scan := a.scan()
+	if !passes {
+		scan = a.refused()
 	}
 	scan.PresentedSeatId, scan.EventId, scan.Reason = ticket.SeatID.String(), ticket.EventID.String(), string(out.Reason)
 	scan.HallIdPresented, scan.HallIdExpected = ticket.HallID, x.event.HallID
@@ -205,7 +204,7 @@ func (f *Flows) decide(ctx context.Context, a attempt, x known, ticket qr.Ticket
 }
 
 // admittedBefore gives the ticket's last admission if it is this very scan, whose answer was not heard.
-func (a attempt) admittedBefore(x known) uuid.UUID {
+func (a *attempt) admittedBefore(x known) uuid.UUID {
 	if x.ticket == nil || a.direction == rules.Out || x.ticket.Left {
 		return uuid.Nil
 	}
@@ -215,7 +214,7 @@ func (a attempt) admittedBefore(x known) uuid.UUID {
 	return uuid.Nil
 }
 
-func (f *Flows) mark(ctx context.Context, a attempt, scan *inventoryv1.Scan, x known) (inventoryv1.ScanResult, error) {
+func (f *Flows) mark(ctx context.Context, a *attempt, scan *inventoryv1.Scan, x known) (inventoryv1.ScanResult, error) {
 	seat := x.ticket.Seat
 	if a.direction == rules.Out {
 		res, err := f.Inventory.MarkExited(ctx, &inventoryv1.MarkExitedRequest{Scan: scan, OwnershipVersion: seat.OwnershipVersion})

@@ -57,7 +57,7 @@ func TestTheGatewayServesWhatIsDescribed(t *testing.T) {
 		for _, s := range kong.Services {
 			for _, r := range s.Routes {
 				for _, p := range r.Paths {
-					if slices.Contains(r.Methods, method) && regexp.MustCompile(strings.TrimPrefix(p, "~")).MatchString(path) {
+					if slices.Contains(r.Methods, method) && regexp.MustCompile("^"+strings.TrimPrefix(p, "~")).MatchString(path) {
 						return r.Name, slices.ContainsFunc(s.Plugins, func(p struct{ Name string }) bool { return p.Name == "jwt" })
 					}
 				}
