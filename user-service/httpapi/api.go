@@ -36,17 +36,20 @@ func (a *API) Handler() http.Handler {
 	r := web.NewRouter(a.Store.Health)
 	handle := func(r chi.Router, method, path string, h web.Handler) { r.Method(method, path, h) }
 
-	handle(r, "POST", "/auth/register", a.register)
-	handle(r, "POST", "/auth/verify-registration", a.verifyRegistration)
-	handle(r, "POST", "/auth/resend-otp", a.resendOTP)
-	handle(r, "POST", "/auth/login", a.login)
-	handle(r, "POST", "/auth/refresh", a.refresh)
-	handle(r, "POST", "/auth/password/reset-request", a.requestReset)
-	handle(r, "POST", "/auth/password/reset", a.resetPassword)
-	handle(r, "POST", "/webhooks/stripe", a.stripeEvent)
+	r.Group(func(r chi.Router) { // anyone
+		r.Use(noteOrigin)
+		handle(r, "POST", "/auth/register", a.register)
+		handle(r, "POST", "/auth/verify-registration", a.verifyRegistration)
+		handle(r, "POST", "/auth/resend-otp", a.resendOTP)
+		handle(r, "POST", "/auth/login", a.login)
+		handle(r, "POST", "/auth/refresh", a.refresh)
+		handle(r, "POST", "/auth/password/reset-request", a.requestReset)
+		handle(r, "POST", "/auth/password/reset", a.resetPassword)
+		handle(r, "POST", "/webhooks/stripe", a.stripeEvent)
+	})
 
 	r.Group(func(r chi.Router) { // people
-		r.Use(a.Keys.Require)
+		r.Use(noteOrigin, a.Keys.Require)
 		handle(r, "POST", "/auth/logout", a.logout)
 		handle(r, "POST", "/auth/password/change", a.changePassword)
 		handle(r, "POST", "/auth/totp/enroll", a.enroll)
@@ -84,7 +87,7 @@ func (a *API) Handler() http.Handler {
 		handle(r, "POST", "/otp/verify", a.verifyOTP)
 		handle(r, "POST", "/otp/cancel", a.cancelOTP)
 	})
-	return noteOrigin(r)
+	return r
 }
 
 // noteOrigin notes where a request came from (user.Origin). The gateway sets X-Real-IP itself, whatever a client sends,
