@@ -33,7 +33,7 @@ type Users struct {
 type User struct {
 	UserID        uuid.UUID   `json:"user_id"`
 	Email         string      `json:"email"`
-	AskedEmail    string      `json:"asked_email"` // as a lookup wrote it: an international domain can be written in several ways
+	AskedEmail    string      `json:"asked_email,omitempty"` // as a lookup wrote it: an international domain can be written in several ways
 	Phone         string      `json:"phone"`
 	CreditBalance money.Cents `json:"credit_balance"`
 	Role          string      `json:"role"`
