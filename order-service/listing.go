@@ -40,8 +40,7 @@ type Listing struct {
 	Status       ListingStatus `json:"status"`
 	EndReason    *string       `json:"end_reason"`  // why it was cancelled
 	TransferID   *uuid.UUID    `json:"transfer_id"` // of the latest buyer
-	ExpiresAt    time.Time     `json:"expires_at"`  // UTC, as all times
-	CreatedAt    time.Time     `json:"created_at"`
+	CreatedAt    time.Time     `json:"created_at"`  // UTC, as all times
 	UpdatedAt    time.Time     `json:"updated_at"`
 }
 
@@ -52,7 +51,6 @@ type ListingRequest struct {
 	EventID      uuid.UUID
 	SellerUserID uuid.UUID
 	AskingPrice  money.Cents
-	ExpiresAt    time.Time // the event's end
 	CheckFrom    time.Time // when tickets of the event may first be used
 }
 
@@ -66,8 +64,8 @@ type Purchase struct {
 
 // ListingFilter narrows a list of listings; a nil or empty field lets all through.
 type ListingFilter struct {
-	EventID, SellerUserID *uuid.UUID
-	Status                ListingStatus
+	EventID, SellerUserID, SeatID *uuid.UUID
+	Status                        ListingStatus
 }
 
 // Reasons for which the transfer of a listing fails and the listing is offered again; with any other it is cancelled.
@@ -78,7 +76,7 @@ const (
 
 // What the ledger refuses of listings, beside ErrTransferInProgress.
 var (
-	ErrListingNotFound = fault.New(fault.NotFound, "LISTING_NOT_FOUND", "This listing does not exist")
+	ErrListingNotFound = fault.New(fault.NotFound, fault.CodeListingNotFound, "This listing does not exist")
 	ErrListed          = fault.New(fault.Conflict, "ALREADY_LISTED", "This ticket is listed already")
-	ErrListingTaken    = fault.New(fault.Conflict, "LISTING_UNAVAILABLE", "This ticket is not for sale any more, or someone was faster")
+	ErrListingTaken    = fault.New(fault.Conflict, fault.CodeListingUnavailable, "This ticket is not for sale any more, or someone was faster")
 )

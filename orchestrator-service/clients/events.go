@@ -67,6 +67,7 @@ type Event struct {
 type Rules struct {
 	MaxPerCustomer    *int   `json:"max_per_customer"`
 	TransfersCount    bool   `json:"transfers_count"`
+	ResaleCapPercent  *int   `json:"resale_cap_percent"` // of what a ticket cost at first; nil: 100
 	RefundHoursBefore *int   `json:"refund_hours_before"`
 	RefundFeePercent  int    `json:"refund_fee_percent"`
 	Includes          []Part `json:"includes"`

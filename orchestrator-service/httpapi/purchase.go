@@ -95,8 +95,8 @@ func (s *Server) verifyOTP(w http.ResponseWriter, r *http.Request) error {
 	if err := mustBeCaller(r, "user_id", in.UserID); err != nil {
 		return err
 	}
-	if in.Context != "" && in.Context != clients.PurposePurchase {
-		return fault.Field("context", "must be purchase: a transfer is confirmed at /transfer/confirm")
+	if in.Context != "" && in.Context != clients.PurposePurchase && in.Context != contextMarketplace {
+		return fault.Field("context", "must be purchase or marketplace: a transfer is confirmed at /transfer/confirm")
 	}
 	var order uuid.UUID
 	if in.ReferenceID != "" {
@@ -105,12 +105,21 @@ func (s *Server) verifyOTP(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	if in.Context == contextMarketplace {
+		if err := s.Market.VerifyOTP(r.Context(), caller(r).UserID, order, in.OTP); err != nil {
+			return err
+		}
+		return web.OK(w, map[string]any{"verified": true, "reference_id": order, "message": "Thank you. You can buy now."})
+	}
 	order, err := s.Purchases.VerifyOTP(r.Context(), caller(r).UserID, order, in.OTP)
 	if err != nil {
 		return err
 	}
 	return web.OK(w, map[string]any{"verified": true, "reference_id": order, "message": "Thank you. You can pay now."})
 }
+
+// contextMarketplace is the context of a high-risk buyer's one-time password for a listing.
+const contextMarketplace = "marketplace"
 
 // checkOTP refuses a malformed one-time password.
 func checkOTP(field, code string) error {

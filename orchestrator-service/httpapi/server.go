@@ -14,6 +14,7 @@ import (
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/gate"
 	"ticketremaster/orchestrator-service/gate/page"
+	"ticketremaster/orchestrator-service/marketplace"
 	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/orchestrator-service/seatmap"
@@ -28,6 +29,7 @@ import (
 type Server struct {
 	Purchases *purchase.Flows
 	Transfers *transfer.Flows
+	Market    *marketplace.Flows
 	Gate      *gate.Flows
 	Catalogue *catalogue.Flows
 	SeatMaps  *seatmap.Maps
@@ -49,6 +51,7 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/events/{event_id}", s.getEvent)
 		get(r, "/gate", page.Serve)
 		get(r, `/gate/{file:[a-z]+\.[a-z]+}`, page.Serve)
+		get(r, "/marketplace/listings", s.listListings)
 		get(r, "/docs", apidocs.Page)
 		get(r, "/docs/openapi.json", apidocs.JSON)
 	})
@@ -75,6 +78,12 @@ func (s *Server) Handler() http.Handler {
 		post(r, "/transfer/dispute", s.disputeTransfer)
 		post(r, "/transfer/withdraw", s.withdrawDispute)
 		post(r, "/transfer/reverse", s.reverseTransfer)
+		get(r, "/marketplace/listings/mine", s.listOwnListings)
+		post(r, "/marketplace/list", s.listTicket)
+		post(r, "/marketplace/buy", s.buyListing)
+		post(r, "/marketplace/approve", s.approveListing)
+		post(r, "/marketplace/cancel", s.cancelListing)
+		post(r, "/marketplace/withdraw", s.withdrawPurchase)
 	})
 	r.Group(func(r chi.Router) { // the gate is not bounded: an on-sale must not block it, and its app cannot handle 429 (docs/clients.md#the-gatekeeper-app)
 		r.Use(s.Keys.Require, token.Allow(token.Caller.IsStaff))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/qr"
@@ -52,13 +53,21 @@ func (f *Flows) Offline(ctx context.Context, user, seatID uuid.UUID) (qr.Offline
 	return f.QR.Offline(seatID, event.EventID, seat.OwnershipVersion), nil
 }
 
-// usable gives a user's own ticket that may still be shown at a gate. One that was used may, where who leaves may come in again.
+// usable gives a user's own ticket that may still be shown at a gate. One that was used may, where who leaves may come in again;
+// one that is bought at the marketplace may not.
 func (f *Flows) usable(ctx context.Context, user, seatID uuid.UUID) (*inventoryv1.Seat, clients.Event, error) {
-	res, err := f.Inventory.GetSeatOwner(ctx, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
-	if err != nil {
+	var seat *inventoryv1.Seat
+	var bought bool
+	g, lookUp := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		res, err := f.Inventory.GetSeatOwner(lookUp, &inventoryv1.GetSeatOwnerRequest{SeatId: seatID.String()})
+		seat = res.GetSeat()
+		return err
+	})
+	g.Go(func() (err error) { bought, err = f.Sales.Bought(lookUp, seatID); return err })
+	if err := g.Wait(); err != nil {
 		return nil, clients.Event{}, err
 	}
-	seat := res.Seat
 	switch {
 	case seat.Status == inventoryv1.SeatStatus_HELD && seat.HeldByUserId == user.String():
 		return nil, clients.Event{}, errNotPaid
@@ -66,6 +75,8 @@ func (f *Flows) usable(ctx context.Context, user, seatID uuid.UUID) (*inventoryv
 		return nil, clients.Event{}, errNotSeatOwner
 	case seat.VoidId != "":
 		return nil, clients.Event{}, errRefunded
+	case bought:
+		return nil, clients.Event{}, errBeingSold
 	}
 	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
 	switch {

@@ -34,17 +34,24 @@ type Transfers interface {
 	TransfersOf(ctx context.Context, user uuid.UUID, role string, page web.Page, statuses ...string) ([]clients.Transfer, int, error)
 }
 
+// Sales tells of a seat whether it is bought at the marketplace and waits for its seller.
+type Sales interface {
+	Bought(ctx context.Context, seat uuid.UUID) (bool, error)
+}
+
 // Flows reads tickets and makes their QR codes.
 type Flows struct {
 	Inventory Inventory
 	Events    Events
 	Transfers Transfers
+	Sales     Sales
 	QR        *qr.Codec
 }
 
 var (
 	errNotSeatOwner = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "This is not your ticket")
 	errNotPaid      = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This seat is not paid for yet")
+	errBeingSold    = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket is being sold: approve the sale, or wait for its end")
 	errUsed         = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was used already")
 	errRefunded     = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was cancelled and refunded")
 )
@@ -68,6 +75,27 @@ func (f *Flows) Ticket(ctx context.Context, seat uuid.UUID) (Ticket, error) {
 	}
 	event, err := f.Events.Recent(ctx, clients.ID(res.Seat.EventId))
 	return Ticket{res.Seat, event}, err
+}
+
+// OfSeats reads up to 1,000 seats, whoever owns them, and their events; an unknown one is left out.
+func (f *Flows) OfSeats(ctx context.Context, seats []uuid.UUID) (map[uuid.UUID]Ticket, error) {
+	req := &inventoryv1.GetSeatsRequest{}
+	for _, id := range seats {
+		req.SeatIds = append(req.SeatIds, id.String())
+	}
+	res, err := f.Inventory.GetSeats(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	tickets, err := f.withEvents(ctx, res.Seats)
+	if err != nil {
+		return nil, err
+	}
+	bySeat := make(map[uuid.UUID]Ticket, len(tickets))
+	for _, t := range tickets {
+		bySeat[clients.ID(t.Seat.SeatId)] = t
+	}
+	return bySeat, nil
 }
 
 // OfOwner lists the tickets that a user owns now.
@@ -104,25 +132,17 @@ func (f *Flows) SoldBy(ctx context.Context, user uuid.UUID, page web.Page) ([]So
 	if err != nil || len(transfers) == 0 {
 		return nil, total, err
 	}
-	req := &inventoryv1.GetSeatsRequest{}
-	for _, t := range transfers {
-		req.SeatIds = append(req.SeatIds, t.SeatID.String())
+	seats := make([]uuid.UUID, len(transfers))
+	for i, t := range transfers {
+		seats[i] = t.SeatID
 	}
-	res, err := f.Inventory.GetSeats(ctx, req)
+	bySeat, err := f.OfSeats(ctx, seats)
 	if err != nil {
 		return nil, 0, err
-	}
-	tickets, err := f.withEvents(ctx, res.Seats)
-	if err != nil {
-		return nil, 0, err
-	}
-	bySeat := map[string]Ticket{}
-	for _, t := range tickets {
-		bySeat[t.Seat.SeatId] = t
 	}
 	sold := make([]Sold, len(transfers))
 	for i, t := range transfers {
-		sold[i] = Sold{t, bySeat[t.SeatID.String()]}
+		sold[i] = Sold{t, bySeat[t.SeatID]}
 	}
 	return sold, total, nil
 }

@@ -31,6 +31,7 @@ type world struct {
 	recorded  []*inventoryv1.RecordQRRequest
 	away      map[string]bool
 	handedOn  bool // between the look at the seat and the recording
+	bought    bool
 }
 
 func (w *world) reach(call string) error {
@@ -88,6 +89,8 @@ func (w *world) TransfersOf(_ context.Context, _ uuid.UUID, role string, _ web.P
 	return w.transfers, len(w.transfers), w.reach("TransfersOf")
 }
 
+func (w *world) Bought(context.Context, uuid.UUID) (bool, error) { return w.bought, w.reach("Bought") }
+
 // start gives the flows over one sold seat, and its owner.
 func start(t *testing.T) (f *Flows, w *world, seat *inventoryv1.Seat, owner uuid.UUID) {
 	t.Helper()
@@ -102,7 +105,7 @@ func start(t *testing.T) (f *Flows, w *world, seat *inventoryv1.Seat, owner uuid
 		Status: inventoryv1.SeatStatus_SOLD, OwnerUserId: owner.String(), OwnershipVersion: 3,
 	}
 	w = &world{seats: map[string]*inventoryv1.Seat{seat.SeatId: seat}, events: map[uuid.UUID]clients.Event{event.EventID: event}, away: map[string]bool{}}
-	return &Flows{Inventory: w, Events: w, Transfers: w, QR: codec}, w, seat, owner
+	return &Flows{Inventory: w, Events: w, Transfers: w, Sales: w, QR: codec}, w, seat, owner
 }
 
 func wantCode(t *testing.T, err error, code string) {
@@ -137,7 +140,8 @@ func TestQRCode(t *testing.T) {
 			user   uuid.UUID
 			code   string
 		}{
-			{"another's", func() {}, uuid.New(), fault.CodeNotSeatOwner},
+			{"bought at the marketplace", func() { w.bought = true }, owner, fault.CodeSeatUnavailable},
+			{"another's", func() { w.bought = false }, uuid.New(), fault.CodeNotSeatOwner},
 			{"a former owner's", func() { seat.OwnerUserId = uuid.NewString() }, owner, fault.CodeNotSeatOwner},
 			{"used", func() { seat.OwnerUserId, seat.Status = owner.String(), inventoryv1.SeatStatus_CHECKED_IN }, owner, fault.CodeSeatUnavailable},
 			{"held, not paid", func() {
@@ -157,7 +161,7 @@ func TestQRCode(t *testing.T) {
 }
 
 func TestQRCodeWithoutItsServices(t *testing.T) {
-	for _, call := range []string{"Recent", "GetSeatOwner"} {
+	for _, call := range []string{"Recent", "GetSeatOwner", "Bought"} {
 		f, w, seat, owner := start(t)
 		w.away[call] = true
 		got, err := f.QRCode(t.Context(), owner, clients.ID(seat.SeatId))

@@ -83,7 +83,7 @@ var (
 	errTransferState    = fault.New(fault.Conflict, fault.CodeTransferInvalidState, "This transfer is past that")
 	errTransferNotFound = fault.New(fault.NotFound, fault.CodeTransferNotFound, "There is no such transfer of yours")
 	errNotParty         = fault.New(fault.Forbidden, fault.CodeForbidden, "You are not a party of this transfer")
-	errSelfTransfer     = fault.New(fault.Invalid, "SELF_TRANSFER", "Seller and buyer are the same person")
+	errSelfTransfer     = fault.New(fault.Invalid, clients.CodeSelfTransfer, "Seller and buyer are the same person")
 	errTransferSeat     = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This ticket was used: it cannot be handed on any more")
 	errSellerNotOwner   = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "The seller does not have this ticket")
 	errEventEnded       = fault.New(fault.Gone, clients.CodeEventEnded, "This event is over")

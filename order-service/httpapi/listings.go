@@ -17,7 +17,6 @@ func (s server) list(w http.ResponseWriter, r *http.Request) error {
 		EventID      string          `json:"event_id"`
 		SellerUserID string          `json:"seller_user_id"`
 		AskingPrice  json.RawMessage `json:"asking_price"`
-		ExpiresAt    string          `json:"expires_at"`
 		CheckFrom    string          `json:"check_from"`
 	}
 	if err := web.Decode(r, &in); err != nil {
@@ -30,7 +29,6 @@ func (s server) list(w http.ResponseWriter, r *http.Request) error {
 		EventID:      f.uuid("event_id", in.EventID),
 		SellerUserID: f.uuid("seller_user_id", in.SellerUserID),
 		AskingPrice:  f.amount("asking_price", in.AskingPrice),
-		ExpiresAt:    f.time("expires_at", in.ExpiresAt),
 		CheckFrom:    f.time("check_from", in.CheckFrom),
 	}
 	if request.AskingPrice == 0 {
@@ -63,6 +61,7 @@ func (s server) listings(w http.ResponseWriter, r *http.Request) error {
 	filter := order.ListingFilter{
 		EventID:      f.queryUUID(r, "event_id"),
 		SellerUserID: f.queryUUID(r, "seller_user_id"),
+		SeatID:       f.queryUUID(r, "seat_id"),
 		Status:       order.ListingStatus(strings.ToUpper(r.URL.Query().Get("status"))),
 	}
 	if filter.Status != "" && !filter.Status.Valid() {

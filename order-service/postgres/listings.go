@@ -12,7 +12,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-const listingColumns = `listing_id, seat_id, event_id, seller_user_id, asking_price, status, end_reason, transfer_id, expires_at, created_at, updated_at`
+const listingColumns = `listing_id, seat_id, event_id, seller_user_id, asking_price, status, end_reason, transfer_id, created_at, updated_at`
 
 func oneListing(rows pgx.Rows, err error) (order.Listing, error) {
 	if err != nil {
@@ -34,13 +34,13 @@ func (s Store) Listing(ctx context.Context, id uuid.UUID) (order.Listing, error)
 // live one, and order.ErrTransferInProgress while it has a live transfer.
 func (s Store) List(ctx context.Context, r order.ListingRequest) (order.Listing, error) {
 	args := pgx.NamedArgs{
-		"id": r.ID, "seat": r.SeatID, "event": r.EventID, "seller": r.SellerUserID, "price": r.AskingPrice, "expires": r.ExpiresAt, "check": r.CheckFrom,
+		"id": r.ID, "seat": r.SeatID, "event": r.EventID, "seller": r.SellerUserID, "price": r.AskingPrice, "check": r.CheckFrom,
 	}
 	var b pgx.Batch
 	b.Queue(lockSeat, args)
 	b.Queue(`
-		INSERT INTO listings (listing_id, seat_id, event_id, seller_user_id, asking_price, expires_at, check_from)
-		SELECT @id, @seat, @event, @seller, @price, @expires, @check
+		INSERT INTO listings (listing_id, seat_id, event_id, seller_user_id, asking_price, check_from)
+		SELECT @id, @seat, @event, @seller, @price, @check
 		WHERE NOT EXISTS (SELECT FROM transfers WHERE seat_id = @seat AND status IN ('INITIATED', 'PENDING_OTP', 'DISPUTED'))
 		ON CONFLICT (listing_id) DO NOTHING`, args)
 	b.Queue(`SELECT `+listingColumns+` FROM listings WHERE listing_id = @id`, args)
@@ -65,6 +65,7 @@ func (s Store) Listings(ctx context.Context, f order.ListingFilter, page web.Pag
 	w := where{conditions: []string{"true"}}
 	w.id("event_id", f.EventID)
 	w.id("seller_user_id", f.SellerUserID)
+	w.id("seat_id", f.SeatID)
 	w.status(string(f.Status))
 	return list(ctx, s.Pool, "listings", listingColumns, "created_at DESC, listing_id DESC", w, page, pgx.RowToStructByName[order.Listing])
 }
@@ -88,7 +89,7 @@ func (s Store) Buy(ctx context.Context, p order.Purchase) (t order.Transfer, err
 		b.Queue(`
 			INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, expires_at, listing_id)
 			SELECT @transfer, seat_id, event_id, seller_user_id, @buyer, @buyer, 'INITIATED', asking_price, @expires, listing_id
-			FROM listings WHERE listing_id = @id AND status = 'ACTIVE' AND expires_at > now()
+			FROM listings WHERE listing_id = @id AND status = 'ACTIVE'
 			ON CONFLICT (transfer_id) DO NOTHING`, args)
 		b.Queue(`
 			UPDATE transfers SET status = 'PENDING_OTP', buyer_otp_verified = true
@@ -156,9 +157,8 @@ func (s Store) EndListingsOfEvent(ctx context.Context, event uuid.UUID, reason s
 	return tag.RowsAffected(), err
 }
 
-// ListingsToCheck returns up to limit active listings whose ticket may have been used or whose event is over, those
-// first that were looked at longest ago, and none that was within half a minute. Replicas that ask at once get
-// different ones.
+// ListingsToCheck returns up to limit active listings whose ticket may have been used, or whose event may be over, those first that were
+// looked at longest ago, and none that was within half a minute. Replicas that ask at once get different ones.
 func (s Store) ListingsToCheck(ctx context.Context, limit int) ([]order.Listing, error) {
 	rows, err := s.Pool.Query(ctx, `
 		UPDATE listings SET checked_at = now() WHERE listing_id IN (

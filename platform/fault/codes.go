@@ -7,6 +7,8 @@ const (
 	CodeEventNotFound        = "EVENT_NOT_FOUND"
 	CodeHoldExpired          = "HOLD_EXPIRED"
 	CodeInsufficientCredits  = "INSUFFICIENT_CREDITS"
+	CodeListingNotFound      = "LISTING_NOT_FOUND"
+	CodeListingUnavailable   = "LISTING_UNAVAILABLE"
 	CodeNotSeatOwner         = "NOT_SEAT_OWNER"
 	CodeOperationVoided      = "OPERATION_VOIDED" // it was undone before it came
 	CodeOrderInvalidState    = "ORDER_INVALID_STATE"

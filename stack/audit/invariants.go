@@ -61,10 +61,19 @@ var invariants = []invariant{
 	{"what is taken back of a payment is what Stripe says", in("users_db", `
 		SELECT payment_intent_id, taken_back || ' instead of ' || payment_due(p, 'sgd') FROM payments p
 		WHERE topup_id IS NOT NULL AND taken_back <> payment_due(p, 'sgd')`)},
-	{"credits in escrow belong to a live saga", within(
-		side{"users_db", `
+	{"credits in escrow belong to a live saga, or to a purchase that waits for its seller", func(ctx context.Context, b books) (offenders, error) {
+		stray, err := within(side{"users_db", `
 			SELECT owner_id::text, sum(amount) || ' in escrow' FROM ledger_entries WHERE account = 'escrow'
-			GROUP BY owner_id HAVING sum(amount) <> 0`}, liveSagas)},
+			GROUP BY owner_id HAVING sum(amount) <> 0`}, liveSagas)(ctx, b)
+		if err != nil || len(stray) == 0 {
+			return stray, err
+		}
+		waiting, err := b.rows(ctx, "orders_db", `SELECT transfer_id::text, '' FROM transfers WHERE status = 'PENDING_OTP' AND listing_id IS NOT NULL`)
+		for id := range waiting {
+			delete(stray, id)
+		}
+		return stray, err
+	}},
 	{"frozen credits belong to a dispute that stands", within(
 		side{"users_db", `
 			SELECT owner_id::text, sum(amount) || ' frozen' FROM ledger_entries WHERE account = 'frozen'
@@ -91,6 +100,29 @@ var invariants = []invariant{
 	{"a transfer under way has a live saga", within(
 		side{"orders_db", `SELECT coalesce(reversal_id, transfer_id)::text, status::text FROM transfers
 			WHERE swapping OR status = 'DISPUTED' AND reversal_id IS NOT NULL`}, liveSagas)},
+
+	// The marketplace.
+	{"a purchase that waits for its seller has its price in escrow, unless its saga is live", func(ctx context.Context, b books) (offenders, error) {
+		unpaid, err := within(
+			side{"orders_db", `SELECT transfer_id::text, 'waits with ' || credits_amount FROM transfers WHERE status = 'PENDING_OTP' AND listing_id IS NOT NULL`},
+			side{"users_db", `SELECT owner_id::text, '' FROM ledger_entries WHERE account = 'escrow' GROUP BY owner_id HAVING sum(amount) > 0`})(ctx, b)
+		if err != nil || len(unpaid) == 0 {
+			return unpaid, err
+		}
+		live, err := b.rows(ctx, liveSagas.database, liveSagas.query)
+		for id := range live {
+			delete(unpaid, id)
+		}
+		return unpaid, err
+	}},
+	{"a listing is what its transfer is", in("orders_db", `
+		SELECT l.listing_id::text, l.status || ' with a transfer ' || coalesce(t.status::text, 'of none') FROM listings l LEFT JOIN transfers t USING (transfer_id)
+		WHERE l.status = 'PENDING_TRANSFER' AND t.status IS DISTINCT FROM 'PENDING_OTP'
+		OR l.status = 'COMPLETED' AND t.completed_at IS NULL
+		OR l.status IN ('ACTIVE', 'CANCELLED') AND t.status IS NOT NULL AND t.status <> 'FAILED'`)},
+	{"a ticket for sale is its seller's", within(
+		side{"orders_db", `SELECT seat_id || ' ' || seller_user_id, 'listed' FROM listings WHERE status = 'PENDING_TRANSFER'`},
+		side{"seats_db", `SELECT seat_id || ' ' || owner_user_id, '' FROM seats WHERE status IN ('SOLD', 'CHECKED_IN')`})},
 
 	// Holds and sagas.
 	{"no hold past its time", in("seats_db", `

@@ -32,6 +32,9 @@ var scenes = map[string]scene{
 	"a reversal":                               {"reversal", []string{"claim reversal", "put frozen credits into escrow", "hand back seat", "pay buyer from escrow", "close record"}, reversal},
 	"a reversal that is short":                 {"reversal", []string{"undo put frozen credits into escrow", "undo claim reversal"}, reversalShort},
 	"a reversal whose ticket was used":         {"reversal", []string{"undo put frozen credits into escrow", "undo claim reversal"}, reversalUsed},
+	"a purchase at the marketplace":            {"buy-listing", []string{"claim listing", "escrow buyer's credits", "ask seller"}, bought},
+	"one that is too dear":                     {"buy-listing", []string{"undo escrow buyer's credits", "undo claim listing"}, boughtTooDear},
+	"the withdrawal of one":                    {"fail-sale", []string{"fail transfer", "return escrow"}, withdrawn},
 	"the making of an event":                   {"create-event", []string{"draft event", "create seats", "publish event"}, createEvent},
 	"the making of an event that is wrong":     {"create-event", []string{"undo draft event"}, createWrongEvent},
 }
@@ -236,6 +239,67 @@ func stillDisputed(t *testing.T, id string, seller, buyer *client.Person) {
 	becomes(t, seller, id, "DISPUTED")
 	has(t, seller, 0)
 	has(t, buyer, 0)
+}
+
+func bought(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, price)
+	seat := ticket(t, seller)
+	listing := list(t, seller, seat)
+	return atMarket(t, buyer, "buy", listing), func(t *testing.T) {
+		listingIs(t, listing, "PENDING_TRANSFER")
+		eventually(t, "the price is in escrow", func() bool { b, err := buyer.Balance(t.Context()); return err == nil && b == 0 })
+		eventually(t, "the buyer can withdraw", func() bool {
+			a, err := buyer.Post(t.Context(), "/marketplace/withdraw", map[string]any{"listing_id": listing})
+			return err == nil && a.Status == http.StatusOK
+		})
+		listingIs(t, listing, "ACTIVE")
+		has(t, buyer, price)
+		owns(t, seller, seat)
+	}
+}
+
+func boughtTooDear(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, price-1)
+	listing := list(t, seller, ticket(t, seller))
+	return atMarket(t, buyer, "buy", listing), func(t *testing.T) {
+		eventually(t, "its saga ends", func() bool {
+			return ask[int](t, "sagas_db", `SELECT count(*) FROM sagas WHERE kind = 'buy-listing' AND status = 'UNDONE' AND state->'listing'->>'listing_id' = $1`, listing) == 1
+		})
+		listingIs(t, listing, "ACTIVE")
+		has(t, buyer, price-1)
+	}
+}
+
+func withdrawn(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
+	seller, buyer := person(t, price), person(t, price)
+	seat := ticket(t, seller)
+	listing := list(t, seller, seat)
+	a, err := atMarket(t, buyer, "buy", listing)(app)
+	must(t, a, err, http.StatusOK)
+	return atMarket(t, buyer, "withdraw", listing), func(t *testing.T) {
+		listingIs(t, listing, "ACTIVE")
+		eventually(t, "the credits are back", func() bool { b, err := buyer.Balance(t.Context()); return err == nil && b == price })
+		owns(t, seller, seat)
+	}
+}
+
+func list(t *testing.T, seller *client.Person, seat string) (listing string) {
+	t.Helper()
+	a, err := seller.Post(t.Context(), "/marketplace/list", map[string]any{"seat_id": seat, "asking_price": price})
+	return must(t, a, err, http.StatusCreated).Text("listing_id")
+}
+
+func atMarket(t *testing.T, p *client.Person, what, listing string) func(*client.App) (client.Answer, error) {
+	return func(through *client.App) (client.Answer, error) {
+		return via(p, through).Post(t.Context(), "/marketplace/"+what, map[string]any{"listing_id": listing})
+	}
+}
+
+func listingIs(t *testing.T, listing, status string) {
+	t.Helper()
+	eventually(t, "the listing is "+status, func() bool {
+		return ask[string](t, "orders_db", `SELECT status::text FROM listings WHERE listing_id = $1`, listing) == status
+	})
 }
 
 func createEvent(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {

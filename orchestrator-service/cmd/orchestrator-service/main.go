@@ -13,6 +13,7 @@ import (
 	"ticketremaster/orchestrator-service/gate"
 	"ticketremaster/orchestrator-service/hold"
 	"ticketremaster/orchestrator-service/httpapi"
+	"ticketremaster/orchestrator-service/marketplace"
 	"ticketremaster/orchestrator-service/postgres"
 	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/qr"
@@ -54,6 +55,7 @@ type settings struct {
 	MaxHolds         int           `env:"MAX_HOLDS" envDefault:"10"`
 	MaxInFlight      int           `env:"MAX_IN_FLIGHT" envDefault:"96"`
 	TransferTTL      time.Duration `env:"TRANSFER_TTL" envDefault:"15m"`
+	ApproveWithin    time.Duration `env:"MARKETPLACE_APPROVE_WITHIN" envDefault:"24h"`
 	SweepInterval    time.Duration `env:"SWEEP_INTERVAL" envDefault:"2s"`
 	SweepGrace       time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
 	ClockSkew        time.Duration `env:"CLOCK_SKEW" envDefault:"3s"`
@@ -74,6 +76,7 @@ func (s *settings) Validate() error {
 	check(s.MaxHolds >= 1 && s.MaxHolds <= 100, "MAX_HOLDS must be from 1 to 100")
 	check(s.MaxInFlight >= 1 && s.MaxInFlight <= 10_000, "MAX_IN_FLIGHT must be from 1 to 10000")
 	check(s.TransferTTL >= time.Second && s.TransferTTL <= 24*time.Hour, "TRANSFER_TTL must be from 1s to 24h")
+	check(s.ApproveWithin >= time.Second && s.ApproveWithin <= 7*24*time.Hour, "MARKETPLACE_APPROVE_WITHIN must be from 1s to 168h")
 	check(s.SweepInterval >= 50*time.Millisecond, "SWEEP_INTERVAL must be at least 50ms")
 	check(s.ClockSkew >= 0 && s.ClockSkew <= 30*time.Second, "CLOCK_SKEW must be from 0s to 30s")
 	check(s.DoorsOpenBefore >= 0 && s.DoorsOpenBefore <= 7*24*time.Hour, "DOORS_OPEN_BEFORE must be from 0s to 168h")
@@ -109,7 +112,7 @@ func start(ctx context.Context, s settings) error {
 	sagas := saga.NewEngine(postgres.New(pool), s.CrashAt)
 	holds := hold.NewPublisher(s.Broker.URL(), s.HoldTTL)
 
-	owned := &tickets.Flows{Inventory: inventory, Events: events, Transfers: orders, QR: codec}
+	owned := &tickets.Flows{Inventory: inventory, Events: events, Transfers: orders, Sales: orders, QR: codec}
 	purchases := &purchase.Flows{
 		Settings:  purchase.Settings{HoldTTL: s.HoldTTL, MaxHolds: s.MaxHolds, SweepGrace: s.SweepGrace},
 		Inventory: inventory, Users: users, Orders: orders, Events: events, Tickets: owned, Holds: holds,
@@ -118,6 +121,10 @@ func start(ctx context.Context, s settings) error {
 		Settings:  transfer.Settings{TransferTTL: s.TransferTTL},
 		Inventory: inventory, Users: users, Records: orders, Tickets: owned,
 	}
+	market := &marketplace.Flows{
+		Settings: marketplace.Settings{ApproveWithin: s.ApproveWithin},
+		Listings: orders, Users: users, Tickets: owned, Transfers: transfers,
+	}
 	onSale := &catalogue.Flows{Inventory: inventory, Events: events, Users: users, Requests: postgres.Requests{Pool: pool}}
 	door := &gate.Flows{
 		Settings:  gate.Settings{ClockSkew: s.ClockSkew, AcceptDecrypted: s.AcceptDecrypted, DoorsOpenBefore: s.DoorsOpenBefore},
@@ -125,11 +132,12 @@ func start(ctx context.Context, s settings) error {
 	}
 	purchases.Register(sagas)
 	transfers.Register(sagas)
+	market.Register(sagas)
 	onSale.Register(sagas)
 
 	revoked := &token.Revocations{}
 	server := &httpapi.Server{
-		Purchases: purchases, Transfers: transfers, Gate: door, Catalogue: onSale, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users, Sagas: sagas,
+		Purchases: purchases, Transfers: transfers, Market: market, Gate: door, Catalogue: onSale, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users, Sagas: sagas,
 		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revocations: revoked},
 		Health: func(ctx context.Context) error { return cmp.Or(revoked.Ready(ctx), pool.Ping(ctx)) }, InFlight: s.MaxInFlight,
 	}
@@ -138,7 +146,9 @@ func start(ctx context.Context, s settings) error {
 		service.Workers{
 			holds.Run,
 			hold.NewExpiryConsumer(s.Broker.URL(), purchases.ExpireHold).Run,
-			func(ctx context.Context) { sweep.Run(ctx, s.SweepInterval, purchases.Sweep(), transfers.Sweep()) },
+			func(ctx context.Context) {
+				sweep.Run(ctx, s.SweepInterval, purchases.Sweep(), transfers.Sweep(), market.Sweep())
+			},
 			purchases.GiveBackLost,
 			sagas.Recover,
 			func(ctx context.Context) { revoked.Follow(ctx, 500*time.Millisecond, users.Revocations) },

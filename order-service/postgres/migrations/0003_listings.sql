@@ -13,7 +13,6 @@ CREATE TABLE listings (
     status         listing_status NOT NULL DEFAULT 'ACTIVE',
     end_reason     text           CONSTRAINT listings_reason_length CHECK (length(end_reason) <= 500), -- why it was cancelled
     transfer_id    uuid           CONSTRAINT listings_transfer_fkey REFERENCES transfers,              -- of the latest buyer
-    expires_at     timestamptz    NOT NULL, -- the event's end: it is cancelled then
     check_from     timestamptz    NOT NULL, -- from then on the ticket may be used: the sweep looks at it
     checked_at     timestamptz    NOT NULL DEFAULT now(),
     created_at     timestamptz    NOT NULL DEFAULT now(),
