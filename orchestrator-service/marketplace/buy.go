@@ -148,7 +148,7 @@ func (f *Flows) proved(ctx context.Context, buyer uuid.UUID, l clients.Listing) 
 
 // VerifyOTP checks a high-risk buyer's one-time password for a listing; then the purchase can be tried again.
 func (f *Flows) VerifyOTP(ctx context.Context, buyer, listing uuid.UUID, code string) error {
-	return f.Users.VerifyOTP(ctx, buyer, clients.PurposePurchase, listing, code)
+	return f.Users.VerifyOTP(ctx, buyer, clients.PurposePurchase, listing, code, buyer)
 }
 
 // live reads the transfer of a listing that is bought.

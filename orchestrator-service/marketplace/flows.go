@@ -34,7 +34,7 @@ type Users interface {
 	Risk(ctx context.Context, user, reference uuid.UUID) (clients.Risk, error)
 	Book(ctx context.Context, path string, b clients.Booking) (clients.Booked, error)
 	SendOTP(ctx context.Context, c clients.Challenge) error
-	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string) error
+	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string, by uuid.UUID) error
 }
 
 // Tickets reads seats and the events they are for.

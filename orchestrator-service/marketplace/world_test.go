@@ -257,7 +257,7 @@ func (w *world) SendOTP(_ context.Context, c clients.Challenge) error {
 	return w.call("send-otp", func() error { w.sent = append(w.sent, c); return nil })
 }
 
-func (w *world) VerifyOTP(_ context.Context, _ uuid.UUID, purpose string, _ uuid.UUID, code string) error {
+func (w *world) VerifyOTP(_ context.Context, _ uuid.UUID, purpose string, _ uuid.UUID, code string, _ uuid.UUID) error {
 	return w.call("verify-otp", func() error {
 		if purpose != clients.PurposePurchase || code != "123456" {
 			return fault.New(fault.Unauthenticated, "OTP_INVALID", "Wrong")
