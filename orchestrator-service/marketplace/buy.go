@@ -16,7 +16,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// purchaseSteps put the buyer's credits into escrow for a listing that is theirs alone. The saga's id is the transfer's; what
+// purchaseSteps put the buyer's credits into escrow for a listing that is theirs alone. The subject is the transfer; what
 // follows, approved or not, is package transfer's: the swap, or "fail transfer" and the escrow back.
 func (f *Flows) purchaseSteps() []saga.Step[Purchase] {
 	return []saga.Step[Purchase]{
@@ -122,7 +122,7 @@ func (f *Flows) Buy(ctx context.Context, buyer uuid.UUID, id string) (Bought, er
 		Listing: l, TransferID: uuid.Must(uuid.NewV7()), BuyerID: buyer, BuyerEmail: user.Email, Ticket: ticket.String(),
 		ExpiresAt: time.Now().Add(f.ApproveWithin).UTC(),
 	}
-	out, err := f.purchases.Settle(ctx, p.TransferID, p.TransferID.String(), p)
+	out, err := f.purchases.Settle(ctx, uuid.Must(uuid.NewV7()), p.TransferID.String(), p)
 	if err != nil {
 		return Bought{}, err
 	}

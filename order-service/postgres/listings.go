@@ -83,7 +83,7 @@ func (s Store) Buy(ctx context.Context, p order.Purchase) (t order.Transfer, err
 		return t, order.ErrListingTaken
 	}
 	args := pgx.NamedArgs{"id": p.ListingID, "transfer": p.TransferID, "buyer": p.BuyerUserID, "expires": p.ExpiresAt, "seat": l.SeatID}
-	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		var b pgx.Batch
 		b.Queue(lockSeat, args)
 		b.Queue(`
@@ -124,14 +124,19 @@ func (s Store) AbortBuy(ctx context.Context, p order.Purchase, reason string) (o
 	if err != nil {
 		return order.Transfer{}, err
 	}
-	_, err = s.Pool.Exec(ctx, `
-		INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, expires_at, listing_id, failure_reason, refused)
-		VALUES ($1, $2, $3, $4, $5, $5, 'FAILED', $6, now(), $7, $8, true) ON CONFLICT (transfer_id) DO NOTHING`,
-		p.TransferID, l.SeatID, l.EventID, l.SellerUserID, p.BuyerUserID, l.AskingPrice, l.ID, reason)
-	if err != nil {
-		return order.Transfer{}, err
-	}
-	return s.Move(ctx, p.TransferID, order.Move{Action: order.AbortPurchase, Reason: reason})
+	var t order.Transfer
+	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, expires_at, listing_id, failure_reason, refused)
+			VALUES ($1, $2, $3, $4, $5, $5, 'FAILED', $6, now(), $7, $8, true) ON CONFLICT (transfer_id) DO NOTHING`,
+			p.TransferID, l.SeatID, l.EventID, l.SellerUserID, p.BuyerUserID, l.AskingPrice, l.ID, reason)
+		if err != nil {
+			return err
+		}
+		t, err = move(ctx, tx, &pgx.Batch{}, p.TransferID, order.Move{Action: order.AbortPurchase, Reason: reason})
+		return err
+	})
+	return t, err
 }
 
 // EndListing cancels an active listing for the reason given. A repeat answers the same; it returns
