@@ -81,6 +81,7 @@ type Rules struct {
 	TransfersCount    bool  `json:"transfers_count"`     // a ticket received by transfer counts too
 	RefundHoursBefore *int  `json:"refund_hours_before"` // hours before the beginning until which a holder may return a ticket; null: never
 	RefundFeePercent  int   `json:"refund_fee_percent"`  // of the price, kept from such a refund
+	ResaleCapPercent  *int  `json:"resale_cap_percent"`  // of a ticket's first price, for resale at most; null: 100, 0: no resale
 	Includes          Parts `json:"includes"`            // what a price includes
 	ReentryAllowed    bool  `json:"reentry_allowed"`     // who leaves may come in again
 }

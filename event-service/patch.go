@@ -55,6 +55,10 @@ var changeable = map[string]func(e *Event, field string, raw json.RawMessage) er
 	"refund_fee_percent": func(e *Event, field string, raw json.RawMessage) error {
 		return decode(field, raw, &e.RefundFeePercent)
 	},
+	"resale_cap_percent": func(e *Event, field string, raw json.RawMessage) error {
+		e.ResaleCapPercent = nil
+		return decode(field, raw, &e.ResaleCapPercent)
+	},
 	"includes": func(e *Event, field string, raw json.RawMessage) error {
 		e.Includes = nil
 		return decode(field, raw, &e.Includes)
@@ -62,7 +66,7 @@ var changeable = map[string]func(e *Event, field string, raw json.RawMessage) er
 }
 
 // nullable are the fields for which null means the default.
-var nullable = []string{"doors_open_at", "sales_start", "sales_end", "refund_until", "max_per_customer", "refund_hours_before"}
+var nullable = []string{"doors_open_at", "sales_start", "sales_end", "refund_until", "max_per_customer", "refund_hours_before", "resale_cap_percent"}
 
 // fixed are the fields that cannot change.
 var fixed = []string{"event_id", "hall_id", "venue", "total_seats", "seats_per_row", "status"}

@@ -12,6 +12,7 @@ const (
 	MaxParts        = 10
 	MaxPartName     = 50
 	MaxRefundBefore = 10_000 // hours
+	MaxResaleCap    = 1000   // percent
 )
 
 // Part is a fee or tax that a price includes: either a fixed amount, or a percentage that was added to what is net.
@@ -32,6 +33,8 @@ func (r *Rules) check(tiers Tiers) error {
 		return fault.Field("refund_hours_before", "must be a whole number from 0 to %d, or null for no refunds", MaxRefundBefore)
 	case r.RefundFeePercent < 0 || r.RefundFeePercent > 100:
 		return fault.Field("refund_fee_percent", "must be a whole number from 0 to 100")
+	case r.ResaleCapPercent != nil && (*r.ResaleCapPercent < 0 || *r.ResaleCapPercent > MaxResaleCap):
+		return fault.Field("resale_cap_percent", "must be a whole number from 0 to %d, or null for 100", MaxResaleCap)
 	case len(r.Includes) > MaxParts:
 		return fault.Field("includes", "must be at most %d parts", MaxParts)
 	}

@@ -91,6 +91,7 @@ var endpoints = []public{
 	{"POST", "/marketplace/list", "orchestrator", true, true},
 	{"POST", "/marketplace/buy", "orchestrator", true, true},
 	{"POST", "/marketplace/cancel", "orchestrator", true, true},
+	{"POST", "/marketplace/withdraw", "orchestrator", true, true},
 	{"POST", "/marketplace/approve", "orchestrator", true, true},
 	{"POST", "/admin/events", "orchestrator", true, true},
 	{"GET", "/admin/events", "orchestrator", true, true},

@@ -184,7 +184,6 @@ CREATE TABLE listings (
     status listing_status DEFAULT 'ACTIVE'::listing_status NOT NULL,
     end_reason text,
     transfer_id uuid,
-    expires_at timestamp with time zone NOT NULL,
     check_from timestamp with time zone NOT NULL,
     checked_at timestamp with time zone DEFAULT now() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
