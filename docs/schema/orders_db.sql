@@ -46,7 +46,7 @@ BEGIN
     IF OLD.status = NEW.status THEN RETURN NULL; END IF;
     IF NEW.listing_id IS NOT NULL AND NEW.status = 'COMPLETED' AND OLD.status = 'PENDING_OTP' THEN
         UPDATE listings SET status = 'COMPLETED', updated_at = now() WHERE transfer_id = NEW.transfer_id AND status = 'PENDING_TRANSFER';
-    ELSIF NEW.listing_id IS NOT NULL AND NEW.status = 'FAILED' AND NEW.failure_reason IN ('WITHDRAWN', 'INSUFFICIENT_CREDITS') THEN
+    ELSIF NEW.listing_id IS NOT NULL AND NEW.status = 'FAILED' AND (NEW.refused OR NEW.failure_reason IN ('WITHDRAWN', 'INSUFFICIENT_CREDITS')) THEN
         UPDATE listings SET status = 'ACTIVE', updated_at = now() WHERE transfer_id = NEW.transfer_id AND status = 'PENDING_TRANSFER';
     ELSIF NEW.listing_id IS NOT NULL AND NEW.status = 'FAILED' THEN
         UPDATE listings SET status = 'CANCELLED', end_reason = NEW.failure_reason, updated_at = now() WHERE transfer_id = NEW.transfer_id AND status = 'PENDING_TRANSFER';

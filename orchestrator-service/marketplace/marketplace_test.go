@@ -228,7 +228,7 @@ func TestAPurchaseOverEveryOutcome(t *testing.T) {
 	late.fail(clients.Escrow, failure{unreachable, true}, failure{err: refusal})
 	_, err := late.flows.Buy(t.Context(), poor, x.ListingID.String())
 	want(t, err, refusal.Code)
-	late.wantState(x, clients.ListingCancelled, poor, 100_00, 0)
+	late.wantState(x, clients.ListingActive, poor, 100_00, 0)
 	// Ended by something else meanwhile: there is nothing left to undo.
 	w, seller := newWorld(t)
 	l, buyer := w.listed(seller), w.buyer(1_00)

@@ -177,7 +177,7 @@ func (w *world) UnclaimListing(_ context.Context, id uuid.UUID, c clients.Claim)
 		if t.Swapping {
 			return fault.New(fault.Conflict, fault.CodeTransferInvalidState, "Past that")
 		}
-		w.end(t, c.Reason)
+		t.Status, w.listings[id].Status = clients.TransferFailed, clients.ListingActive
 		return nil
 	})
 }

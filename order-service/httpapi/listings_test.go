@@ -112,6 +112,9 @@ func TestAPurchaseThatIsUndone(t *testing.T) {
 	if x := s.transferOf(p); x.Status != order.TransferFailed || !x.Refused {
 		t.Errorf("the seller, who was never asked, sees %+v", x)
 	}
+	other := purchase() // undone for whatever reason, it is for sale again: the seller was never asked
+	s.must(s.buy(b, other), s.abortBuy(b, other, "LISTING_UNAVAILABLE"))
+	s.wantListing(b, order.Active, "")
 	late := purchase() // undone before it came
 	s.must(s.abortBuy(b, late, "USER_NOT_FOUND"))
 	want(t, s.buy(b, late), "LISTING_UNAVAILABLE")

@@ -85,6 +85,7 @@ func (s Store) Buy(ctx context.Context, p order.Purchase) (t order.Transfer, err
 	args := pgx.NamedArgs{"id": p.ListingID, "transfer": p.TransferID, "buyer": p.BuyerUserID, "expires": p.ExpiresAt, "seat": l.SeatID}
 	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {
 		var b pgx.Batch
+		b.Queue(`SELECT FROM listings WHERE listing_id = @id FOR UPDATE NOWAIT`, args) // a rush for one listing does not queue here
 		b.Queue(lockSeat, args)
 		b.Queue(`
 			INSERT INTO transfers (transfer_id, seat_id, event_id, seller_user_id, buyer_user_id, initiated_by, status, credits_amount, expires_at, listing_id)
@@ -104,6 +105,8 @@ func (s Store) Buy(ctx context.Context, p order.Purchase) (t order.Transfer, err
 		for range b.Len() - 1 {
 			if _, err := results.Exec(); database.Violates(err, "transfers_one_live_per_seat") {
 				return order.ErrTransferInProgress
+			} else if database.State(err) == database.LockNotAvailable {
+				return order.ErrListingTaken
 			} else if err != nil {
 				return err
 			}

@@ -143,6 +143,7 @@ func TestTwoHundredBuyersOneWins(t *testing.T) {
 				t.Error(err)
 			case a.Status == http.StatusOK: // the winner's other clicks are answered the same
 				won[b.ID] = true
+			case a.Status == http.StatusAccepted: // told below
 			case a.Status == http.StatusConflict && a.Code == "LISTING_UNAVAILABLE", a.Status == http.StatusTooManyRequests, a.Status == http.StatusServiceUnavailable:
 				late++
 			default:
@@ -151,14 +152,21 @@ func TestTwoHundredBuyersOneWins(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if len(won) != 1 {
+	if len(won) > 1 {
 		t.Errorf("%d buyers won, %d were late", len(won), late)
 	}
-	for _, b := range buyers {
-		if got, want := balance(t, b), map[bool]int64{true: 4_50, false: 10_00}[won[b.ID]]; int64(got) != want {
-			t.Errorf("a buyer who won %v has %s", won[b.ID], got)
+	eventually(t, "one buyer has paid, and no other", func() bool {
+		paid, whole := 0, 0
+		for _, b := range buyers {
+			switch balance(t, b) {
+			case 4_50:
+				paid++
+			case 10_00:
+				whole++
+			}
 		}
-	}
+		return paid == 1 && whole == len(buyers)-1
+	})
 }
 
 func TestWhatEndsAPurchase(t *testing.T) {
