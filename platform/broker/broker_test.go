@@ -71,7 +71,7 @@ func start(t *testing.T, url string, in *inbox) *broker.Publisher {
 
 func publish(t *testing.T, p *broker.Publisher, body string) {
 	t.Helper()
-	if !p.Publish(correlation.With(t.Context(), "id of "+body), broker.Message{Key: "work", Body: []byte(body)}) {
+	if !p.Publish(correlation.With(t.Context(), "id-of-"+body), broker.Message{Key: "work", Body: []byte(body)}) {
 		t.Errorf("%s was not taken", body)
 	}
 }
@@ -83,7 +83,7 @@ func TestMessagesArriveWithTheirCorrelationID(t *testing.T) {
 		publish(t, p, fmt.Sprint(n))
 	}
 	wait(t, func() bool { return in.count() == 200 && p.Unsettled() == 0 })
-	if in.ids[0] != "id of "+in.bodies[0] || p.Lost() != 0 {
+	if in.ids[0] != "id-of-"+in.bodies[0] || p.Lost() != 0 {
 		t.Errorf("%q came with %q; %d lost", in.bodies[0], in.ids[0], p.Lost())
 	}
 }
@@ -157,7 +157,7 @@ func TestALongCorrelationIDArrives(t *testing.T) {
 	in := &inbox{}
 	p := start(t, server.URL, in)
 	id := strings.Repeat("x", 1000)
-	p.Publish(correlation.With(t.Context(), id), broker.Message{Key: "work", Body: []byte("long")})
+	p.Publish(correlation.WithJoined(t.Context(), id), broker.Message{Key: "work", Body: []byte("long")})
 	publish(t, p, "after")
 	wait(t, func() bool { return p.Unsettled() == 0 })
 	if p.Lost() != 0 {
@@ -266,4 +266,58 @@ func TestWhatIsMissingIsMade(t *testing.T) {
 			t.Fatal("the message found no queue")
 		}
 	}
+}
+
+// What was handed over before the end is sent, and a message in hand is handled to its end: the program that ends leaves nothing for a
+// sweep to find.
+func TestTheEndLeavesNothingUndone(t *testing.T) {
+	url := testenv.RabbitMQ(t)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	p := broker.NewPublisher(url, "test ends", topology)
+	inHand, handled := make(chan struct{}, 1), make(chan error, 1)
+	consumer := broker.Consumer{URL: url, Role: "test ends", Queue: "work", Parking: "parked", Topology: topology, Workers: 1, Handle: func(ctx context.Context, _ []byte) error {
+		inHand <- struct{}{}
+		time.Sleep(200 * time.Millisecond)
+		handled <- ctx.Err()
+		return ctx.Err()
+	}}
+	var all sync.WaitGroup
+	all.Go(func() { p.Run(ctx) })
+	all.Go(func() { consumer.Run(ctx) })
+	publish(t, p, "in hand")
+	<-inHand
+	for range 5 { // within the pause after a batch: the last of them wait when the end comes
+		publish(t, p, "at the end")
+	}
+	stop()
+	all.Wait()
+	if err := <-handled; err != nil {
+		t.Errorf("the message in hand was cut off: %v", err)
+	}
+	if p.Unsettled() != 0 || p.Lost() != 0 {
+		t.Errorf("%d messages were not sent, %d lost", p.Unsettled(), p.Lost())
+	}
+	if n := waiting(t, url, "work"); n != 5 {
+		t.Errorf("%d messages wait in the queue, want those 5: the one in hand was acknowledged", n)
+	}
+}
+
+// waiting is how many messages wait in a queue that nobody consumes.
+func waiting(t *testing.T, url, queue string) int {
+	t.Helper()
+	conn, err := amqp.Dial(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q.Messages
 }

@@ -64,7 +64,7 @@ func (c Consumer) session(ctx context.Context, ch line) error {
 // connection breaks is delivered again.
 func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery) {
 	id, _ := d.Headers[correlation.Header].(string)
-	ctx = correlation.With(ctx, id)
+	ctx = correlation.WithJoined(ctx, id) // a message may be sent for several requests
 	var err error
 	for try := range c.Tries {
 		if ctx.Err() != nil {

@@ -108,7 +108,7 @@ func (p *Publisher) session(ctx context.Context, ch line) error {
 		case <-ctx.Done():
 			return p.sendRest(unbroken, ch, flight)
 		case m := <-p.queue:
-			if err := p.sendBatch(ctx, ch, m, flight); err != nil {
+			if err := p.sendBatch(unbroken, ch, m, flight); err != nil {
 				return err
 			}
 		}

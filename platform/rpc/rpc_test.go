@@ -24,6 +24,7 @@ type service struct {
 	err   error
 	id    string
 	calls atomic.Int64
+	work  func() // nil: nothing
 	token fence.Token
 }
 
@@ -42,6 +43,9 @@ var description = grpc.ServiceDesc{ServiceName: "test.Service", HandlerType: (*a
 			s := srv.(*service)
 			s.id = correlation.ID(ctx)
 			s.calls.Add(1)
+			if s.work != nil {
+				s.work()
+			}
 			s.token, _ = fence.From(ctx)
 			return &grpc_health_v1.HealthCheckResponse{}, s.err
 		})
@@ -201,5 +205,62 @@ func TestAnUnknownMethodIsNoRefusal(t *testing.T) {
 	err = conn.Invoke(t.Context(), "/test.Service/Other", &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{})
 	if fault.Code(err) != fault.CodeUnavailable {
 		t.Errorf("got %v", err)
+	}
+}
+
+// At the end a server says first that it is not serving and goes on; what was begun then is finished.
+func TestTheEndDrains(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, finish := make(chan struct{}), make(chan struct{})
+	s := &service{work: func() { begun <- struct{}{}; <-finish }}
+	server := rpc.NewServer([]string{"its secret"}, func(context.Context) error { return nil })
+	server.RegisterService(&description, s)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	const pause = 300 * time.Millisecond
+	go func() { ended <- server.Serve(ctx, l, pause) }()
+	conn, err := rpc.Dial("the service", l.Addr().String(), "its secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	health := func() grpc_health_v1.HealthCheckResponse_ServingStatus {
+		t.Helper()
+		answer, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Status
+	}
+	ask := func() error {
+		return conn.Invoke(t.Context(), method, &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{})
+	}
+	if got := health(); got != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Fatal(got)
+	}
+	stop()
+	signalled := time.Now()
+	for health() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		if time.Since(signalled) > pause/2 {
+			t.Fatal("it says that it is serving")
+		}
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- ask() }() // it still takes calls
+	<-begun
+	time.Sleep(pause)
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended (%v) before the call did", err)
+	case finish <- struct{}{}:
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("the call in flight: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
