@@ -53,7 +53,7 @@ func (r *Revocations) Ready(context.Context) error {
 }
 
 func (r *Revocations) ready() error {
-	if r.current.IsZero() || time.Since(r.current) > maxSilence {
+	if time.Since(r.current) > maxSilence { // so too if it never was read
 		return ErrUnjudged
 	}
 	return nil
