@@ -147,9 +147,6 @@ func serveKong(l net.Listener, kongYML string) (end func() error, err error) {
 		return nil, err
 	}
 	source, err := filepath.Abs("..")
-	if err == nil {
-		err = os.Chmod(dir, 0o755) // for its workers, which are nobody
-	}
 	if err != nil {
 		return nil, err
 	}

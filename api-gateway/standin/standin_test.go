@@ -3,9 +3,11 @@ package standin
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -243,5 +245,37 @@ func TestLimiterIsBounded(t *testing.T) {
 	}
 	if len(l.counts) > maxCounted+1 {
 		t.Errorf("%d addresses are kept", len(l.counts))
+	}
+}
+
+// A Kong loads the plugins that kong.conf lists: those of kong.yml, and no others.
+func TestKongLoadsThePluginsOfTheFile(t *testing.T) {
+	d, err := parse([]byte(rendered(t, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	note := func(plugins []plugin) {
+		for _, p := range plugins {
+			used[p.Name] = true
+		}
+	}
+	note(d.Plugins)
+	for _, s := range d.Services {
+		note(s.Plugins)
+	}
+	for r := range d.allRoutes() {
+		note(r.Plugins)
+	}
+	conf, err := os.ReadFile("../kong.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(conf), "\nplugins = ")
+	list, _, _ = strings.Cut(list, "\n")
+	loaded := strings.Split(list, ",")
+	slices.Sort(loaded)
+	if want := slices.Sorted(maps.Keys(used)); !slices.Equal(loaded, want) {
+		t.Errorf("kong.conf loads %v, kong.yml uses %v", loaded, want)
 	}
 }

@@ -39,12 +39,17 @@ var Find = sync.OnceValues(func() (kong, nginx string) {
 	return "", ""
 })
 
-// Environment is what both programs run in: the PATH, and Env for a Kong that is in the foreground and has no admin.
+// Environment is what both programs run in: the PATH, and Env for a Kong that is in the foreground and has no admin. Root's
+// workers stay root: as nobody, which is Kong's default, they could not enter a prefix in a folder of root's own.
 func (s Server) Environment() []string {
-	return append([]string{
+	env := []string{
 		"PATH=" + os.Getenv("PATH"), "KONG_PREFIX=" + s.Prefix, "KONG_NGINX_DAEMON=off", "KONG_ADMIN_LISTEN=off", "KONG_STATUS_LISTEN=off",
 		"KONG_PROXY_ACCESS_LOG=off", "KONG_PROXY_ERROR_LOG=/dev/stderr",
-	}, s.Env...)
+	}
+	if os.Geteuid() == 0 {
+		env = append(env, "KONG_NGINX_USER=root root")
+	}
+	return append(env, s.Env...)
 }
 
 // Prepare writes the prefix anew. An error has what `kong prepare` said.
