@@ -14,7 +14,7 @@ import (
 func TestAReplacedDriverIsRefused(t *testing.T) {
 	s := inventorytest.Start(t)
 	valid := requests(t)
-	for _, method := range []string{"CreateSeats", "DeleteSeats", "PinHold", "UnpinHold", "ConfirmSeat", "UpdateOwner"} {
+	for _, method := range []string{"CreateSeats", "DeleteSeats", "PinHold", "UnpinHold", "ConfirmSeat", "UpdateOwner", "AddRows", "BlockSeats"} {
 		t.Run(method, func(t *testing.T) {
 			saga := uuid.New()
 			do := func(epoch int64) error {

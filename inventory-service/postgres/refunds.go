@@ -169,7 +169,9 @@ SELECT known, usable.free, (SELECT count(*) FROM changed) FROM usable`
 // not the event's, SEATS_IN_USE if one is held or sold.
 func (s *Store) Block(ctx context.Context, event uuid.UUID, seats []uuid.UUID, blocked bool) (changed int, err error) {
 	var known, unused int
-	err = s.pool.QueryRow(ctx, block, event, seats, blocked).Scan(&known, &unused, &changed)
+	err = database.BeginFenced(ctx, s.pool, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, block, event, seats, blocked).Scan(&known, &unused, &changed)
+	})
 	switch {
 	case err != nil:
 		return 0, translate(err)
