@@ -117,7 +117,8 @@ func (c *container) run(ctx context.Context, image string, arguments []string, e
 			return nil, err
 		}
 	}
-	quiet := tclog.Logger(log.New(io.Discard, "", 0))
+	quiet := log.New(io.Discard, "", 0)
+	tclog.SetDefault(quiet)
 	bindings := network.PortMap{}
 	var hostPorts []string
 	for _, port := range ports {
