@@ -30,6 +30,11 @@ CREATE TYPE order_status AS ENUM (
     'REFUNDED'
 );
 
+CREATE TYPE refund_kind AS ENUM (
+    'WHOLE',
+    'PART'
+);
+
 CREATE TYPE transfer_status AS ENUM (
     'INITIATED',
     'PENDING_OTP',
@@ -81,6 +86,23 @@ CREATE FUNCTION order_attempts_guard() RETURNS trigger
 BEGIN
     IF NEW.attempt_id <> OLD.attempt_id OR NEW.order_id <> OLD.order_id OR NEW.outcome <> 'VOIDED' THEN
         RAISE EXCEPTION 'the mark of attempt % cannot be taken back', OLD.attempt_id USING ERRCODE = 'check_violation', CONSTRAINT = 'order_attempts_stay';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION order_refunds_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    paid  numeric;
+    back  numeric;
+    whole boolean;
+BEGIN
+    SELECT credits_charged INTO paid FROM orders WHERE order_id = NEW.order_id FOR UPDATE;
+    SELECT coalesce(sum(amount), 0), coalesce(bool_or(kind = 'WHOLE'), false) INTO back, whole FROM order_refunds WHERE order_id = NEW.order_id;
+    IF whole OR back + NEW.amount > paid THEN
+        RAISE EXCEPTION 'order % cannot be refunded by that', NEW.order_id USING ERRCODE = 'check_violation', CONSTRAINT = 'order_refunds_within_price';
     END IF;
     RETURN NEW;
 END
@@ -209,6 +231,20 @@ CREATE TABLE order_attempts (
     marked_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE order_refunds (
+    refund_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    kind refund_kind NOT NULL,
+    amount numeric(10,2) NOT NULL,
+    to_user_id uuid NOT NULL,
+    refunded_by uuid,
+    reason character varying(500) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT order_refunds_amount_not_negative CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT order_refunds_part_is_something CHECK (((kind = 'WHOLE'::refund_kind) OR (amount > (0)::numeric))),
+    CONSTRAINT order_refunds_reason_given CHECK (((reason)::text <> ''::text))
+);
+
 CREATE TABLE orders (
     order_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -222,6 +258,8 @@ CREATE TABLE orders (
     confirmed_at timestamp with time zone,
     failure_reason text,
     attempt_id uuid,
+    person_id uuid,
+    includes jsonb,
     CONSTRAINT orders_amounts_not_negative CHECK (((price >= (0)::numeric) AND (credits_charged >= (0)::numeric))),
     CONSTRAINT orders_paid_or_not CHECK (
 CASE
@@ -304,6 +342,9 @@ ALTER TABLE ONLY offers
 ALTER TABLE ONLY order_attempts
     ADD CONSTRAINT order_attempts_pkey PRIMARY KEY (attempt_id);
 
+ALTER TABLE ONLY order_refunds
+    ADD CONSTRAINT order_refunds_pkey PRIMARY KEY (refund_id);
+
 ALTER TABLE ONLY orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (order_id);
 
@@ -332,11 +373,17 @@ CREATE INDEX offers_of_user ON offers USING btree (user_id, created_at);
 
 CREATE UNIQUE INDEX order_attempts_one_confirms ON order_attempts USING btree (order_id) WHERE (outcome = 'CONFIRMED'::attempt_outcome);
 
+CREATE INDEX order_refunds_of_order ON order_refunds USING btree (order_id, created_at);
+
+CREATE UNIQUE INDEX order_refunds_one_whole ON order_refunds USING btree (order_id) WHERE (kind = 'WHOLE'::refund_kind);
+
 CREATE INDEX orders_by_event ON orders USING btree (event_id, created_at);
 
 CREATE INDEX orders_by_seat ON orders USING btree (seat_id, created_at);
 
 CREATE INDEX orders_by_user ON orders USING btree (user_id, created_at);
+
+CREATE INDEX orders_of_person ON orders USING btree (event_id, person_id) WHERE ((person_id IS NOT NULL) AND (status = ANY (ARRAY['PENDING'::order_status, 'CONFIRMED'::order_status])));
 
 CREATE UNIQUE INDEX orders_one_owner_per_seat ON orders USING btree (seat_id) WHERE (status = 'CONFIRMED'::order_status);
 
@@ -364,6 +411,10 @@ CREATE TRIGGER order_attempts_guard BEFORE UPDATE ON order_attempts FOR EACH ROW
 
 CREATE TRIGGER order_attempts_never_deleted BEFORE DELETE OR TRUNCATE ON order_attempts FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete();
 
+CREATE TRIGGER order_refunds_guard BEFORE INSERT ON order_refunds FOR EACH ROW EXECUTE FUNCTION order_refunds_guard();
+
+CREATE TRIGGER order_refunds_never_deleted BEFORE DELETE OR UPDATE OR TRUNCATE ON order_refunds FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete();
+
 CREATE TRIGGER orders_guard BEFORE INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION orders_guard();
 
 CREATE TRIGGER orders_never_deleted BEFORE DELETE OR TRUNCATE ON orders FOR EACH STATEMENT EXECUTE FUNCTION refuse_delete();
@@ -378,6 +429,9 @@ CREATE TRIGGER transfers_never_deleted BEFORE DELETE OR TRUNCATE ON transfers FO
 
 ALTER TABLE ONLY listings
     ADD CONSTRAINT listings_transfer_fkey FOREIGN KEY (transfer_id) REFERENCES transfers(transfer_id);
+
+ALTER TABLE ONLY order_refunds
+    ADD CONSTRAINT order_refunds_order_fkey FOREIGN KEY (order_id) REFERENCES orders(order_id);
 
 ALTER TABLE ONLY transfer_operations
     ADD CONSTRAINT transfer_operations_transfer_fkey FOREIGN KEY (transfer_id) REFERENCES transfers(transfer_id);

@@ -46,6 +46,12 @@ func New(ledger postgres.Store, secrets ...string) http.Handler {
 		r.Method(http.MethodPost, "/orders/{id}/undo-confirm", edge(s.undoConfirm))
 		r.Method(http.MethodPost, "/orders/{id}/fail", edge(s.failOrder))
 
+		r.Method(http.MethodPost, "/refunds", edge(s.refund))
+		r.Method(http.MethodGet, "/orders/{id}/refunds", edge(s.refundsOfOrder))
+		r.Method(http.MethodPost, "/events/{id}/fail-pending", edge(s.failPending))
+		r.Method(http.MethodGet, "/events/{id}/unsettled", edge(s.unsettled))
+		r.Method(http.MethodGet, "/events/{id}/live-transfers", edge(s.liveTransfers))
+
 		r.Method(http.MethodPost, "/offers", edge(s.beginOffer))
 		r.Method(http.MethodPost, "/offers/{id}/refuse", edge(s.refuseOffer))
 

@@ -168,8 +168,8 @@ func (s Store) whyNotConfirmed(ctx context.Context, id, attempt uuid.UUID) (orde
 		return o, order.InvalidState(order.Pending)
 	case err != nil:
 		return o, err
-	case o.Status == order.Confirmed && *o.AttemptID == attempt:
-		return o, nil
+	case (o.Status == order.Confirmed || o.Status == order.Refunded) && *o.AttemptID == attempt:
+		return o, nil // confirmed by it; a refund since does not change that
 	}
 	return o, order.InvalidState(o.Status)
 }

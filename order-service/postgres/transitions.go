@@ -60,7 +60,7 @@ var transitions = map[order.Action]transition{
 		done: `status = 'FAILED'`,
 	},
 	order.Dispute: {
-		from: `status = 'COMPLETED' AND NOT EXISTS (` + onward + `)`,
+		from: `status = 'COMPLETED' AND NOT EXISTS (` + onward + `) AND NOT EXISTS (` + refunded + `)`,
 		set:  `status = 'DISPUTED', dispute_id = @operation, disputed_by = @by, dispute_reason = @reason`,
 		done: `status IN ('DISPUTED', 'REVERSED') AND dispute_id = @operation`,
 	},
@@ -98,6 +98,10 @@ const leaveMark = `
 	INSERT INTO transfer_operations AS mark (operation_id, transfer_id, voided_at, ending)
 	SELECT @operation, transfer_id, now(), NULLIF(@ending::text, '')::dispute_ending FROM moved
 	ON CONFLICT (transfer_id, operation_id) DO UPDATE SET voided_at = now(), ending = excluded.ending WHERE mark.voided_at IS NULL`
+
+// refunded finds the refund by which the transfer's ticket was given back: what is void cannot be disputed any more.
+const refunded = `SELECT FROM orders JOIN order_refunds USING (order_id)
+	WHERE orders.seat_id = transfers.seat_id AND order_refunds.kind = 'WHOLE' AND order_refunds.created_at >= transfers.completed_at`
 
 // onward finds the later transfers of the transfer's seat that count: all but the failed and the reversed ones. What
 // was handed on cannot be disputed any more.

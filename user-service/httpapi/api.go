@@ -79,6 +79,7 @@ func (a *API) Handler() http.Handler {
 		handle(r, "POST", "/credits/escrow", a.take(a.Store.Escrow))
 		handle(r, "POST", "/credits/escrow/return", a.undo(a.Store.ReturnEscrow))
 		handle(r, "POST", "/credits/escrow/release", a.releaseEscrow)
+		handle(r, "POST", "/credits/refunds", a.refundTickets)
 		handle(r, "POST", "/credits/freeze", a.freeze)
 		handle(r, "POST", "/credits/unfreeze", a.undo(a.Store.Unfreeze))
 		handle(r, "POST", "/credits/freeze/escrow", a.freezeToEscrow)

@@ -10,6 +10,7 @@ import (
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
+	"ticketremaster/user-service/postgres"
 )
 
 // operation has the fields of all calls on credits; each uses some of them.
@@ -127,6 +128,40 @@ func (a *API) freezeToEscrow(w http.ResponseWriter, r *http.Request) error {
 }
 
 // first returns the first error that is not nil.
+// maxRefunds is the most refunds that one call gives.
+const maxRefunds = 150
+
+// refundTickets gives credits back for tickets, all or none.
+func (a *API) refundTickets(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Refunds []operation `json:"refunds"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	if len(in.Refunds) == 0 || len(in.Refunds) > maxRefunds {
+		return fault.Field("refunds", "must be 1 to %d refunds", maxRefunds)
+	}
+	refunds := make([]postgres.TicketRefund, len(in.Refunds))
+	for i, o := range in.Refunds {
+		id, errID := web.UUID("operation_id", o.OperationID)
+		userID, errUser := web.UUID("user_id", o.UserID)
+		amount, errAmount := o.amount()
+		order, errOrder := optionalID("reference_id", o.Reference)
+		if err := first(errID, errUser, errAmount, errOrder); err != nil {
+			return err
+		}
+		if order == nil {
+			return fault.Field("reference_id", "is required: the order")
+		}
+		refunds[i] = postgres.TicketRefund{ID: id, UserID: userID, OrderID: *order, Amount: amount}
+	}
+	if err := a.Store.RefundTickets(r.Context(), refunds); err != nil {
+		return err
+	}
+	return web.OK(w, map[string]int{"refunded": len(refunds)})
+}
+
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -68,6 +68,26 @@ func (s *Store) FreezeToEscrow(ctx context.Context, reversal, dispute uuid.UUID,
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_freeze_escrow($1, $2, $3)`, reversal, dispute, coverShort)
 }
 
+// TicketRefund gives a user credits back for a ticket.
+type TicketRefund struct {
+	ID, UserID, OrderID uuid.UUID
+	Amount              money.Cents
+}
+
+// RefundTickets gives credits back for tickets: all of them or, on a refusal, none. A repeat changes nothing. USER_NOT_FOUND,
+// OPERATION_MISMATCH if a refund's id stands for another user or amount.
+func (s *Store) RefundTickets(ctx context.Context, refunds []TicketRefund) error {
+	ids, users, orders := make([]uuid.UUID, len(refunds)), make([]uuid.UUID, len(refunds)), make([]uuid.UUID, len(refunds))
+	amounts := make([]money.Cents, len(refunds))
+	for i, r := range refunds {
+		ids[i], users[i], orders[i], amounts[i] = r.ID, r.UserID, r.OrderID, r.Amount
+	}
+	return faulty(database.BeginFenced(ctx, s.pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SELECT credits_refund_tickets($1, $2, $3::numeric[], $4)`, ids, users, amounts, orders)
+		return err
+	}))
+}
+
 // Grant gives a user credits from the platform, once per operation: for demos and goodwill. USER_NOT_FOUND.
 func (s *Store) Grant(ctx context.Context, operation, userID uuid.UUID, amount money.Cents) error {
 	_, err := s.pool.Exec(ctx, `
