@@ -123,6 +123,6 @@ var (
 	ErrPublished = fault.New(fault.Conflict, "EVENT_PUBLISHED", "A published event cannot be deleted")
 	ErrVoided    = fault.New(fault.Conflict, fault.CodeOperationVoided, "This event was given up before it was made")
 	ErrCancelled = fault.New(fault.Conflict, fault.CodeEventCancelled, "This event is cancelled")
-	ErrState     = fault.New(fault.Conflict, "EVENT_INVALID_STATE", "This event's state does not allow that")
+	ErrState     = fault.New(fault.Conflict, fault.CodeEventInvalidState, "This event's state does not allow that")
 	ErrVersion   = fault.New(fault.Conflict, "VERSION_CONFLICT", "Someone else changed this event since you looked at it: look again, then change it")
 )

@@ -15,8 +15,8 @@ const (
 
 // What is refused about blocked seats and refunds.
 var (
-	ErrTicketUsed = fault.New(fault.Conflict, "TICKET_ALREADY_USED", "This ticket was used: who is inside gets no refund")
-	ErrTicketVoid = fault.New(fault.Conflict, "TICKET_REFUNDED", "This ticket is refunded, or on its way to be")
+	ErrTicketUsed = fault.New(fault.Conflict, fault.CodeTicketAlreadyUsed, "This ticket was used: who is inside gets no refund")
+	ErrTicketVoid = fault.New(fault.Conflict, fault.CodeTicketRefunded, "This ticket is refunded, or on its way to be")
 	ErrNoTicket   = fault.New(fault.Conflict, "TICKET_NOT_SOLD", "This seat is not sold under this order")
 )
 

@@ -50,7 +50,7 @@ type RefundResult struct {
 
 // What refuses a refund.
 var (
-	ErrTicketDisputed = fault.New(fault.Conflict, "TICKET_DISPUTED", "A transfer of this ticket is disputed: the refund waits for the end of the dispute")
+	ErrTicketDisputed = fault.New(fault.Conflict, fault.CodeTicketDisputed, "A transfer of this ticket is disputed: the refund waits for the end of the dispute")
 	ErrOverRefunded   = fault.New(fault.Conflict, "REFUND_TOO_LARGE", "No more than what was paid can be refunded")
 )
 

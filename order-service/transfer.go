@@ -128,7 +128,7 @@ var (
 	ErrNotParty           = fault.Field("by", "must be the transfer's seller or buyer")
 	ErrDisputeWithdrawn   = fault.New(fault.Conflict, "DISPUTE_WITHDRAWN", "You took back your dispute of this transfer; you can raise another an hour after that")
 	ErrTooManyDisputes    = fault.New(fault.Conflict, "TOO_MANY_DISPUTES", "You have disputed this transfer %d times; please write to us", MaxDisputes)
-	ErrTransferInProgress = fault.New(fault.Conflict, "TRANSFER_IN_PROGRESS", "This ticket is being transferred already")
+	ErrTransferInProgress = fault.New(fault.Conflict, fault.CodeTransferInProgress, "This ticket is being transferred already")
 )
 
 // InvalidTransferState is ErrTransferInvalidState with the transfer's present state.

@@ -26,6 +26,24 @@ CREATE TABLE admin_requests (
     CONSTRAINT admin_requests_key_short CHECK ((length(key) <= 400))
 );
 
+CREATE TABLE cancellations (
+    event_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    previewed_by uuid NOT NULL,
+    previewed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    tickets integer NOT NULL,
+    holders integer NOT NULL,
+    credits numeric(12,2) NOT NULL,
+    reason text,
+    started_at timestamp with time zone,
+    batches integer DEFAULT 0 NOT NULL,
+    look_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT cancellations_reason_length CHECK ((length(reason) <= 500)),
+    CONSTRAINT cancellations_settled_after_start CHECK (((settled_at IS NULL) OR (started_at IS NOT NULL))),
+    CONSTRAINT cancellations_started_with_reason CHECK (((started_at IS NULL) = (reason IS NULL)))
+);
+
 CREATE TABLE sagas (
     saga_id uuid NOT NULL,
     kind text NOT NULL,
@@ -55,8 +73,13 @@ WITH (fillfactor='80');
 ALTER TABLE ONLY admin_requests
     ADD CONSTRAINT admin_requests_pkey PRIMARY KEY (admin_id, key);
 
+ALTER TABLE ONLY cancellations
+    ADD CONSTRAINT cancellations_pkey PRIMARY KEY (event_id);
+
 ALTER TABLE ONLY sagas
     ADD CONSTRAINT sagas_pkey PRIMARY KEY (saga_id);
+
+CREATE INDEX cancellations_open ON cancellations USING btree (look_at) WHERE ((started_at IS NOT NULL) AND (settled_at IS NULL));
 
 CREATE INDEX sagas_by_subject ON sagas USING btree (kind, subject, created_at DESC);
 

@@ -26,7 +26,8 @@ CREATE TYPE movement_kind AS ENUM (
     'chargeback',
     'chargeback_return',
     'debt_fill',
-    'refund_return'
+    'refund_return',
+    'ticket_refund'
 );
 
 CREATE TYPE operation_kind AS ENUM (
@@ -201,6 +202,22 @@ BEGIN
             VALUES ('cover', p_id, 'platform', 'escrow', p_id, owed, p_dispute);
     END IF;
     RETURN f.amount;
+END $$;
+
+CREATE FUNCTION credits_refund_tickets(p_ids uuid[], p_users uuid[], p_amounts numeric[], p_orders uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE r record;
+BEGIN
+    FOR r IN SELECT * FROM unnest(p_ids, p_users, p_amounts, p_orders) AS refund (id, "user", amount, "order") ORDER BY "user", id LOOP
+        INSERT INTO movements (kind, operation_id, source, target, target_id, amount, reference_id)
+            VALUES ('ticket_refund', r.id, 'platform', 'user', r."user", r.amount, r."order")
+            ON CONFLICT ON CONSTRAINT movements_once DO NOTHING;
+        IF NOT FOUND THEN
+            PERFORM FROM movements WHERE kind = 'ticket_refund' AND operation_id = r.id AND target_id = r."user" AND amount = r.amount;
+            IF NOT FOUND THEN PERFORM refuse('operation_differs'); END IF;
+        END IF;
+    END LOOP;
 END $$;
 
 CREATE FUNCTION credits_return(p_id uuid) RETURNS boolean

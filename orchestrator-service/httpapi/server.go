@@ -16,6 +16,7 @@ import (
 	"ticketremaster/orchestrator-service/gate/page"
 	"ticketremaster/orchestrator-service/marketplace"
 	"ticketremaster/orchestrator-service/purchase"
+	"ticketremaster/orchestrator-service/refund"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/orchestrator-service/seatmap"
 	"ticketremaster/orchestrator-service/tickets"
@@ -32,6 +33,7 @@ type Server struct {
 	Market    *marketplace.Flows
 	Gate      *gate.Flows
 	Catalogue *catalogue.Flows
+	Refunds   *refund.Flows
 	SeatMaps  *seatmap.Maps
 	Tickets   *tickets.Flows
 	Users     *clients.Users
@@ -71,6 +73,7 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/tickets/{seat_id}/qr", s.ticketQR)
 		post(r, "/tickets/{seat_id}/offline", s.offlineTicket)
 		get(r, "/tickets/{seat_id}/history", s.ticketHistory)
+		post(r, "/tickets/{seat_id}/refund", s.giveBack)
 		get(r, "/transfers", s.listTransfers)
 		get(r, "/transfers/{transfer_id}", s.getTransfer)
 		post(r, "/transfer/initiate", s.initiateTransfer)
@@ -112,6 +115,11 @@ func (s *Server) Handler() http.Handler {
 		post(r, "/admin/events/{event_id}/block", s.blockSeats(true))
 		post(r, "/admin/events/{event_id}/release", s.blockSeats(false))
 		post(r, "/admin/events/{event_id}/rows", s.addRows)
+		post(r, "/admin/events/{event_id}/cancel/preview", s.previewCancellation)
+		post(r, "/admin/events/{event_id}/cancel", s.cancelEvent)
+		get(r, "/admin/events/{event_id}/cancel", s.cancellation)
+		get(r, "/admin/orders", s.listOrdersAsAdmin)
+		post(r, "/admin/orders/{order_id}/refund", s.refundOrder)
 		get(r, "/admin/events/{event_id}/dashboard", s.dashboard)
 		get(r, "/admin/events/{event_id}/scans", s.listScans)
 		get(r, "/admin/users", s.listUsers)

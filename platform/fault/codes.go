@@ -5,6 +5,7 @@ package fault
 const (
 	CodeEventCancelled       = "EVENT_CANCELLED"
 	CodeEventNotFound        = "EVENT_NOT_FOUND"
+	CodeEventInvalidState    = "EVENT_INVALID_STATE"
 	CodeHoldExpired          = "HOLD_EXPIRED"
 	CodeInsufficientCredits  = "INSUFFICIENT_CREDITS"
 	CodeListingNotFound      = "LISTING_NOT_FOUND"
@@ -22,6 +23,10 @@ const (
 	CodeSeatNotFound         = "SEAT_NOT_FOUND"
 	CodeSeatNotHeld          = "SEAT_NOT_HELD"
 	CodeSeatUnavailable      = "SEAT_UNAVAILABLE"
+	CodeTicketAlreadyUsed    = "TICKET_ALREADY_USED"
+	CodeTicketDisputed       = "TICKET_DISPUTED"
+	CodeTicketRefunded       = "TICKET_REFUNDED"
+	CodeTransferInProgress   = "TRANSFER_IN_PROGRESS"
 	CodeTransferInvalidState = "TRANSFER_INVALID_STATE"
 	CodeTransferNotFound     = "TRANSFER_NOT_FOUND"
 	CodeUndoNotPossible      = "UNDO_NOT_POSSIBLE"

@@ -50,7 +50,21 @@ var invariants = []invariant{
 		side{"users_db", `
 			SELECT m.operation_id::text, reference_id || ' for ' || amount FROM movements m WHERE kind = 'purchase'
 			AND NOT EXISTS (SELECT FROM movements r WHERE r.kind = 'purchase_return' AND r.operation_id = m.operation_id)`},
-		side{"orders_db", `SELECT attempt_id::text, order_id || ' for ' || credits_charged FROM orders WHERE status = 'CONFIRMED' AND credits_charged > 0`})},
+		side{"orders_db", `SELECT attempt_id::text, order_id || ' for ' || credits_charged FROM orders
+			WHERE (status = 'CONFIRMED' OR EXISTS (SELECT FROM order_refunds r WHERE r.order_id = orders.order_id AND kind = 'WHOLE')) AND credits_charged > 0`})},
+	{"every refund is paid to whom it says, once", same(
+		side{"orders_db", `SELECT refund_id::text, amount || ' to ' || to_user_id FROM order_refunds WHERE amount > 0`},
+		side{"users_db", `SELECT operation_id::text, amount || ' to ' || target_id FROM movements WHERE kind = 'ticket_refund' AND amount > 0`})},
+	{"no order returns more than was paid for it", in("orders_db", `
+		SELECT order_id::text, sum(amount) || ' of ' || credits_charged FROM order_refunds JOIN orders USING (order_id)
+		GROUP BY order_id HAVING sum(amount) > credits_charged OR bool_or(kind = 'WHOLE') <> (status = 'REFUNDED')`)},
+	{"a refunded order's ticket is void, or given back", same(
+		side{"orders_db", `SELECT refund_id::text, seat_id::text FROM order_refunds JOIN orders USING (order_id) WHERE kind = 'WHOLE'`},
+		side{"seats_db", `
+			SELECT void_id::text, seat_id::text FROM seats WHERE void_id IS NOT NULL
+			UNION ALL
+			SELECT operation_id::text, seat_id::text FROM seat_ownership WHERE cause = 'REFUND'`})},
+	{"of a cancelled event nothing is held or sold, but what is disputed", ofCancelledEvents},
 	{"every payment at Stripe is credited exactly once", in("users_db", `
 		SELECT p.payment_intent_id, count(m.*) || ' credits' FROM payments p
 		LEFT JOIN movements m ON m.kind = 'topup' AND m.operation_id = p.topup_id
@@ -190,4 +204,36 @@ var invariants = []invariant{
 		}
 		return plans, err
 	}},
+}
+
+// ofCancelledEvents finds seats of cancelled events that are held, or whose tickets are not settled. Disputed ones wait, and so do those
+// of a cancellation that is under way.
+func ofCancelledEvents(ctx context.Context, b books) (offenders, error) {
+	cancelled, err := b.rows(ctx, "events_db", `SELECT event_id::text, '' FROM events WHERE status = 'CANCELLED'`)
+	if err != nil || len(cancelled) == 0 {
+		return nil, err
+	}
+	open, err := b.rows(ctx, "seats_db", `SELECT seat_id::text, event_id::text FROM seats
+		WHERE status = 'HELD' OR status IN ('SOLD', 'CHECKED_IN') AND refunded_at IS NULL`)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := b.rows(ctx, "orders_db", `SELECT seat_id::text, '' FROM transfers WHERE status = 'DISPUTED' OR swapping`)
+	if err != nil {
+		return nil, err
+	}
+	running, err := b.rows(ctx, "sagas_db", `SELECT event_id::text, '' FROM cancellations WHERE started_at > now() - interval '2 minutes' AND settled_at IS NULL`)
+	if err != nil {
+		return nil, err
+	}
+	found := offenders{}
+	for seat, event := range open {
+		_, of := cancelled[event]
+		_, disputed := waiting[seat]
+		_, goesOn := running[event]
+		if of && !disputed && !goesOn {
+			found[seat] = "of the cancelled event " + event
+		}
+	}
+	return found, nil
 }

@@ -17,6 +17,7 @@ import (
 	"ticketremaster/orchestrator-service/postgres"
 	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/qr"
+	"ticketremaster/orchestrator-service/refund"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/orchestrator-service/seatmap"
 	"ticketremaster/orchestrator-service/sweep"
@@ -130,14 +131,19 @@ func start(ctx context.Context, s settings) error {
 		Settings:  gate.Settings{ClockSkew: s.ClockSkew, AcceptDecrypted: s.AcceptDecrypted, DoorsOpenBefore: s.DoorsOpenBefore},
 		Inventory: inventory, Orders: orders, Events: events, Users: users, QR: codec,
 	}
+	refunds := &refund.Flows{
+		Inventory: inventory, Orders: orders, Users: users, Events: events, Transfers: transfers,
+		Cancellations: postgres.Cancellations{Pool: pool}, Requests: postgres.Requests{Pool: pool},
+	}
 	purchases.Register(sagas)
+	refunds.Register(sagas)
 	transfers.Register(sagas)
 	market.Register(sagas)
 	onSale.Register(sagas)
 
 	revoked := &token.Revocations{}
 	server := &httpapi.Server{
-		Purchases: purchases, Transfers: transfers, Market: market, Gate: door, Catalogue: onSale, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users, Sagas: sagas,
+		Purchases: purchases, Transfers: transfers, Market: market, Gate: door, Catalogue: onSale, Refunds: refunds, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users, Sagas: sagas,
 		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revocations: revoked},
 		Health: func(ctx context.Context) error { return cmp.Or(revoked.Ready(ctx), pool.Ping(ctx)) }, InFlight: s.MaxInFlight,
 	}
@@ -149,6 +155,7 @@ func start(ctx context.Context, s settings) error {
 			func(ctx context.Context) {
 				sweep.Run(ctx, s.SweepInterval, purchases.Sweep(), transfers.Sweep(), market.Sweep())
 			},
+			func(ctx context.Context) { sweep.Run(ctx, s.SweepInterval, refunds.Sweep) }, // by itself: it may take a while
 			purchases.GiveBackLost,
 			sagas.Recover,
 			func(ctx context.Context) { revoked.Follow(ctx, 500*time.Millisecond, users.Revocations) },
