@@ -1,6 +1,7 @@
 package grpcapi
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -133,15 +134,21 @@ func (s *Server) GetSeats(ctx context.Context, r *inventoryv1.GetSeatsRequest) (
 	return &inventoryv1.GetSeatsResponse{Seats: seatMessages(seats)}, err
 }
 
-// ListOwnedSeats returns a user's tickets.
+// ListOwnedSeats returns a page of a user's tickets.
 func (s *Server) ListOwnedSeats(ctx context.Context, r *inventoryv1.ListOwnedSeatsRequest) (*inventoryv1.ListOwnedSeatsResponse, error) {
 	var in ids
 	user := in.need("user_id", r.UserId)
 	if in.err != nil {
 		return nil, in.err
 	}
-	seats, err := s.store.OwnedBy(ctx, user)
-	return &inventoryv1.ListOwnedSeatsResponse{Seats: seatMessages(seats)}, err
+	if r.Offset < 0 {
+		return nil, fault.Field("offset", "must not be negative")
+	}
+	if r.Limit < 0 || r.Limit > maxSeats {
+		return nil, fault.Field("limit", "must be 1 to %d", maxSeats)
+	}
+	seats, total, err := s.store.OwnedBy(ctx, user, int(r.Offset), cmp.Or(int(r.Limit), maxSeats))
+	return &inventoryv1.ListOwnedSeatsResponse{Seats: seatMessages(seats), Total: int32(total)}, err
 }
 
 func seatMessages(seats []inventory.Seat) []*inventoryv1.Seat {

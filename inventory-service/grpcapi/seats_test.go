@@ -267,6 +267,33 @@ func TestGetAndOwnedSeats(t *testing.T) {
 	if err != nil || len(owned.Seats) != 2 || owned.Seats[0].SeatId != seats[2].SeatId || owned.Seats[1].SeatId != seats[0].SeatId {
 		t.Fatalf("newest first: %v (%v)", owned, err)
 	}
+	for _, c := range []struct {
+		name          string
+		offset, limit int32
+		want          []string
+	}{
+		{"the first page", 0, 1, []string{seats[2].SeatId}},
+		{"the last page", 1, 1, []string{seats[0].SeatId}},
+		{"a page that is not full", 1, 5, []string{seats[0].SeatId}},
+		{"behind the end", 2, 1, nil},
+		{"far behind the end", 1_000, 1_000, nil},
+	} {
+		got, err := s.ListOwnedSeats(t.Context(), &inventoryv1.ListOwnedSeatsRequest{UserId: owner, Offset: c.offset, Limit: c.limit})
+		var ids []string
+		for _, seat := range got.GetSeats() {
+			ids = append(ids, seat.SeatId)
+		}
+		if err != nil || got.Total != 2 || !slices.Equal(ids, c.want) {
+			t.Errorf("%s: %v of %d (%v), want %v of 2", c.name, ids, got.GetTotal(), err, c.want)
+		}
+	}
+	if none, err := s.ListOwnedSeats(t.Context(), &inventoryv1.ListOwnedSeatsRequest{UserId: newID()}); err != nil || none.Total != 0 || len(none.Seats) != 0 {
+		t.Errorf("of nobody: %v (%v)", none, err)
+	}
+	for _, bad := range []*inventoryv1.ListOwnedSeatsRequest{{UserId: owner, Offset: -1}, {UserId: owner, Limit: -1}, {UserId: owner, Limit: 1_001}} {
+		_, err = s.ListOwnedSeats(t.Context(), bad)
+		wantCode(t, err, "VALIDATION_ERROR")
+	}
 	_, err = s.GetSeats(t.Context(), &inventoryv1.GetSeatsRequest{SeatIds: slices.Repeat([]string{newID()}, 1_001)})
 	wantCode(t, err, "VALIDATION_ERROR")
 	_, err = s.CountSeats(t.Context(), &inventoryv1.CountSeatsRequest{EventIds: slices.Repeat([]string{newID()}, 201)})

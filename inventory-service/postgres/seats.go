@@ -192,12 +192,16 @@ func (s *Store) SeatsByID(ctx context.Context, ids []uuid.UUID) ([]inventory.Sea
 	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats WHERE seat_id = ANY($1)`, ids))
 }
 
-// maxOwned is the most tickets that one list shows.
-const maxOwned = 1_000
-
-// OwnedBy returns the seats that a user owns now, newest first, 1,000 at most.
-func (s *Store) OwnedBy(ctx context.Context, user uuid.UUID) ([]inventory.Seat, error) {
-	return readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats WHERE owner_user_id = $1 ORDER BY sold_at DESC LIMIT $2`, user, maxOwned))
+// OwnedBy returns at most limit of the seats that a user owns now, newest first, after the first offset of them, and how many they
+// are in all. They are counted only where the page does not tell.
+func (s *Store) OwnedBy(ctx context.Context, user uuid.UUID, offset, limit int) (seats []inventory.Seat, total int, err error) {
+	seats, err = readSeats(s.pool.Query(ctx, `SELECT `+columns+` FROM seats WHERE owner_user_id = $1
+		ORDER BY sold_at DESC, seat_id LIMIT $2 OFFSET $3`, user, limit, offset))
+	if total = offset + len(seats); err != nil || len(seats) < limit && (len(seats) > 0 || offset == 0) {
+		return seats, total, err
+	}
+	err = s.pool.QueryRow(ctx, `SELECT count(*) FROM seats WHERE owner_user_id = $1`, user).Scan(&total)
+	return seats, total, translate(err)
 }
 
 // Seat returns one seat, or SEAT_NOT_FOUND.

@@ -29,8 +29,15 @@ func viewTicket(t tickets.Ticket) map[string]any {
 	}
 }
 
+// maxTickets is the size of a page of tickets, at most and by default: clients that send no page get all that all but a few people own.
+const maxTickets = 1_000
+
 func (s *Server) listTickets(w http.ResponseWriter, r *http.Request) error {
-	owned, err := s.Tickets.OfOwner(r.Context(), caller(r).UserID)
+	page, err := web.ReadPageOf(r, maxTickets, maxTickets)
+	if err != nil {
+		return err
+	}
+	owned, total, err := s.Tickets.OfOwner(r.Context(), caller(r).UserID, page)
 	if err != nil {
 		return err
 	}
@@ -38,7 +45,7 @@ func (s *Server) listTickets(w http.ResponseWriter, r *http.Request) error {
 	for i, t := range owned {
 		views[i] = viewTicket(t)
 	}
-	return web.OK(w, views)
+	return web.List(w, views, page, total)
 }
 
 func (s *Server) listSold(w http.ResponseWriter, r *http.Request) error {

@@ -98,13 +98,16 @@ func (f *Flows) OfSeats(ctx context.Context, seats []uuid.UUID) (map[uuid.UUID]T
 	return bySeat, nil
 }
 
-// OfOwner lists the tickets that a user owns now.
-func (f *Flows) OfOwner(ctx context.Context, user uuid.UUID) ([]Ticket, error) {
-	res, err := f.Inventory.ListOwnedSeats(ctx, &inventoryv1.ListOwnedSeatsRequest{UserId: user.String()})
+// OfOwner lists a page, of at most 1,000, of the tickets that a user owns now, newest first, and tells how many they are in all.
+func (f *Flows) OfOwner(ctx context.Context, user uuid.UUID, page web.Page) ([]Ticket, int, error) {
+	res, err := f.Inventory.ListOwnedSeats(ctx, &inventoryv1.ListOwnedSeatsRequest{
+		UserId: user.String(), Offset: int32(page.Offset()), Limit: int32(page.Size),
+	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return f.withEvents(ctx, res.Seats)
+	owned, err := f.withEvents(ctx, res.Seats)
+	return owned, int(res.Total), err
 }
 
 // withEvents looks each seat's event up.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -59,7 +60,10 @@ func (w *world) GetSeats(_ context.Context, in *inventoryv1.GetSeatsRequest, _ .
 }
 
 func (w *world) ListOwnedSeats(_ context.Context, in *inventoryv1.ListOwnedSeatsRequest, _ ...grpc.CallOption) (*inventoryv1.ListOwnedSeatsResponse, error) {
-	out := &inventoryv1.ListOwnedSeatsResponse{}
+	out := &inventoryv1.ListOwnedSeatsResponse{Total: in.Offset + 7}
+	if in.Limit != 10 || in.Offset != 20 {
+		return nil, fmt.Errorf("asked for %v", in)
+	}
 	for _, s := range w.seats {
 		if s.OwnerUserId == in.UserId {
 			out.Seats = append(out.Seats, s)
@@ -194,11 +198,12 @@ func TestFirstQR(t *testing.T) {
 
 func TestTicketsOfAnOwner(t *testing.T) {
 	f, w, seat, owner := start(t)
-	owned, err := f.OfOwner(t.Context(), owner)
-	if err != nil || len(owned) != 1 || owned[0].Seat != seat || owned[0].Event.Name != "Concert" {
+	page := web.Page{Number: 3, Size: 10}
+	owned, total, err := f.OfOwner(t.Context(), owner, page)
+	if err != nil || total != 27 || len(owned) != 1 || owned[0].Seat != seat || owned[0].Event.Name != "Concert" {
 		t.Errorf("%+v, %v", owned, err)
 	}
-	if others, err := f.OfOwner(t.Context(), uuid.New()); err != nil || len(others) != 0 {
+	if others, _, err := f.OfOwner(t.Context(), uuid.New(), page); err != nil || len(others) != 0 {
 		t.Errorf("%+v, %v", others, err)
 	}
 	one, err := f.Ticket(t.Context(), clients.ID(seat.SeatId))
@@ -209,7 +214,7 @@ func TestTicketsOfAnOwner(t *testing.T) {
 	wantCode(t, err, fault.CodeSeatNotFound)
 	for _, call := range []string{"ListOwnedSeats", "Recent"} {
 		w.away = map[string]bool{call: true}
-		_, err := f.OfOwner(t.Context(), owner)
+		_, _, err := f.OfOwner(t.Context(), owner, page)
 		wantCode(t, err, fault.CodeUnavailable)
 	}
 }

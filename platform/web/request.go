@@ -84,12 +84,15 @@ type Page struct{ Number, Size int }
 func (p Page) Offset() int { return (p.Number - 1) * p.Size }
 
 // ReadPage reads ?page (from 1, at most 100,000) and ?per_page (at most 100, default 20).
-func ReadPage(r *http.Request) (Page, error) {
+func ReadPage(r *http.Request) (Page, error) { return ReadPageOf(r, 20, 100) }
+
+// ReadPageOf is ReadPage for a list whose pages have another size: absent without ?per_page, most at most.
+func ReadPageOf(r *http.Request, absent, most int) (Page, error) {
 	number, err := QueryInt(r, "page", 1, 1, 100_000)
 	if err != nil {
 		return Page{}, err
 	}
-	size, err := QueryInt(r, "per_page", 20, 1, 100)
+	size, err := QueryInt(r, "per_page", absent, 1, most)
 	return Page{Number: number, Size: size}, err
 }
 

@@ -78,7 +78,9 @@ func TestContractOfPurchases(t *testing.T) {
 		{by: poor, call: "POST /orders/$held/cancel", want: "200", reads: "order_id=$held status=FAILED"},
 		{by: poor, call: "POST /pay", body: object{"order_id": "$held"}, want: "409 SEAT_NOT_HELD"},
 		{by: p, call: "GET /tickets", want: "200", reads: "[0].seat_id=$seat [0].status=SOLD [0].event.event_id=$event [0].event.name [0].event.event_date:time [0].event.hall_id [0].event.venue.name " +
-			"[0].row_number [0].seat_number:number [0].price_paid=60 [0].purchased_at:time"},
+			"[0].row_number [0].seat_number:number [0].price_paid=60 [0].purchased_at:time ^pagination.page=1 ^pagination.per_page=1000 ^pagination.total=1 ^pagination.total_pages=1"},
+		{by: p, call: "GET /tickets?page=2&per_page=1", want: "200", reads: "^data:list ^pagination.page=2 ^pagination.per_page=1 ^pagination.total=1 ^pagination.total_pages=1"},
+		{by: p, call: "GET /tickets?per_page=1001", want: "400 VALIDATION_ERROR", reads: "^errors.per_page"},
 		{by: p, call: "GET /tickets/$seat/qr", want: "200", reads: "qr_payload ttl_seconds=60 generated_at:time expires_at:time"},
 		{by: next, call: "GET /tickets/$seat/qr", want: "403 NOT_SEAT_OWNER"},
 		{by: p, call: "GET /tickets/" + uuid.NewString() + "/qr", want: "404 SEAT_NOT_FOUND"},

@@ -1117,6 +1117,8 @@ func (x *GetSeatsResponse) GetSeats() []*Seat {
 type ListOwnedSeatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Offset        int32                  `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"` // seats before the page, from 0
+	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`   // 1 to 1,000; 0: 1,000
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1158,9 +1160,24 @@ func (x *ListOwnedSeatsRequest) GetUserId() string {
 	return ""
 }
 
+func (x *ListOwnedSeatsRequest) GetOffset() int32 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ListOwnedSeatsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type ListOwnedSeatsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seats         []*Seat                `protobuf:"bytes,1,rep,name=seats,proto3" json:"seats,omitempty"`
+	Total         int32                  `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1200,6 +1217,13 @@ func (x *ListOwnedSeatsResponse) GetSeats() []*Seat {
 		return x.Seats
 	}
 	return nil
+}
+
+func (x *ListOwnedSeatsResponse) GetTotal() int32 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
 }
 
 type ReserveSeatRequest struct {
@@ -4925,11 +4949,14 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x0fGetSeatsRequest\x12\x19\n" +
 	"\bseat_ids\x18\x01 \x03(\tR\aseatIds\"K\n" +
 	"\x10GetSeatsResponse\x127\n" +
-	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\"0\n" +
+	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\"^\n" +
 	"\x15ListOwnedSeatsRequest\x12\x17\n" +
-	"\auser_id\x18\x01 \x01(\tR\x06userId\"Q\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x05R\x06offset\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"g\n" +
 	"\x16ListOwnedSeatsResponse\x127\n" +
-	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\"\x9c\x01\n" +
+	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\"\x9c\x01\n" +
 	"\x12ReserveSeatRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x17\n" +

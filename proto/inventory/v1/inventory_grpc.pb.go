@@ -90,7 +90,7 @@ type InventoryClient interface {
 	CountSeats(ctx context.Context, in *CountSeatsRequest, opts ...grpc.CallOption) (*CountSeatsResponse, error)
 	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
 	GetSeats(ctx context.Context, in *GetSeatsRequest, opts ...grpc.CallOption) (*GetSeatsResponse, error)
-	// ListOwnedSeats gives the seats that a user owns now, newest first, at most 1,000.
+	// ListOwnedSeats gives a page of the seats that a user owns now, newest first, and how many they are in all.
 	ListOwnedSeats(ctx context.Context, in *ListOwnedSeatsRequest, opts ...grpc.CallOption) (*ListOwnedSeatsResponse, error)
 	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
 	// already gives the same hold again (its hold_id may differ from the one proposed).
@@ -582,7 +582,7 @@ type InventoryServer interface {
 	CountSeats(context.Context, *CountSeatsRequest) (*CountSeatsResponse, error)
 	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
 	GetSeats(context.Context, *GetSeatsRequest) (*GetSeatsResponse, error)
-	// ListOwnedSeats gives the seats that a user owns now, newest first, at most 1,000.
+	// ListOwnedSeats gives a page of the seats that a user owns now, newest first, and how many they are in all.
 	ListOwnedSeats(context.Context, *ListOwnedSeatsRequest) (*ListOwnedSeatsResponse, error)
 	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
 	// already gives the same hold again (its hold_id may differ from the one proposed).
