@@ -47,7 +47,6 @@ var endpoints = []public{
 	{"GET", "/events/" + id + "/state", "orchestrator", false, false},
 	{"GET", "/events/" + id + "/changes", "orchestrator", false, false},
 	{"GET", "/marketplace/listings", "orchestrator", false, false},
-	{"GET", "/marketplace/listings/" + id, "orchestrator", false, false},
 	{"GET", "/health", "orchestrator", false, false},
 	{"GET", "/docs", "orchestrator", false, false},
 	{"GET", "/docs/openapi.json", "orchestrator", false, false},
@@ -88,6 +87,7 @@ var endpoints = []public{
 	{"GET", "/events/" + id + "/waitlist", "orchestrator", true, true},
 	{"POST", "/events/" + id + "/waitlist", "orchestrator", true, true},
 	{"DELETE", "/events/" + id + "/waitlist", "orchestrator", true, true},
+	{"GET", "/marketplace/listings/mine", "orchestrator", true, true},
 	{"POST", "/marketplace/list", "orchestrator", true, true},
 	{"POST", "/marketplace/buy", "orchestrator", true, true},
 	{"POST", "/marketplace/cancel", "orchestrator", true, true},
@@ -206,7 +206,7 @@ func TestNothingElseIsReachable(t *testing.T) {
 		"GET /admin/", "GET /admin/a/b/c/d/e", "GET /admin/a.b", "GET /admin/users/", "GET /metrics", "GET /debug/pprof/", "GET /docs/", "GET /docs/openapi_json", "GET /docs/../internal", "GET /admin", "POST /transfers",
 		"GET /gate/", "POST /gate", "POST /gate/events", "GET /gate/" + id + "/scans", "GET /gate/" + id + "/other", "POST /gate/page.js", "GET /gate/a.b.c", "GET /gate/.js", "GET /gate/page.js/x", "GET /gate/page.js%00", "GET /gate/../internal",
 		"GET /console/", "GET /console/x", "POST /console", "GET /console/../internal.js",
-		"GET /marketplace", "POST /marketplace/listings", "GET /marketplace/list", "POST /marketplace/other", "GET /transfer/confirm", "HEAD /internal", "OPTIONS /internal",
+		"GET /marketplace", "GET /marketplace/listings/" + id, "POST /marketplace/listings", "GET /marketplace/list", "POST /marketplace/other", "GET /transfer/confirm", "HEAD /internal", "OPTIONS /internal",
 	} {
 		t.Run(request, func(t *testing.T) {
 			method, path, _ := strings.Cut(request, " ")
