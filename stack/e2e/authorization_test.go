@@ -115,9 +115,11 @@ func probes(t *testing.T, customer *client.Person) map[string]probe {
 	e := newEvent(t, 2)
 	owned, order := e.Seats[0].ID, buy(t, customer, e.Seats[0].ID)
 	friend := person(t, 0)
-	offer := object{"seat_id": owned, "seller_user_id": customer.ID, "buyer_user_id": friend.ID, "credits_amount": 99_999} // the buyer is too poor
-	a, err := customer.Post(t.Context(), "/transfer/initiate", offer)
-	transfer := detail(t, refused(t, a, err, http.StatusPaymentRequired, "INSUFFICIENT_CREDITS"), "transfer_id")
+	offer := object{"seat_id": owned, "seller_user_id": customer.ID, "buyer_user_id": friend.ID, "credits_amount": 99_999}
+	a, err := customer.Post(t.Context(), "/transfer/initiate", object{
+		"seat_id": e.Seats[1].ID, "seller_user_id": customer.ID, "buyer_user_id": friend.ID, "credits_amount": 1, // a seat that nobody has
+	})
+	transfer := detail(t, refused(t, a, err, http.StatusForbidden, "NOT_SEAT_OWNER"), "transfer_id")
 	topUp, err := customer.Post(t.Context(), "/credits/topup", object{"amount": 5})
 	must(t, topUp, err, http.StatusOK)
 	about := object{"transfer_id": transfer, "reason": "to see", "seller_otp": "123456"}
@@ -125,6 +127,7 @@ func probes(t *testing.T, customer *client.Person) map[string]probe {
 	forbidden := map[string]string{"other": "403", "staff": "403", "admin": "403"}
 	hidden := map[string]string{"other": "404", "staff": "404", "admin": "404"}
 	butAdmin := map[string]string{"other": "403", "staff": "403"}
+	unknown := map[string]string{"customer": "404", "other": "404", "staff": "404", "admin": "404"}
 	staff, admins := map[string]string{"customer": "403", "other": "403"}, map[string]string{"customer": "403", "other": "403", "staff": "403"}
 	mine := object{"user_id": customer.ID}
 	with := func(o object, key string, value any) object { o = maps.Clone(o); o[key] = value; return o }
@@ -173,10 +176,10 @@ func probes(t *testing.T, customer *client.Person) map[string]probe {
 		"GET /marketplace/listings":                    {"", nil, anyone},
 		"GET /marketplace/listings/mine":               {"", nil, logged(nil)},
 		"POST /marketplace/list":                       {"", object{"seat_id": owned, "asking_price": 1}, logged(forbidden)},
-		"POST /marketplace/buy":                        {"", object{"listing_id": "R-1001"}, logged(nil)},
-		"POST /marketplace/approve":                    {"", object{"listing_id": "R-1001", "otp_code": "123456"}, logged(nil)},
-		"POST /marketplace/cancel":                     {"", object{"listing_id": "R-1001"}, logged(nil)},
-		"POST /marketplace/withdraw":                   {"", object{"listing_id": "R-1001"}, logged(nil)},
+		"POST /marketplace/buy":                        {"", object{"listing_id": "R-1001"}, logged(unknown)},
+		"POST /marketplace/approve":                    {"", object{"listing_id": "R-1001", "otp_code": "123456"}, logged(unknown)},
+		"POST /marketplace/cancel":                     {"", object{"listing_id": "R-1001"}, logged(unknown)},
+		"POST /marketplace/withdraw":                   {"", object{"listing_id": "R-1001"}, logged(unknown)},
 		"POST /verify":                                 {"", object{"qr_payload": "no ticket", "hall_id": "H1"}, logged(staff)},
 		"POST /admin/events":                           {"", object{}, logged(admins)},
 		"GET /admin/events":                            {"", nil, logged(admins)},

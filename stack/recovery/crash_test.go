@@ -136,7 +136,7 @@ func spent(t *testing.T) (func(*client.App) (client.Answer, error), func(*testin
 	seat := ticket(t, seller)
 	id, confirmation := offer(t, seller, buyer, seat, 7_50)
 	ticket(t, buyer)
-	return confirming(t, buyer, confirmation), func(t *testing.T) { undone(t, id, seller, buyer, seat, 0) }
+	return confirming(t, seller, confirmation), func(t *testing.T) { undone(t, id, seller, buyer, seat, 0) }
 }
 
 func used(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
