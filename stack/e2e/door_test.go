@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -382,4 +383,13 @@ func TestThePageForTheDoor(t *testing.T) {
 	if err != nil || a.Status != http.StatusOK || !strings.Contains(a.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("%d %v %v", a.Status, a.Header, err)
 	}
+}
+
+// eventKey derives an event's key from the key of the format's test vectors.
+func eventKey(label []byte, event string) []byte {
+	id := uuid.MustParse(event)
+	mac := hmac.New(sha256.New, bytes.Repeat([]byte{7}, 32))
+	mac.Write(label)
+	mac.Write(id[:])
+	return mac.Sum(nil)
 }
