@@ -73,6 +73,7 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	p.purchases()
 	p.transfers()
 	p.gate()
+	p.door()
 	p.recovery()
 	p.docs()
 	if err := p.audit(); err != nil {

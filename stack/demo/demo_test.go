@@ -51,7 +51,7 @@ func TestPlay(t *testing.T) {
 	}
 	play("Alice's credit_balance 1000.00 → 650.00", "402 INSUFFICIENT_CREDITS", "428 OTP_REQUIRED", "because HOLD_EXPIRED", "charged once, though asked for twice",
 		"429 OTP_MAX_RETRIES", "transfer DISPUTED", "transfer REVERSED",
-		"SUCCESS ", "DUPLICATE ", "UNPAID ", "NOT_FOUND ", "WRONG_HALL ", "EXPIRED ", "each of the 7 decided scans", "✓ every answer")
+		"SUCCESS ", "DUPLICATE ", "UNPAID ", "NOT_FOUND ", "WRONG_HALL ", "EXPIRED ", "each of the 7 decided scans", "none is 429", "The payment for this ticket was taken back", "the conflict names both: south, and north before it", "✓ every answer")
 	stage.Backstage, stage.QRKey = nil, nil
 	play("not shown here: they need a hold of a few seconds", "UNPAID and EXPIRED are not shown", "each of the 4 decided scans", "✓ every answer")
 	runTour(ctx, t, s)

@@ -44,7 +44,7 @@ function sound(result) {
 function result(r) {
   $('result').dataset.result = r.result;
   $('word').textContent = r.result === 'SUCCESS' && at.direction === 'OUT' ? 'Goodbye' : words[r.result];
-  $('message').textContent = r.message;
+  $('message').textContent = r.message === $('word').textContent ? '' : r.message;
   $('detail').textContent = r.result === 'SUCCESS' ? [r.row_number && `Seat ${r.row_number}${r.seat_number}`, r.owner_name].filter(Boolean).join(' · ') : '';
   sound(r.result);
   if (r.result === 'SUCCESS' && at.direction === 'IN') at.last = r;
