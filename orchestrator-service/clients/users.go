@@ -153,6 +153,7 @@ type Booking struct {
 	ReferenceID uuid.UUID   `json:"reference_id,omitzero"` // order or transfer
 	DisputeID   uuid.UUID   `json:"dispute_id,omitzero"`
 	CoverShort  bool        `json:"cover_short,omitzero"`
+	Fee         money.Cents `json:"fee,omitzero"` // of a sale, kept from what the seller gets
 }
 
 // Booked is the answer to a booking.

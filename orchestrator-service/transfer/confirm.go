@@ -8,6 +8,7 @@ import (
 
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
 )
 
 // ConfirmTransfer takes one or both one-time passwords; when both parties have given theirs, in one call or two, the
@@ -52,11 +53,19 @@ func (f *Flows) ConfirmTransfer(ctx context.Context, caller, transferID uuid.UUI
 	if !t.SellerOTPVerified || !t.BuyerOTPVerified {
 		return Outcome{Transfer: t}, nil
 	}
-	swapped, err := f.swaps.Settle(ctx, transferID, transferID.String(), Swap{Transfer: t})
+	swapped, err := f.swaps.Settle(ctx, transferID, transferID.String(), Swap{Transfer: t, Fee: f.fee(t)})
 	if fault.Code(err) == fault.CodeInsufficientCredits && caller != t.BuyerUserID {
 		err = errBuyerShort // the caller cannot top up for the buyer
 	}
 	return settle(t, clients.TransferCompleted, swapped, err)
+}
+
+// fee is the platform's share of a sale, rounded down to a cent; a private transfer has none.
+func (f *Flows) fee(t clients.Transfer) money.Cents {
+	if t.ListingID == nil {
+		return 0
+	}
+	return t.CreditsAmount * money.Cents(f.SaleFeePercent) / 100
 }
 
 // affordable refuses a buyer with too few credits for the price.

@@ -51,7 +51,8 @@ type Tickets interface {
 
 // Settings of transfers; docs/internal-api.md has the variables and defaults.
 type Settings struct {
-	TransferTTL time.Duration // time to confirm a transfer
+	TransferTTL    time.Duration // time to confirm a transfer
+	SaleFeePercent int           // of the price of a sale at the marketplace, kept from what the seller gets
 }
 
 // Flows runs transfers, disputes and reversals.

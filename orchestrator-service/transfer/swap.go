@@ -6,6 +6,7 @@ import (
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
 )
 
 // swapSteps exchanges seat and credits, once both parties have confirmed (docs/adr/escrow.md says why in this order).
@@ -23,6 +24,7 @@ func (f *Flows) swapSteps() []saga.Step[Swap] {
 // Swap is the state of a transfer's saga.
 type Swap struct {
 	Transfer clients.Transfer `json:"transfer"`
+	Fee      money.Cents      `json:"fee,omitempty"` // of a sale at the marketplace
 }
 
 func (f *Flows) claimTransfer(ctx context.Context, s *Swap) error {
@@ -55,7 +57,9 @@ func (f *Flows) handOverSeat(ctx context.Context, s *Swap) error {
 }
 
 func (f *Flows) paySeller(ctx context.Context, s *Swap) error {
-	return f.book(ctx, clients.EscrowRelease, s.Transfer.CreditsAmount, clients.Booking{OperationID: s.Transfer.TransferID, UserID: s.Transfer.SellerUserID})
+	return f.book(ctx, clients.EscrowRelease, s.Transfer.CreditsAmount, clients.Booking{
+		OperationID: s.Transfer.TransferID, UserID: s.Transfer.SellerUserID, Fee: s.Fee,
+	})
 }
 
 func (f *Flows) completeTransfer(ctx context.Context, s *Swap) error {

@@ -305,6 +305,18 @@ func TestAPurchaseIsApproved(t *testing.T) {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	w.wantDone(seller, buyer, id)
+
+	w, seller, buyer, id = bought(t) // less the platform's fee
+	w.SaleFeePercent = 7
+	_, err = w.ConfirmTransfer(t.Context(), seller, id, "123456", "")
+	if err != nil || w.balance(seller) != 18_60 || w.balance(buyer) != 30_00 || w.platform != 1_40 {
+		t.Errorf("%v: seller %s, buyer %s, platform %s", err, w.balance(seller), w.balance(buyer), w.platform)
+	}
+	w, seller, _, id = completed(t) // a private transfer has none
+	w.SaleFeePercent = 7
+	if got := w.fee(*w.transfers[id]); got != 0 || w.balance(seller) != 20_00 {
+		t.Errorf("a private transfer costs %s", got)
+	}
 }
 
 func TestListsAreTheOrderServices(t *testing.T) {

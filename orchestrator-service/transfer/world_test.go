@@ -42,6 +42,7 @@ type world struct {
 	refused   map[uuid.UUID]int // offers, by who made them
 	offers    map[uuid.UUID]uuid.UUID
 	onward    *clients.Transfer // the live transfer that a dispute ends
+	platform  money.Cents
 	failing   map[string][]failure
 	calls     []string
 }
@@ -344,7 +345,8 @@ func (w *world) Book(_ context.Context, path string, b clients.Booking) (booked 
 			})
 		case clients.EscrowRelease:
 			return w.once(path, id, func() error {
-				w.users[b.UserID].CreditBalance += w.escrow[id]
+				w.users[b.UserID].CreditBalance += w.escrow[id] - b.Fee
+				w.platform += b.Fee
 				delete(w.escrow, id)
 				return nil
 			})

@@ -107,7 +107,10 @@ var invariants = []invariant{
 			WHERE status IN ('COMPLETED', 'DISPUTED', 'REVERSED') AND credits_amount > 0
 			UNION ALL
 			SELECT reversal_id::text, credits_amount || ' to ' || buyer_user_id FROM transfers WHERE status = 'REVERSED' AND credits_amount > 0`},
-		side{"users_db", `SELECT operation_id::text, amount || ' to ' || target_id FROM movements WHERE kind = 'escrow_release'`})},
+		side{"users_db", `
+			SELECT p.operation_id::text, p.amount + coalesce(fee.amount, 0) || ' to ' || p.target_id FROM movements p
+			LEFT JOIN movements fee ON fee.kind = 'sale_fee' AND fee.operation_id = p.operation_id
+			WHERE p.kind = 'escrow_release'`})},
 	{"no transfer waits past its time", in("orders_db", `
 		SELECT transfer_id::text, status::text FROM transfers
 		WHERE status IN ('INITIATED', 'PENDING_OTP') AND NOT swapping AND expires_at < now() - `+overdue)},

@@ -21,6 +21,7 @@ type operation struct {
 	Amount      json.RawMessage `json:"amount"`
 	Reference   *string         `json:"reference_id"`
 	CoverShort  bool            `json:"cover_short"`
+	Fee         json.RawMessage `json:"fee"` // of a sale; none: 0
 }
 
 // amount reads an amount that may be zero (a gift, a free seat) and never less.
@@ -87,7 +88,16 @@ func (a *API) releaseEscrow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	balance, err := a.Store.ReleaseEscrow(r.Context(), id, userID)
+	var fee money.Cents
+	if o.Fee != nil {
+		if fee, err = web.Amount("fee", o.Fee); err == nil && fee < 0 {
+			err = fault.Field("fee", "must not be negative")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	balance, err := a.Store.ReleaseEscrow(r.Context(), id, userID, fee)
 	if err != nil {
 		return err
 	}

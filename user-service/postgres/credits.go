@@ -45,9 +45,10 @@ func (s *Store) ReturnEscrow(ctx context.Context, operation uuid.UUID) (returned
 	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_escrow_return($1)`, operation)
 }
 
-// ReleaseEscrow pays an escrow to a user and gives that user's balance. ESCROW_NOT_FOUND, OPERATION_VOIDED.
-func (s *Store) ReleaseEscrow(ctx context.Context, operation, userID uuid.UUID) (balance money.Cents, err error) {
-	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_escrow_release($1, $2)`, operation, userID)
+// ReleaseEscrow pays an escrow, less a fee of the platform's, to a user and gives that user's balance. ESCROW_NOT_FOUND,
+// OPERATION_VOIDED, OPERATION_MISMATCH if the fee is more than the escrow.
+func (s *Store) ReleaseEscrow(ctx context.Context, operation, userID uuid.UUID, fee money.Cents) (balance money.Cents, err error) {
+	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_escrow_release($1, $2, $3)`, operation, userID, fee)
 }
 
 // Freeze holds a user's credits under a dispute's id. What is short is owed, and frozen as soon as the user gets it.

@@ -56,6 +56,7 @@ type settings struct {
 	MaxHolds         int           `env:"MAX_HOLDS" envDefault:"10"`
 	MaxInFlight      int           `env:"MAX_IN_FLIGHT" envDefault:"96"`
 	TransferTTL      time.Duration `env:"TRANSFER_TTL" envDefault:"15m"`
+	SaleFeePercent   int           `env:"MARKETPLACE_FEE_PERCENT" envDefault:"0"`
 	ApproveWithin    time.Duration `env:"MARKETPLACE_APPROVE_WITHIN" envDefault:"24h"`
 	SweepInterval    time.Duration `env:"SWEEP_INTERVAL" envDefault:"2s"`
 	SweepGrace       time.Duration `env:"SWEEP_GRACE" envDefault:"5s"`
@@ -77,6 +78,7 @@ func (s *settings) Validate() error {
 	check(s.MaxHolds >= 1 && s.MaxHolds <= 100, "MAX_HOLDS must be from 1 to 100")
 	check(s.MaxInFlight >= 1 && s.MaxInFlight <= 10_000, "MAX_IN_FLIGHT must be from 1 to 10000")
 	check(s.TransferTTL >= time.Second && s.TransferTTL <= 24*time.Hour, "TRANSFER_TTL must be from 1s to 24h")
+	check(s.SaleFeePercent >= 0 && s.SaleFeePercent <= 50, "MARKETPLACE_FEE_PERCENT must be from 0 to 50")
 	check(s.ApproveWithin >= time.Second && s.ApproveWithin <= 7*24*time.Hour, "MARKETPLACE_APPROVE_WITHIN must be from 1s to 168h")
 	check(s.SweepInterval >= 50*time.Millisecond, "SWEEP_INTERVAL must be at least 50ms")
 	check(s.ClockSkew >= 0 && s.ClockSkew <= 30*time.Second, "CLOCK_SKEW must be from 0s to 30s")
@@ -119,7 +121,7 @@ func start(ctx context.Context, s settings) error {
 		Inventory: inventory, Users: users, Orders: orders, Events: events, Tickets: owned, Holds: holds,
 	}
 	transfers := &transfer.Flows{
-		Settings:  transfer.Settings{TransferTTL: s.TransferTTL},
+		Settings:  transfer.Settings{TransferTTL: s.TransferTTL, SaleFeePercent: s.SaleFeePercent},
 		Inventory: inventory, Users: users, Records: orders, Tickets: owned,
 	}
 	market := &marketplace.Flows{

@@ -72,6 +72,19 @@ func TestEscrow(t *testing.T) {
 	w.release(gift, seller).want(t, 200, "")
 	w.has(buyer, 40)
 	w.has(seller, 60)
+
+	sale := newID() // less the platform's fee
+	release := func(fee float64) answer {
+		return w.internal("POST", "/credits/escrow/release", obj{"operation_id": sale, "user_id": seller.id, "fee": fee})
+	}
+	w.escrow(sale, buyer, 10).want(t, 200, "")
+	release(10.01).want(t, 409, "OPERATION_MISMATCH")
+	release(-1).want(t, 400, "VALIDATION_ERROR")
+	for range 2 {
+		if a := release(0.5).want(t, 200, ""); a.data()["credit_balance"] != 69.5 {
+			t.Fatal(a.raw)
+		}
+	}
 	w.booksAreRight()
 }
 
