@@ -1,6 +1,8 @@
 package apidocs
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http/httptest"
 	"regexp"
@@ -17,8 +19,20 @@ func TestDocs(t *testing.T) {
 	if w.Code != 200 || !strings.Contains(page, "$GATEWAY/api/reserve -H") || !strings.Contains(page, `href="#schema-Order"`) {
 		t.Errorf("%d: %.300s", w.Code, page)
 	}
-	if outside := regexp.MustCompile(`(?i)<script|<link|<img|@import|url\(|(src|href)="(https?:)?//`).FindString(page); outside != "" {
+	if outside := regexp.MustCompile(`(?i)<img|@import|url\(| src=|import\(|fetch\(|href="(https?:)?//`).FindString(page); outside != "" {
 		t.Errorf("the page takes something from outside: %s", outside)
+	}
+	// Its style and its script are those of the policy, and each is in one piece.
+	for _, element := range []string{"style", "script"} {
+		text := regexp.MustCompile(`(?s)<`+element+`>(.*?)</`+element+`>`).FindAllStringSubmatch(page, -1)
+		if len(text) != 1 || strings.Count(page, "<"+element) != 1 {
+			t.Fatalf("%d of %s", len(text), element)
+		}
+		sum := sha256.Sum256([]byte(text[0][1]))
+		if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, element+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") ||
+			!strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+			t.Errorf("the policy is %s", policy)
+		}
 	}
 	w = httptest.NewRecorder()
 	web.Handler(JSON).ServeHTTP(w, httptest.NewRequest("GET", "/docs/openapi.json", nil))

@@ -106,11 +106,22 @@ func write(w http.ResponseWriter, status int, body any) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if b.Len() >= compressFrom {
-		compress(w, &b)
-	}
-	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the client is gone
+	send(w, status, &b)
 	return nil
+}
+
+// Document answers 200 with a text of that media type, which is no envelope. A large one is compressed for a client that takes it so.
+func Document(w http.ResponseWriter, mediaType string, text []byte) error {
+	w.Header().Set("Content-Type", mediaType)
+	send(w, http.StatusOK, bytes.NewBuffer(text))
+	return nil
+}
+
+func send(w http.ResponseWriter, status int, body *bytes.Buffer) {
+	if body.Len() >= compressFrom {
+		compress(w, body)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // the client is gone
 }

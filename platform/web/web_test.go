@@ -21,6 +21,9 @@ func server(t *testing.T) string {
 			return web.OK(w, strings.Repeat("ticket ", size/7))
 		}))
 	}
+	r.Method(http.MethodGet, "/document", web.Handler(func(w http.ResponseWriter, _ *http.Request) error {
+		return web.Document(w, "text/html", []byte(strings.Repeat("<p>ticket", 10_000)))
+	}))
 	s := httptest.NewServer(r)
 	t.Cleanup(s.Close)
 	return s.URL
@@ -80,11 +83,14 @@ func TestLargeAnswersAreCompressed(t *testing.T) {
 			t.Errorf("it is another answer: %v", err)
 		}
 	}
+	if res, body := get(t, http.MethodGet, url+"/document", "gzip"); res.Header.Get("Content-Encoding") != "gzip" || res.Header.Get("Content-Type") != "text/html" || len(body) > 9_000 {
+		t.Errorf("a document: %v, %d bytes", res.Header, len(body))
+	}
 }
 
 func TestHEADWhereverThereIsGET(t *testing.T) {
 	url := server(t)
-	for _, path := range []string{"/small", "/large", "/health", "/nowhere"} {
+	for _, path := range []string{"/small", "/large", "/document", "/health", "/nowhere"} {
 		want, _ := get(t, http.MethodGet, url+path, "")
 		got, body := get(t, http.MethodHead, url+path, "")
 		if got.StatusCode != want.StatusCode || got.ContentLength != want.ContentLength || got.Header.Get("Content-Type") != want.Header.Get("Content-Type") || len(body) != 0 {

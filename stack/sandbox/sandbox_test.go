@@ -300,7 +300,19 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{"/": "424242", "/?phone=none": "Nothing yet", "/pay/" + made.ClientSecret: "12.34 sgd"} {
+	for range listed {
+		if _, err := w.stripe("sk_test_1").PaymentIntents.New(&stripe.PaymentIntentParams{Amount: stripe.Int64(999), Currency: stripe.String("sgd")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, err := w.stripe("sk_test_1").PaymentIntents.New(&stripe.PaymentIntentParams{Amount: stripe.Int64(4321), Currency: stripe.String("sgd")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := w.Server.stripe.newest(); all[0].ID != last.ID || all[len(all)-1].ID != made.ID {
+		t.Errorf("not the newest first: %+v", all)
+	}
+	for path, want := range map[string]string{"/": "424242", "/?": `<a href="/pay/` + last.ID + `">`, "/?x": "2 older ones", "/?phone=none": "None yet", "/pay/" + made.ClientSecret: "12.34 sgd"} {
 		response, err := http.Get(w.url + path)
 		if err != nil {
 			t.Fatal(err)

@@ -22,6 +22,7 @@ type payments struct {
 
 // intent is a PaymentIntent. Amounts are in cents.
 type intent struct {
+	number                             int // the first is 1
 	id, clientSecret, currency, status string
 	amount, refunded                   int64
 	created                            int64
@@ -92,7 +93,7 @@ func (s *Server) createIntent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := newID("pi_")
-	made := &intent{id: id, clientSecret: id + "_secret_" + newID(""), amount: amount, currency: currency, status: "requires_payment_method",
+	made := &intent{number: len(s.stripe.intents) + 1, id: id, clientSecret: id + "_secret_" + newID(""), amount: amount, currency: currency, status: "requires_payment_method",
 		created: s.now().Unix(), metadata: map[string]string{}, events: map[string]event{}}
 	for field, values := range r.PostForm {
 		if match := metadataField.FindStringSubmatch(field); match != nil {

@@ -13,8 +13,12 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-//go:embed page.tmpl
-var pageTemplate string
+var (
+	//go:embed page.tmpl
+	pageTemplate string
+	//go:embed page.js
+	script string
+)
 
 func main() {
 	if err := write(); err != nil {
@@ -59,6 +63,7 @@ func render(source []byte) (page, asJSON []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	view.Script = template.JS(script)
 	var b bytes.Buffer
 	err = t.Execute(&b, view)
 	return b.Bytes(), append(asJSON, '\n'), err

@@ -71,6 +71,7 @@ type (
 		Intro                []string
 		Groups               []docsGroup
 		Schemas              []docsSchema
+		Script               template.JS
 	}
 	docsGroup struct {
 		Name, Description string
