@@ -3,6 +3,7 @@
 package order
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,18 +34,19 @@ func (s Status) Valid() bool {
 
 // Order is one user's order of one seat, as other services read it. Its id names the hold.
 type Order struct {
-	ID             uuid.UUID   `json:"order_id" db:"order_id"`
-	UserID         uuid.UUID   `json:"user_id"`
-	SeatID         uuid.UUID   `json:"seat_id"`
-	EventID        uuid.UUID   `json:"event_id"`
-	Status         Status      `json:"status"`
-	Price          money.Cents `json:"price"`           // of the seat, when it was reserved
-	CreditsCharged money.Cents `json:"credits_charged"` // 0 until it is confirmed; stays after a refund
-	HeldUntil      time.Time   `json:"held_until"`      // UTC, as all times
-	CreatedAt      time.Time   `json:"created_at"`
-	ConfirmedAt    *time.Time  `json:"confirmed_at"`
-	FailureReason  *string     `json:"failure_reason"` // why it failed or was refunded
-	AttemptID      *uuid.UUID  `json:"attempt_id"`     // the attempt to pay that confirmed it
+	ID             uuid.UUID       `json:"order_id" db:"order_id"`
+	UserID         uuid.UUID       `json:"user_id"`
+	SeatID         uuid.UUID       `json:"seat_id"`
+	EventID        uuid.UUID       `json:"event_id"`
+	Status         Status          `json:"status"`
+	Price          money.Cents     `json:"price"`           // of the seat, when it was reserved
+	CreditsCharged money.Cents     `json:"credits_charged"` // 0 until it is confirmed; stays after a refund
+	HeldUntil      time.Time       `json:"held_until"`      // UTC, as all times
+	CreatedAt      time.Time       `json:"created_at"`
+	ConfirmedAt    *time.Time      `json:"confirmed_at"`
+	FailureReason  *string         `json:"failure_reason"` // why it failed or was refunded
+	AttemptID      *uuid.UUID      `json:"attempt_id"`     // the attempt to pay that confirmed it
+	Includes       json.RawMessage `json:"includes"`       // fees and tax that the price included when the seat was reserved; null: nothing
 }
 
 // Request is a request for an order. The caller chooses the id: the same id is the same order.
@@ -55,6 +57,14 @@ type Request struct {
 	EventID   uuid.UUID
 	Price     money.Cents
 	HeldUntil time.Time
+	Includes  json.RawMessage // what the price includes; may be empty
+}
+
+// Limit bounds the orders of an event that one person has: paid ones, and holds that are not over.
+type Limit struct {
+	PersonID uuid.UUID // all accounts of a person
+	Most     int
+	Received bool // tickets that the person has by a transfer count too
 }
 
 // Payment is the attempt to pay that confirms an order.
@@ -73,6 +83,7 @@ type Filter struct {
 var (
 	ErrNotFound     = fault.New(fault.NotFound, fault.CodeOrderNotFound, "This order does not exist")
 	ErrInvalidState = fault.New(fault.Conflict, fault.CodeOrderInvalidState, "The order is not in a state that allows this")
+	ErrLimit        = fault.New(fault.Conflict, fault.CodeTicketLimit, "You have as many tickets of this event as one person may have")
 	// ErrVoided refuses an action that arrives after it was undone.
 	ErrVoided = fault.New(fault.Conflict, fault.CodeOperationVoided, "This operation was undone before it arrived")
 )

@@ -81,6 +81,39 @@ type Part struct {
 	Percent *money.Cents `json:"percent,omitempty"` // in hundredths
 }
 
+// Included is what a fee or tax comes to in one price.
+type Included struct {
+	Name   string      `json:"name"`
+	Amount money.Cents `json:"amount"`
+}
+
+// Breakdown says what a price includes. Percentages are of what is net: of the price without the fixed amounts and all percentages.
+// Each is rounded by itself, to the nearest cent.
+func (r Rules) Breakdown(price money.Cents) []Included {
+	var fixed, percent money.Cents
+	for _, p := range r.Includes {
+		if p.Amount != nil {
+			fixed += *p.Amount
+		} else if p.Percent != nil {
+			percent += *p.Percent
+		}
+	}
+	var parts []Included
+	for _, p := range r.Includes {
+		part := Included{Name: p.Name}
+		switch {
+		case price == 0: // a free ticket includes nothing
+		case p.Amount != nil:
+			part.Amount = *p.Amount
+		case p.Percent != nil:
+			whole := 100_00 + percent
+			part.Amount = ((price-fixed)**p.Percent + whole/2) / whole
+		}
+		parts = append(parts, part)
+	}
+	return parts
+}
+
 // Warning is something about a change that the administrator should look at.
 type Warning struct {
 	Code    string    `json:"code"`

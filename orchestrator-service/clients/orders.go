@@ -46,6 +46,7 @@ type Order struct {
 	CreatedAt      time.Time   `json:"created_at,omitzero"`
 	ConfirmedAt    *time.Time  `json:"confirmed_at"`
 	FailureReason  string      `json:"failure_reason,omitempty"`
+	Includes       []Included  `json:"includes,omitempty"` // fees and tax in the price
 }
 
 // Place records an order as PENDING; one that exists already is returned as it is. Concurrent calls are coalesced into
@@ -62,6 +63,18 @@ func (o *Orders) Place(ctx context.Context, in Order) (Order, error) {
 		return placed, err
 	})
 	return out, late(o.Client, ctx, err)
+}
+
+// PlaceWithin is Place for a person who may have at most that many orders of the event; TICKET_LIMIT.
+func (o *Orders) PlaceWithin(ctx context.Context, in Order, person uuid.UUID, rules Rules) (out Order, err error) {
+	in.Status = OrderPending
+	err = o.Do(ctx, http.MethodPost, "/orders/limited", struct {
+		Order
+		PersonID uuid.UUID `json:"person_id"`
+		Most     int       `json:"max_per_customer"`
+		Received bool      `json:"transfers_count"`
+	}{in, person, *rules.MaxPerCustomer, rules.TransfersCount}, &out)
+	return out, err
 }
 
 // Confirm records an order as CONFIRMED by its attempt and creates it if necessary.

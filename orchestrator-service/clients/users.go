@@ -46,10 +46,11 @@ type User struct {
 
 // Risk says whether a user must confirm purchases by one-time password, and whether that was done for one order.
 type Risk struct {
-	IsFlagged   bool `json:"is_flagged"`
-	IsVerified  bool `json:"is_verified"`
-	OTPVerified bool `json:"otp_verified"`
-	OTPPending  bool `json:"otp_pending"`
+	PersonID    uuid.UUID `json:"person_id"` // shared by all accounts of a person
+	IsFlagged   bool      `json:"is_flagged"`
+	IsVerified  bool      `json:"is_verified"`
+	OTPVerified bool      `json:"otp_verified"`
+	OTPPending  bool      `json:"otp_pending"`
 }
 
 type riskQuery struct {

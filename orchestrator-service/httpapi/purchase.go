@@ -133,23 +133,24 @@ func checkOTP(field, code string) error {
 }
 
 type orderView struct {
-	OrderID        uuid.UUID    `json:"order_id"`
-	SeatID         uuid.UUID    `json:"seat_id"`
-	EventID        uuid.UUID    `json:"event_id"`
-	Status         string       `json:"status"`
-	Price          money.Cents  `json:"price"`
-	CreditsCharged money.Cents  `json:"credits_charged"`
-	HeldUntil      time.Time    `json:"held_until"`
-	CreatedAt      time.Time    `json:"created_at"`
-	ConfirmedAt    *time.Time   `json:"confirmed_at"`
-	FailureReason  string       `json:"failure_reason,omitempty"`
-	Steps          []saga.Entry `json:"steps,omitempty"` // of the latest payment, for a person
+	OrderID        uuid.UUID          `json:"order_id"`
+	SeatID         uuid.UUID          `json:"seat_id"`
+	EventID        uuid.UUID          `json:"event_id"`
+	Status         string             `json:"status"`
+	Price          money.Cents        `json:"price"`
+	CreditsCharged money.Cents        `json:"credits_charged"`
+	HeldUntil      time.Time          `json:"held_until"`
+	CreatedAt      time.Time          `json:"created_at"`
+	ConfirmedAt    *time.Time         `json:"confirmed_at"`
+	FailureReason  string             `json:"failure_reason,omitempty"`
+	Includes       []clients.Included `json:"includes,omitempty"` // fees and tax in the price
+	Steps          []saga.Entry       `json:"steps,omitempty"`    // of the latest payment, for a person
 }
 
 func viewOrder(o clients.Order) orderView {
 	return orderView{
 		OrderID: o.OrderID, SeatID: o.SeatID, EventID: o.EventID, Status: o.Status, Price: o.Price, CreditsCharged: o.CreditsCharged,
-		HeldUntil: o.HeldUntil, CreatedAt: o.CreatedAt, ConfirmedAt: o.ConfirmedAt, FailureReason: o.FailureReason,
+		HeldUntil: o.HeldUntil, CreatedAt: o.CreatedAt, ConfirmedAt: o.ConfirmedAt, FailureReason: o.FailureReason, Includes: o.Includes,
 	}
 }
 

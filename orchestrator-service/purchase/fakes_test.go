@@ -240,6 +240,20 @@ func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UU
 
 // ---- the order service
 
+// PlaceWithin refuses whoever has as many orders of the event as the rules allow.
+func (w *world) PlaceWithin(ctx context.Context, in clients.Order, _ uuid.UUID, rules clients.Rules) (clients.Order, error) {
+	has := 0
+	for _, o := range w.orders {
+		if o.UserID == in.UserID && o.EventID == in.EventID && o.OrderID != in.OrderID {
+			has++
+		}
+	}
+	if has >= *rules.MaxPerCustomer {
+		return clients.Order{}, fault.New(fault.Conflict, fault.CodeTicketLimit, "enough")
+	}
+	return w.Place(ctx, in)
+}
+
 func (w *world) Place(_ context.Context, in clients.Order) (out clients.Order, err error) {
 	err = w.call("Place", func() error {
 		if w.orders[in.OrderID] == nil {

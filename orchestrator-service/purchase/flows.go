@@ -44,6 +44,7 @@ type Users interface {
 // Orders is what a purchase needs of the order service.
 type Orders interface {
 	Place(ctx context.Context, in clients.Order) (clients.Order, error)
+	PlaceWithin(ctx context.Context, in clients.Order, person uuid.UUID, rules clients.Rules) (clients.Order, error)
 	Confirm(ctx context.Context, in clients.Order) error
 	UndoConfirm(ctx context.Context, order, attempt uuid.UUID, reason string) error
 	Fail(ctx context.Context, order uuid.UUID, reason string) (clients.Order, error)

@@ -70,10 +70,18 @@ func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv
 	case !priced:
 		return clients.Order{}, errSeatNotForSale
 	default:
-		return f.Orders.Place(ctx, clients.Order{
+		order := clients.Order{
 			OrderID: clients.ID(seat.HoldId), UserID: user, SeatID: clients.ID(seat.SeatId), EventID: event.EventID,
-			Price: price, HeldUntil: seat.HeldUntil.AsTime(),
-		})
+			Price: price, HeldUntil: seat.HeldUntil.AsTime(), Includes: event.Breakdown(price),
+		}
+		if event.MaxPerCustomer == nil {
+			return f.Orders.Place(ctx, order)
+		}
+		risk, err := f.Users.Risk(ctx, user, order.OrderID) // whose accounts are one person's
+		if err != nil {
+			return clients.Order{}, err
+		}
+		return f.Orders.PlaceWithin(ctx, order, risk.PersonID, event.Rules)
 	}
 }
 

@@ -59,6 +59,32 @@ func (s server) placeAll(w http.ResponseWriter, r *http.Request) error {
 	return web.Answer(w, http.StatusCreated, orders)
 }
 
+// placeWithin serves POST /orders/limited: an order of a person who may have so many of the event.
+func (s server) placeWithin(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		orderJSON
+		PersonID string `json:"person_id"`
+		Most     int    `json:"max_per_customer"`
+		Received bool   `json:"transfers_count"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	var f fields
+	request, limit := in.request(&f), order.Limit{PersonID: f.uuid("person_id", in.PersonID), Most: in.Most, Received: in.Received}
+	if in.Most < 1 {
+		f.fail(fault.Field("max_per_customer", "must be at least 1"))
+	}
+	if f.err != nil {
+		return f.err
+	}
+	o, err := s.ledger.PlaceWithin(r.Context(), request, limit)
+	if err != nil {
+		return err
+	}
+	return web.Answer(w, http.StatusCreated, o)
+}
+
 // confirmed serves POST /orders/confirmed: which of the seats have a CONFIRMED order.
 func (s server) confirmed(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
@@ -96,6 +122,7 @@ type orderJSON struct {
 	Status         order.Status    `json:"status"`
 	AttemptID      string          `json:"attempt_id"`
 	CreditsCharged json.RawMessage `json:"credits_charged"`
+	Includes       json.RawMessage `json:"includes"`
 }
 
 func (in orderJSON) request(f *fields) order.Request {
@@ -106,6 +133,7 @@ func (in orderJSON) request(f *fields) order.Request {
 		EventID:   f.uuid("event_id", in.EventID),
 		Price:     f.amount("price", in.Price),
 		HeldUntil: f.time("held_until", in.HeldUntil),
+		Includes:  in.Includes,
 	}
 }
 

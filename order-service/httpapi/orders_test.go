@@ -556,7 +556,7 @@ func TestSchemaGuardsOrders(t *testing.T) {
 	s.refuses("orders_reason_length", `UPDATE orders SET status = 'FAILED', failure_reason = repeat('x', 501) WHERE order_id = $1`, pendingID)
 	s.refuses("orders_amounts_not_negative", `UPDATE orders SET status = 'CONFIRMED', attempt_id = gen_random_uuid(), confirmed_at = now(), credits_charged = -1 WHERE order_id = $1`, pendingID)
 	s.refuses("orders_never_deleted", `DELETE FROM orders WHERE order_id = $1`, paidID)
-	s.refuses("orders_never_deleted", `TRUNCATE orders`)
+	s.refuses("orders_never_deleted", `TRUNCATE orders CASCADE`)
 	s.refuses("order_attempts_never_deleted", `DELETE FROM order_attempts`)
 	s.refuses("order_attempts_stay", `UPDATE order_attempts SET outcome = 'CONFIRMED' WHERE outcome = 'VOIDED'`)
 	s.refuses("order_attempts_stay", `UPDATE order_attempts SET outcome = 'VOIDED', order_id = gen_random_uuid()`)

@@ -198,3 +198,44 @@ func TestAnEventsUnpaidOrdersFail(t *testing.T) {
 		t.Errorf("the orders are %s, %s and %s", s.statusOf(a), s.statusOf(b), s.statusOf(other))
 	}
 }
+
+func limited(b body, person string, most int) body {
+	return b.with(body{"person_id": person, "max_per_customer": most})
+}
+
+// All accounts of a person count together: orders that are paid and holds that are not over.
+func TestOrdersWithinALimit(t *testing.T) {
+	s := start(t)
+	person, event := newID(), newID()
+	next := func() body { return pendingOrder().with(body{"event_id": event}) }
+	var all sync.WaitGroup
+	won := make(chan bool, 20)
+	for range 20 {
+		all.Go(func() {
+			if err := s.post("/orders/limited", limited(next(), person, 3), nil); err == nil {
+				won <- true
+			} else if fault.Code(err) != "TICKET_LIMIT" {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if len(won) != 3 {
+		t.Fatalf("%d orders within a limit of 3", len(won))
+	}
+	s.exec(`UPDATE orders SET status = 'FAILED', failure_reason = 'x' WHERE order_id IN (SELECT order_id FROM orders WHERE event_id = $1 LIMIT 1)`, event)
+	last := next()
+	for range 2 { // the repeat is the same order
+		s.must(s.post("/orders/limited", limited(last, person, 3), nil))
+	}
+	want(t, s.post("/orders/limited", limited(next(), person, 3), nil), "TICKET_LIMIT")
+	s.must(s.post("/orders/limited", limited(next(), newID(), 1), nil)) // another person
+
+	// Tickets received by transfer count where the event says so, as long as they are not handed on.
+	buyer, seat := newID(), newID()
+	got := s.reach(newTransfer().with(body{"event_id": event, "seat_id": seat, "buyer_user_id": buyer}), "COMPLETED")
+	counting := limited(next().with(body{"user_id": buyer}), newID(), 1).with(body{"transfers_count": true})
+	want(t, s.post("/orders/limited", counting, nil), "TICKET_LIMIT")
+	s.reach(onward(got), "COMPLETED")
+	s.must(s.post("/orders/limited", counting, nil))
+}

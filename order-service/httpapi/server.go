@@ -39,6 +39,7 @@ func New(ledger postgres.Store, secrets ...string) http.Handler {
 		r.Use(web.RequireService(secrets...))
 		r.Method(http.MethodPost, "/orders", edge(s.placeOrConfirm))
 		r.Method(http.MethodPost, "/orders/batch", edge(s.placeAll))
+		r.Method(http.MethodPost, "/orders/limited", edge(s.placeWithin))
 		r.Method(http.MethodPost, "/orders/confirmed", edge(s.confirmed))
 		r.Method(http.MethodGet, "/orders", edge(s.orders))
 		r.Method(http.MethodGet, "/orders/overdue", edge(s.overdueOrders))

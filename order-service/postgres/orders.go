@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,7 +37,7 @@ type Store struct {
 // New returns the store on an open, migrated pool.
 func New(pool *pgxpool.Pool) Store { return Store{pool, database.NewGroupCommit(pool)} }
 
-const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id`
+const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id, includes`
 
 const getOrder = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
 
@@ -70,16 +71,16 @@ func (s Store) Place(ctx context.Context, r order.Request) (order.Order, error) 
 // are in the order of the requests.
 func (s Store) PlaceAll(ctx context.Context, requests []order.Request) ([]order.Order, error) {
 	ids, users, seats, events := make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests))
-	prices, ends := make([]money.Cents, len(requests)), make([]time.Time, len(requests))
+	prices, ends, includes := make([]money.Cents, len(requests)), make([]time.Time, len(requests)), make([]string, len(requests))
 	for i, r := range requests {
-		ids[i], users[i], seats[i], events[i], prices[i], ends[i] = r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil
+		ids[i], users[i], seats[i], events[i], prices[i], ends[i], includes[i] = r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, string(r.Includes)
 	}
 	byID := make(map[uuid.UUID]order.Order, len(requests))
 	err := s.collect(ctx, byID, `
-		INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until)
-		SELECT id, "user", seat, event, 'PENDING', price, held_until
-		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[]) AS r (id, "user", seat, event, price, held_until)
-		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns, ids, users, seats, events, prices, ends)
+		INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until, includes)
+		SELECT id, "user", seat, event, 'PENDING', price, held_until, nullif(includes, '')::jsonb
+		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[], $7::text[]) AS r (id, "user", seat, event, price, held_until, includes)
+		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns, ids, users, seats, events, prices, ends, includes)
 	if err == nil && len(byID) < len(requests) { // some existed
 		err = s.collect(ctx, byID, `SELECT `+orderColumns+` FROM orders WHERE order_id = ANY($1)`, ids)
 	}
@@ -91,6 +92,41 @@ func (s Store) PlaceAll(ctx context.Context, requests []order.Request) ([]order.
 		placed[i] = byID[id]
 	}
 	return placed, nil
+}
+
+// counted are the orders and tickets of an event ($1) that a person ($2) has, the account $3 included, without the order $4.
+const counted = `
+SELECT (SELECT count(*) FROM orders WHERE event_id = $1 AND (person_id = $2 OR user_id = $3) AND order_id <> $4
+	AND (status = 'CONFIRMED' OR status = 'PENDING' AND held_until > now()))
++ CASE WHEN $5 THEN (SELECT count(*) FROM transfers t
+	WHERE t.event_id = $1 AND t.status IN ('COMPLETED', 'DISPUTED')
+	AND (t.buyer_user_id = $3 OR t.buyer_user_id IN (SELECT user_id FROM orders WHERE event_id = $1 AND person_id = $2))
+	AND NOT EXISTS (SELECT FROM transfers later WHERE later.seat_id = t.seat_id AND later.status IN ('COMPLETED', 'DISPUTED') AND later.created_at > t.created_at))
+ELSE 0 END`
+
+// PlaceWithin is Place for a person who may have a limited number of orders of the event; order.ErrLimit. A person's orders take turns.
+func (s Store) PlaceWithin(ctx context.Context, r order.Request, limit order.Limit) (o order.Order, err error) {
+	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2::uuid::text, 1))`, r.EventID, limit.PersonID); err != nil {
+			return err
+		}
+		if o, err = oneOrder(tx.Query(ctx, getOrder, r.ID)); !errors.Is(err, order.ErrNotFound) {
+			return err
+		}
+		var has int
+		if err := tx.QueryRow(ctx, counted, r.EventID, limit.PersonID, r.UserID, r.ID, limit.Received).Scan(&has); err != nil {
+			return err
+		}
+		if has >= limit.Most {
+			return order.ErrLimit.With("limit", strconv.Itoa(limit.Most))
+		}
+		o, err = oneOrder(tx.Query(ctx, `
+			INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until, includes, person_id)
+			VALUES ($1, $2, $3, $4, 'PENDING', $5, $6, nullif($7, '')::jsonb, $8) RETURNING `+orderColumns,
+			r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, string(r.Includes), limit.PersonID))
+		return err
+	})
+	return o, err
 }
 
 func (s Store) collect(ctx context.Context, byID map[uuid.UUID]order.Order, sql string, args ...any) error {

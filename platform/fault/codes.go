@@ -25,6 +25,7 @@ const (
 	CodeSeatUnavailable      = "SEAT_UNAVAILABLE"
 	CodeTicketAlreadyUsed    = "TICKET_ALREADY_USED"
 	CodeTicketDisputed       = "TICKET_DISPUTED"
+	CodeTicketLimit          = "TICKET_LIMIT"
 	CodeTicketRefunded       = "TICKET_REFUNDED"
 	CodeTransferInProgress   = "TRANSFER_IN_PROGRESS"
 	CodeTransferInvalidState = "TRANSFER_INVALID_STATE"

@@ -57,7 +57,7 @@ var invariants = []invariant{
 		side{"users_db", `SELECT operation_id::text, amount || ' to ' || target_id FROM movements WHERE kind = 'ticket_refund' AND amount > 0`})},
 	{"no order returns more than was paid for it", in("orders_db", `
 		SELECT order_id::text, sum(amount) || ' of ' || credits_charged FROM order_refunds JOIN orders USING (order_id)
-		GROUP BY order_id HAVING sum(amount) > credits_charged OR bool_or(kind = 'WHOLE') <> (status = 'REFUNDED')`)},
+		GROUP BY order_id, credits_charged, status HAVING sum(amount) > credits_charged OR bool_or(kind = 'WHOLE') <> (status = 'REFUNDED')`)},
 	{"a refunded order's ticket is void, or given back", same(
 		side{"orders_db", `SELECT refund_id::text, seat_id::text FROM order_refunds JOIN orders USING (order_id) WHERE kind = 'WHOLE'`},
 		side{"seats_db", `

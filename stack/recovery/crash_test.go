@@ -35,6 +35,10 @@ var scenes = map[string]scene{
 	"a purchase at the marketplace":            {"buy-listing", []string{"claim listing", "escrow buyer's credits", "ask seller"}, bought},
 	"one that is too dear":                     {"buy-listing", []string{"undo escrow buyer's credits", "undo claim listing"}, boughtTooDear},
 	"the withdrawal of one":                    {"fail-sale", []string{"fail transfer", "return escrow"}, withdrawn},
+	"a refund":                                 {"refund-ticket", []string{"void ticket", "refund order", "return credits", "free seat"}, refundedTicket},
+	"a refund of what is disputed":             {"refund-ticket", []string{"undo void ticket"}, refundRefused},
+	"a cancellation":                           {"cancel-event", []string{"cancel event", "stop sale", "end transfers"}, cancelled},
+	"a cancellation's refunds":                 {"refund-batch", []string{"void tickets", "refund orders", "return credits", "settle tickets"}, cancelledInBatches},
 	"the making of an event":                   {"create-event", []string{"draft event", "create seats", "publish event"}, createEvent},
 	"the making of an event that is wrong":     {"create-event", []string{"undo draft event"}, createWrongEvent},
 }
