@@ -13,10 +13,11 @@ import (
 )
 
 // Schema holds a file to the schema that the migrations make in an empty database, as pg_dump prints it. The test fails
-// if they differ. With UPDATE_SCHEMA=1 in the environment (make schema) the file is written instead.
+// if they differ. With UPDATE_SCHEMA=1 in the environment (make schema) the file is written instead. The server belongs
+// to this test alone: the one that all tests share may be newer than any pg_dump here, and pg_dump then refuses it.
 func Schema(t testing.TB, file string, migrations fs.FS) {
 	t.Helper()
-	url := Postgres(t)
+	url := private(t, "dumpable").URL
 	if err := database.Migrate(t.Context(), url, migrations); err != nil {
 		t.Fatal(err)
 	}

@@ -7,34 +7,16 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/jackc/pgx/v5"
-
 	"ticketremaster/stack/native"
 )
 
-// dump returns a database's schema by pg_dump: this machine's if it is as new as the server, else the one of the
-// server's image.
+// dump returns the schema of a Dumpable server's database by the pg_dump that came with the server: pg_dump refuses a
+// server newer than itself.
 func dump(ctx context.Context, url string) (string, error) {
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	var version int
-	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int / 10000").Scan(&version); err != nil {
-		return "", err
-	}
 	options := []string{"--schema-only", "--no-owner", "--no-privileges", "--exclude-table=*_version", url}
 	cmd := exec.CommandContext(ctx, "docker", append([]string{"run", "--rm", "--network=host", postgresImage, "pg_dump"}, options...)...)
 	if bin, err := native.PostgresBin(); err == nil {
-		program := filepath.Join(bin, "pg_dump")
-		var own int
-		if out, err := exec.CommandContext(ctx, program, "--version").Output(); err == nil { // "pg_dump (PostgreSQL) 15.9 (…)"
-			_, _ = fmt.Sscanf(string(out), "pg_dump (PostgreSQL) %d", &own)
-		}
-		if own >= version {
-			cmd = exec.CommandContext(ctx, program, options...)
-		}
+		cmd = exec.CommandContext(ctx, filepath.Join(bin, "pg_dump"), options...)
 	}
 	var problems bytes.Buffer
 	cmd.Stderr = &problems

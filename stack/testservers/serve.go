@@ -9,7 +9,7 @@ import (
 )
 
 // Request is what a test program asks for: "new" with a kind; "start", "stop", "kill" with the id of a server; "dump"
-// with the URL of a database.
+// with the URL of a Dumpable server's database.
 type Request struct {
 	Do   string `json:"do"`
 	Kind string `json:"kind,omitempty"`

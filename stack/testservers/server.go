@@ -15,6 +15,7 @@ import (
 // Kinds of servers.
 const (
 	Postgres = "postgres"
+	Dumpable = "dumpable" // a PostgreSQL that comes with the pg_dump that dump uses: this machine's, where it has one
 	RabbitMQ = "rabbitmq"
 )
 
@@ -45,18 +46,12 @@ func Start(ctx context.Context, kind string) (*Server, error) {
 		if dockerWith(ctx, postgresImage) {
 			return inContainer(ctx, startPostgresContainer, "PostgreSQL in a container, "+postgresImage)
 		}
-		if _, err := native.PostgresBin(); err != nil {
-			return nil, err
+		return nativePostgres(ctx)
+	case Dumpable:
+		if _, err := native.PostgresBin(); err != nil && dockerWith(ctx, postgresImage) {
+			return inContainer(ctx, startPostgresContainer, "PostgreSQL in a container, "+postgresImage)
 		}
-		dir, err := native.PassingDir()
-		if err != nil {
-			return nil, err
-		}
-		p := &native.Postgres{Dir: dir, User: "postgres", Password: uuid.NewString(), Database: "postgres", Unsafe: true}
-		if err := p.Start(ctx); err != nil {
-			return nil, err
-		}
-		return &Server{Address{URL: p.URL(), From: "PostgreSQL of this machine, in " + dir}, p}, nil
+		return nativePostgres(ctx)
 	case RabbitMQ:
 		if dockerWith(ctx, rabbitImage) {
 			return inContainer(ctx, startRabbitContainer, "RabbitMQ in a container, "+rabbitImage)
@@ -75,6 +70,21 @@ func Start(ctx context.Context, kind string) (*Server, error) {
 		return &Server{Address{URL: r.URL(), Admin: r.ManagementURL(), From: "RabbitMQ of this machine, in " + dir}, r}, nil
 	}
 	return nil, fmt.Errorf("no servers of kind %q", kind)
+}
+
+func nativePostgres(ctx context.Context) (*Server, error) {
+	if _, err := native.PostgresBin(); err != nil {
+		return nil, err
+	}
+	dir, err := native.PassingDir()
+	if err != nil {
+		return nil, err
+	}
+	p := &native.Postgres{Dir: dir, User: "postgres", Password: uuid.NewString(), Database: "postgres", Unsafe: true}
+	if err := p.Start(ctx); err != nil {
+		return nil, err
+	}
+	return &Server{Address{URL: p.URL(), From: "PostgreSQL of this machine, in " + dir}, p}, nil
 }
 
 func inContainer(ctx context.Context, start func(context.Context, *container) error, from string) (*Server, error) {
