@@ -132,4 +132,4 @@ type Anomaly struct {
 }
 
 // ErrNoAnomaly says that there is no payment of that id with anything to resolve.
-var ErrNoAnomaly = fault.New(fault.NotFound, fault.CodeNotFound, "There is no such payment, or nothing is wrong with it")
+var ErrNoAnomaly = fault.New(fault.NotFound, "PAYMENT_NOT_FOUND", "There is no such payment, or nothing is wrong with it")

@@ -5,6 +5,7 @@ package clients
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -138,6 +139,23 @@ func (u *Users) Change(ctx context.Context, id uuid.UUID, role *string, flagged 
 	}
 	err = u.Do(ctx, http.MethodPatch, "/internal/users/"+id.String(), body, &user)
 	return user, err
+}
+
+// Payments lists a page of payments of which Stripe said something that did not fit, newest first, as the user service writes them;
+// state is anomaly or resolved.
+func (u *Users) Payments(ctx context.Context, state string, page web.Page) (payments json.RawMessage, total int, err error) {
+	q := pageQuery(page)
+	if state != "" {
+		q.Set("state", state)
+	}
+	p, err := u.Page(ctx, http.MethodGet, "/internal/payments?"+q.Encode(), nil, &payments)
+	return payments, totalOf(p), err
+}
+
+// ResolvePayment settles what did not fit about a payment, by an administrator's decision.
+func (u *Users) ResolvePayment(ctx context.Context, intent string, admin uuid.UUID, reason string) (payment json.RawMessage, err error) {
+	err = u.Do(ctx, http.MethodPost, "/internal/payments/"+url.PathEscape(intent)+"/resolve", map[string]any{"by_user_id": admin, "reason": reason}, &payment)
+	return payment, err
 }
 
 // Revocations returns the sessions revoked after a sequence number.

@@ -118,6 +118,8 @@ func (s *Server) Handler() http.Handler {
 		post(r, "/admin/events/{event_id}/cancel/preview", s.previewCancellation)
 		post(r, "/admin/events/{event_id}/cancel", s.cancelEvent)
 		get(r, "/admin/events/{event_id}/cancel", s.cancellation)
+		get(r, "/admin/payments", s.listPayments)
+		post(r, "/admin/payments/{payment_intent_id}/resolve", s.resolvePayment)
 		get(r, "/admin/orders", s.listOrdersAsAdmin)
 		post(r, "/admin/orders/{order_id}/refund", s.refundOrder)
 		get(r, "/admin/events/{event_id}/dashboard", s.dashboard)

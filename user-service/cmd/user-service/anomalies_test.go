@@ -158,8 +158,8 @@ func TestAnomaliesAreResolvedWithAReason(t *testing.T) {
 	resolve(intent, obj{"by_user_id": admin, "reason": " "}).want(t, 400, "VALIDATION_ERROR")
 	resolve(intent, obj{"by_user_id": admin, "reason": strings.Repeat("x", 501)}).want(t, 400, "VALIDATION_ERROR")
 	resolve(intent, obj{"reason": "refunded by hand"}).want(t, 400, "VALIDATION_ERROR")
-	resolve("pi_none", obj{"by_user_id": admin, "reason": "refunded by hand"}).want(t, 404, "NOT_FOUND")
-	resolve(intentOf(w.paidFor(p)), obj{"by_user_id": admin, "reason": "nothing is wrong with it"}).want(t, 404, "NOT_FOUND")
+	resolve("pi_none", obj{"by_user_id": admin, "reason": "refunded by hand"}).want(t, 404, "PAYMENT_NOT_FOUND")
+	resolve(intentOf(w.paidFor(p)), obj{"by_user_id": admin, "reason": "nothing is wrong with it"}).want(t, 404, "PAYMENT_NOT_FOUND")
 	if a := resolve(intent, obj{"by_user_id": admin, "reason": "refunded by hand"}).want(t, 200, ""); a.data()["state"] != "resolved" {
 		t.Error(a.raw)
 	}
