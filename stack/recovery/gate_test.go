@@ -1,0 +1,72 @@
+package recovery
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A scan is answered 503 and marks the ticket all the same: its repeat is the same scan, at the orchestrator that was asked first and at
+// another one, with an id of the device's and without. Then somebody else with the same picture is a duplicate.
+func TestAScanWhoseAnswerWasLost(t *testing.T) {
+	clean(t)
+	gate := staff(t)
+	_, other := replica(t)
+	db, err := pgx.Connect(t.Context(), own.DSN("seats_db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(t.Context()))
+	lost := map[string]int{}
+	for try := range 12 {
+		p := person(t, price)
+		seat := ticket(t, p)
+		scan := map[string]any{"qr_payload": owns(t, p, seat), "hall_id": "H1"}
+		how, again := "same orchestrator", gate
+		switch try % 3 {
+		case 1:
+			how, again = "another orchestrator", via(gate, other)
+		case 2:
+			how, scan["scan_id"] = "device's id", "0193a5c0-0000-7000-8000-"+seat[len(seat)-12:]
+		}
+		tx, err := db.Begin(t.Context()) // the check-in waits for the seat's lock longer than the gate for its answer
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), `SELECT FROM seats WHERE seat_id = $1 FOR UPDATE`, seat); err != nil {
+			t.Fatal(err)
+		}
+		a, err := gate.Post(t.Context(), "/verify", scan)
+		if end := tx.Rollback(t.Context()); end != nil {
+			t.Fatal(end)
+		}
+		refused(t, a, err, http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE")
+		time.Sleep(200 * time.Millisecond)
+		if seatStatus(t, seat) != "CHECKED_IN" {
+			continue // the lock's time was over first: nothing was marked
+		}
+		lost[how]++
+		a, err = again.Post(t.Context(), "/verify", scan)
+		if got := must(t, a, err, http.StatusOK).Text("result"); got != "SUCCESS" {
+			t.Errorf("%s: the repeat is %s", how, a.Data)
+		}
+		if n := ask[int](t, "seats_db", `SELECT count(*) FROM entry_logs WHERE seat_id = $1`, seat); n != 1 {
+			t.Errorf("%s: one scan is logged %d times", how, n)
+		}
+		if how == "same orchestrator" {
+			a, err = gate.Post(t.Context(), "/verify", scan)
+			if got := must(t, a, err, http.StatusOK).Text("result"); got != "DUPLICATE" {
+				t.Errorf("the next with the same picture: %s", a.Data)
+			}
+		}
+	}
+	t.Logf("answers lost: %v", lost)
+	for _, how := range []string{"same orchestrator", "another orchestrator", "device's id"} {
+		if lost[how] == 0 {
+			t.Errorf("no answer was lost (%s): nothing is proven", how)
+		}
+	}
+}
