@@ -32,7 +32,6 @@ func (f *Flows) Admit(ctx context.Context, staff Staff, event uuid.UUID, device 
 	if _, err := f.at(ctx, staff, event); err != nil {
 		return nil, err
 	}
-	device.Event = event
 	admissions := make([]Admission, len(entries))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, e := range entries {

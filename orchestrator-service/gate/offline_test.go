@@ -157,7 +157,7 @@ func TestExitsWithoutNetwork(t *testing.T) {
 	f, w := start(t, 1)
 	w.event.ReentryAllowed = true
 	d := synced(t, f, w, "north")
-	for _, direction := range []rules.Direction{rules.In, rules.Out, rules.In} {
+	for _, direction := range []rules.Direction{rules.In, rules.Out, rules.In, rules.Out} {
 		if v, _, err := d.Scan(offlineCode(f, w, w.at(1), 1), direction, time.Now()); err != nil || v.Result != rules.Success {
 			t.Fatalf("%s: %+v %v", direction, v, err)
 		}
@@ -174,7 +174,7 @@ func TestExitsWithoutNetwork(t *testing.T) {
 			t.Errorf("%+v", u)
 		}
 	}
-	if _, n, _ := f.Inside(t.Context(), guard, w.event.EventID); n.Inside != 1 || n.Entered != 1 {
+	if _, n, _ := f.Inside(t.Context(), guard, w.event.EventID); n.Inside != 0 || n.Entered != 1 {
 		t.Errorf("%v", n)
 	}
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc"
 
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/gate/rules"
@@ -226,6 +228,40 @@ func TestAScanWhoseAnswerWasNotHeard(t *testing.T) {
 			t.Errorf("after some time it is someone else: %+v %v", a, err)
 		}
 	})
+}
+
+// The device hung up before the answer: its repeat is the same scan.
+func TestADeviceThatHungUp(t *testing.T) {
+	f, w := start(t, 1)
+	ctx, hangUp := context.WithCancel(t.Context())
+	f.Inventory = &hangsUp{w, hangUp}
+	s := scan(w.code(t, f, w.at(1)))
+	if _, err := f.Verify(ctx, guard, s); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := f.Verify(t.Context(), guard, s); err != nil || a.Result != rules.Success || len(w.log) != 1 {
+		t.Errorf("%+v %v", a, err)
+	}
+}
+
+type hangsUp struct {
+	*world
+	hangUp func()
+}
+
+func (h *hangsUp) MarkCheckedIn(ctx context.Context, in *inventoryv1.MarkCheckedInRequest, opts ...grpc.CallOption) (*inventoryv1.MarkCheckedInResponse, error) {
+	defer h.hangUp()
+	return h.world.MarkCheckedIn(ctx, in, opts...)
+}
+
+// A code that is refused twice is two scans in the log, though two replicas are asked.
+func TestARefusalAtTwoReplicas(t *testing.T) {
+	f, w := start(t, 1)
+	s := scan(w.code(t, f, w.at(1)))
+	s.Hall = "H2"
+	want(t, f, w, s, rules.WrongHall, rules.OtherHall)
+	f.repeats = repeats{}
+	want(t, f, w, s, rules.WrongHall, rules.OtherHall)
 }
 
 // The same picture shown again is another scan: a hundred at once let one in, and all are logged.
