@@ -46,7 +46,7 @@ type venue struct {
 // Any interleaving of scans with network, scans without it at two gates, undoing, exits, transfers and uploads leaves every ticket inside
 // at most once, every scan logged once, and every conflict reported.
 func TestAnyEveningAtTheGate(t *testing.T) {
-	for name, value := range map[string]string{"rapid.checks": "25", "rapid.steps": "60", "rapid.nofailfile": "true"} {
+	for name, value := range map[string]string{"rapid.checks": "25", "rapid.steps": "60", "rapid.shrinktime": "10s", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
 			t.Fatal(err)
 		}
