@@ -18,6 +18,8 @@ const (
 
 // Refusals of holds.
 var (
+	// ErrHeldLately lets others have a seat first that the same person held a moment ago.
+	ErrHeldLately        = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "You held this seat a moment ago; others may have it first, please try again shortly")
 	ErrTooManyHolds      = fault.New(fault.TooMany, "TOO_MANY_HOLDS", "You hold as many seats as you may; pay for one or give one back first")
 	ErrHoldExpired       = fault.New(fault.Gone, fault.CodeHoldExpired, "The time to pay for this seat is over")
 	ErrNotHeld           = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "This seat is not held for you")
@@ -27,8 +29,10 @@ var (
 // Reservation asks for a seat. HoldID is proposed, and becomes the order's id.
 type Reservation struct {
 	SeatID, UserID, HoldID uuid.UUID
+	PersonID               uuid.UUID // the same for all accounts of one person
 	TTL                    time.Duration
-	MaxHolds               int // live holds the user may have, this one included
+	MaxHolds               int           // live holds the person may have, this one included
+	Pause                  time.Duration // before the person may hold a seat again whose hold ended without a sale
 }
 
 // Check says what is wrong with the request.
@@ -36,6 +40,8 @@ func (r Reservation) Check() error {
 	switch {
 	case r.TTL < MinHold || r.TTL > MaxHold:
 		return fault.Field("hold_ttl_ms", "must be from %d to %d", MinHold.Milliseconds(), MaxHold.Milliseconds())
+	case r.Pause < 0 || r.Pause > MaxHold:
+		return fault.Field("hold_pause_ms", "must be from 0 to %d", MaxHold.Milliseconds())
 	case r.MaxHolds < 1 || r.MaxHolds > MaxHolds:
 		return fault.Field("max_holds", "must be from 1 to %d", MaxHolds)
 	}

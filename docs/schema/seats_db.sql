@@ -220,6 +220,8 @@ CREATE TABLE seats (
     blocked boolean DEFAULT false NOT NULL,
     void_id uuid,
     refunded_at timestamp with time zone,
+    held_by_person uuid,
+    freed_at timestamp with time zone,
     CONSTRAINT seats_available_is_bare CHECK (((status <> 'AVAILABLE'::seat_status) OR (num_nonnulls(owner_user_id, held_by_user_id, held_until, hold_id, pin_id, price_paid, sold_at, qr_code_hash) = 0))),
     CONSTRAINT seats_held_has_hold CHECK (((status <> 'HELD'::seat_status) OR ((num_nulls(held_by_user_id, held_until, hold_id) = 0) AND (num_nonnulls(owner_user_id, price_paid, sold_at, qr_code_hash) = 0)))),
     CONSTRAINT seats_place CHECK ((((row_number)::text ~ '^[A-Z]+$'::text) AND (seat_number > 0))),
@@ -297,7 +299,7 @@ CREATE UNIQUE INDEX pins_one_live ON pins USING btree (seat_id) WHERE ((state <>
 
 CREATE INDEX seats_blocked ON seats USING btree (event_id) WHERE (blocked AND (sold_at IS NULL));
 
-CREATE INDEX seats_held_by ON seats USING btree (held_by_user_id) WHERE (held_by_user_id IS NOT NULL);
+CREATE INDEX seats_held_by_person ON seats USING btree (held_by_person) WHERE (held_by_user_id IS NOT NULL);
 
 CREATE INDEX seats_held_until ON seats USING btree (event_id, held_until) WHERE ((held_until IS NOT NULL) AND (sold_at IS NULL));
 

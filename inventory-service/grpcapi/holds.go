@@ -26,6 +26,16 @@ func (s *Server) ReserveSeat(ctx context.Context, r *inventoryv1.ReserveSeatRequ
 	if r.HoldTtlMs > 0 && r.HoldTtlMs <= inventory.MaxHold.Milliseconds() {
 		wanted.TTL = time.Duration(r.HoldTtlMs) * time.Millisecond
 	}
+	if wanted.PersonID = wanted.UserID; r.PersonId != "" {
+		wanted.PersonID = in.need("person_id", r.PersonId)
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	wanted.Pause = -1
+	if r.HoldPauseMs >= 0 && r.HoldPauseMs <= inventory.MaxHold.Milliseconds() {
+		wanted.Pause = time.Duration(r.HoldPauseMs) * time.Millisecond
+	}
 	if err := wanted.Check(); err != nil {
 		return nil, err
 	}

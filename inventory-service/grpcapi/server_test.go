@@ -101,7 +101,7 @@ func isID(f protoreflect.FieldDescriptor) bool {
 // Every id of every request: malformed it is INVALID_UUID and named; missing, VALIDATION_ERROR, where it must be there.
 func TestMalformedIDs(t *testing.T) {
 	s := inventorytest.Start(t)
-	optional := map[string]bool{"event_id": true, "presented_seat_id": true, "seat_id": true} // of a scan
+	optional := map[string]bool{"event_id": true, "presented_seat_id": true, "seat_id": true, "person_id": true} // of a scan
 	tried := 0
 	for method, valid := range requests(t) {
 		var walk func(path string, at func(proto.Message) protoreflect.Message)
@@ -116,7 +116,7 @@ func TestMalformedIDs(t *testing.T) {
 					continue
 				}
 				for _, bad := range []string{"A-1", "", "00000000-0000-0000-0000-000000000000", strings.ReplaceAll(newID(), "-", ""), strings.Repeat("x", 5_000)} {
-					if bad == "" && (f.IsList() || path != "" && optional[string(f.Name())]) {
+					if bad == "" && (f.IsList() || (path != "" || f.Name() == "person_id") && optional[string(f.Name())]) {
 						continue
 					}
 					request := proto.Clone(valid)

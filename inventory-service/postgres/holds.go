@@ -14,7 +14,7 @@ import (
 )
 
 // free is the assignment that frees a HELD seat.
-const free = `status = 'AVAILABLE', held_by_user_id = NULL, held_until = NULL, hold_id = NULL, pin_id = NULL, updated_at = clock_timestamp()`
+const free = `status = 'AVAILABLE', freed_at = least(seats.held_until, clock_timestamp()), held_by_user_id = NULL, held_until = NULL, hold_id = NULL, pin_id = NULL, updated_at = clock_timestamp()`
 
 const pin = `
 WITH mark AS (

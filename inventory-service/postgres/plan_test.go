@@ -99,7 +99,7 @@ func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
 	s := openEmpty(t)
 	user := uuid.Must(uuid.NewV7())
 	measure := func(seat uuid.UUID) int {
-		args := reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: user, HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}}, []int{0})
+		args := reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: user, PersonID: user, HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}}, []int{0})
 		work(t, s, reserve, args...) // the first run fills the catalogue's caches
 		plan, buffers := work(t, s, reserve, args...)
 		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "seats_pkey") || !strings.Contains(plan, "seats_held_by") {
@@ -123,7 +123,8 @@ func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
 func TestAPlanOutlivesASmallTable(t *testing.T) {
 	s := openWith(t, "1")
 	reserveOne := func(seat uuid.UUID) {
-		r := inventory.Reservation{SeatID: seat, UserID: uuid.Must(uuid.NewV7()), HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}
+		person := uuid.Must(uuid.NewV7())
+		r := inventory.Reservation{SeatID: seat, UserID: person, PersonID: person, HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}
 		if _, err := s.Reserve(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +165,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		sql  string
 		args []any
 	}{
-		"reserve": {reserve, reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: id, HoldID: id, TTL: time.Minute, MaxHolds: 10}}, []int{0})},
+		"reserve": {reserve, reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: id, PersonID: id, HoldID: id, TTL: time.Minute, MaxHolds: 10}}, []int{0})},
 		"pin":     {pin, []any{seat, id, id, id}},
 		"unpin":   {unpin, []any{seat, id, id}},
 		"confirm": {confirm, []any{seat, id, id, id, "1.00", ""}},
@@ -218,7 +219,7 @@ func TestAnEntryWritesNoIndexOfSeats(t *testing.T) {
 	_, seat := fillHall(t, s, 100)
 	user, pin := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
 	hold := uuid.Must(uuid.NewV7())
-	if _, err := s.Reserve(t.Context(), inventory.Reservation{SeatID: seat, UserID: user, HoldID: hold, TTL: time.Minute, MaxHolds: 1}); err != nil {
+	if _, err := s.Reserve(t.Context(), inventory.Reservation{SeatID: seat, UserID: user, PersonID: user, HoldID: hold, TTL: time.Minute, MaxHolds: 1}); err != nil {
 		t.Fatal(err)
 	}
 	p := inventory.Pin{SeatID: seat, HoldID: hold, UserID: user, PinID: pin}

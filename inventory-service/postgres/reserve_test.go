@@ -22,7 +22,7 @@ func TestReservationsAtOnceAreDecidedInTheirOrder(t *testing.T) {
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	ann, bob, cat := newID(), newID(), newID()
 	ask := func(seat, user uuid.UUID, most int) inventory.Reservation {
-		return inventory.Reservation{SeatID: seat, UserID: user, HoldID: newID(), TTL: time.Minute, MaxHolds: most}
+		return inventory.Reservation{SeatID: seat, UserID: user, PersonID: user, HoldID: newID(), TTL: time.Minute, MaxHolds: most}
 	}
 	asked := []inventory.Reservation{
 		0: ask(seats[0].ID, ann, 10),
@@ -65,7 +65,7 @@ func TestReservationsAtOnceAreDecidedInTheirOrder(t *testing.T) {
 func TestApart(t *testing.T) {
 	a, b, c, x, y, z := uuid.New(), uuid.New(), uuid.New(), uuid.New(), uuid.New(), uuid.New()
 	r := func(seat, user uuid.UUID) inventory.Reservation {
-		return inventory.Reservation{SeatID: seat, UserID: user}
+		return inventory.Reservation{SeatID: seat, UserID: user, PersonID: user}
 	}
 	for want, asked := range map[string][]inventory.Reservation{
 		"[[0 1 2]]":     {r(a, x), r(b, y), r(c, z)},

@@ -29,7 +29,7 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 	if err := mustBeCaller(r, "user_id", in.UserID); err != nil {
 		return err
 	}
-	res, err := s.Purchases.Reserve(r.Context(), caller(r).UserID, seat)
+	res, err := s.Purchases.Reserve(r.Context(), caller(r).UserID, caller(r).PersonID, seat)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func (f *Flows) Offers(ctx context.Context, filter clients.ListingFilter, page w
 // listing reads a listing by what a person typed.
 func (f *Flows) listing(ctx context.Context, id string) (clients.Listing, error) {
 	parsed, err := uuid.Parse(id)
-	if err != nil {
+	if err != nil || parsed == uuid.Nil {
 		return clients.Listing{}, errNotFound
 	}
 	return f.Listings.Listing(ctx, parsed)

@@ -72,7 +72,8 @@ type Holds interface {
 // Settings of the purchase; docs/internal-api.md has the variables and defaults.
 type Settings struct {
 	HoldTTL    time.Duration // TTL of an unpaid hold
-	MaxHolds   int           // live holds a user may have
+	MaxHolds   int           // live holds a person may have
+	HoldPause  time.Duration // before a person may hold a seat again whose hold ended without a sale
 	SweepGrace time.Duration // how long after its time a hold is left to the broker
 }
 

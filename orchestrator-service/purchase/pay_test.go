@@ -21,7 +21,7 @@ import (
 func reserved(t *testing.T, f *Flows, w *world, credits money.Cents) (user, seat, order uuid.UUID) {
 	t.Helper()
 	user, seat = w.customer(credits)
-	r, err := f.Reserve(t.Context(), user, seat)
+	r, err := f.Reserve(t.Context(), user, user, seat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestAFlaggedUserProvesThePurchase(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
 		w.risk[user] = &clients.Risk{IsFlagged: true}
-		r, err := f.Reserve(t.Context(), user, seat)
+		r, err := f.Reserve(t.Context(), user, user, seat)
 		synctest.Wait()
 		if err != nil || !r.OTPRequired || len(w.sent) != 1 || w.sent[0].ReferenceID != r.Order.OrderID || !w.sent[0].IfNonePending {
 			t.Fatalf("%+v, %v, sent %+v", r, err, w.sent)
@@ -367,7 +367,7 @@ func TestWhichOrderAOneTimePasswordIsFor(t *testing.T) {
 		}
 		_, second := w.customer(0)
 		for _, s := range []uuid.UUID{seat, second} {
-			if _, err := f.Reserve(t.Context(), user, s); err != nil {
+			if _, err := f.Reserve(t.Context(), user, user, s); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -402,7 +402,7 @@ func TestOneTimePasswordsBehindTheAnswerAreBounded(t *testing.T) {
 			var seat uuid.UUID
 			user, seat = w.customer(100_00)
 			w.risk[user] = &clients.Risk{IsFlagged: true}
-			r, err := f.Reserve(t.Context(), user, seat)
+			r, err := f.Reserve(t.Context(), user, user, seat)
 			if err != nil {
 				t.Fatal(err)
 			}

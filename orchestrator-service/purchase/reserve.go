@@ -20,14 +20,14 @@ type Reservation struct {
 	OTPRequired bool
 }
 
-// Reserve holds a seat for a user (docs/architecture.md#reserving). It is no saga, because a hold expires by itself.
+// Reserve holds a seat for a user (docs/architecture.md#reserving); the holds of all accounts of a person are counted together. It is no saga, because a hold expires by itself.
 // Reserving a seat that the user holds already returns the same order and repairs what a crash left out. A losing
 // request costs one call: the others are made, in parallel, once the seat is held.
-func (f *Flows) Reserve(ctx context.Context, user, seatID uuid.UUID) (Reservation, error) {
+func (f *Flows) Reserve(ctx context.Context, user, person, seatID uuid.UUID) (Reservation, error) {
 	proposed := uuid.Must(uuid.NewV7())
 	held, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
 		SeatId: seatID.String(), UserId: user.String(), HoldId: proposed.String(),
-		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds),
+		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds), PersonId: person.String(), HoldPauseMs: f.HoldPause.Milliseconds(),
 	})
 	if err != nil {
 		if fault.Unknown(err) {

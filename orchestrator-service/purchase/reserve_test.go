@@ -27,7 +27,7 @@ func TestReserveHoldsTheSeatAndWritesItsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		r, err := f.Reserve(t.Context(), user, seat)
+		r, err := f.Reserve(t.Context(), user, user, seat)
 		if err != nil || r.Order.Price != 80_00 || r.Order.UserID != user || r.Order.EventID != w.event.EventID || r.TTL != f.HoldTTL || r.OTPRequired {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -35,13 +35,13 @@ func TestReserveHoldsTheSeatAndWritesItsOrder(t *testing.T) {
 			t.Errorf("the broker was told %+v", w.messages)
 		}
 		time.Sleep(time.Minute)
-		again, err := f.Reserve(t.Context(), user, seat)
+		again, err := f.Reserve(t.Context(), user, user, seat)
 		if err != nil || again.Order.OrderID != r.Order.OrderID || again.TTL != f.HoldTTL-time.Minute {
 			t.Errorf("asked again: %+v, %v", again, err)
 		}
 		before := len(w.calls)
 		other, _ := w.customer(0)
-		_, err = f.Reserve(t.Context(), other, seat)
+		_, err = f.Reserve(t.Context(), other, other, seat)
 		wantCode(t, err, fault.CodeSeatUnavailable)
 		if late := w.calls[before:]; !slices.Equal(late, []string{"ReserveSeat"}) {
 			t.Errorf("who comes too late costs %v", late)
@@ -73,7 +73,7 @@ func TestReserveGivesBackWhatItCannotOffer(t *testing.T) {
 				f, w, _ := start(t)
 				user, seat := w.customer(100_00)
 				c.change(w)
-				_, err := f.Reserve(t.Context(), user, seat)
+				_, err := f.Reserve(t.Context(), user, user, seat)
 				wantCode(t, err, c.code)
 				if w.seats[seat].hold != uuid.Nil {
 					t.Error("the seat is held")
@@ -93,12 +93,12 @@ func TestReserveKeepsAnEarlierHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		first, err := f.Reserve(t.Context(), user, seat)
+		first, err := f.Reserve(t.Context(), user, user, seat)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.always["Risk"] = away
-		_, err = f.Reserve(t.Context(), user, seat)
+		_, err = f.Reserve(t.Context(), user, user, seat)
 		wantCode(t, err, fault.CodeUnavailable)
 		if w.seats[seat].hold != first.Order.OrderID || w.orders[first.Order.OrderID].Status != clients.OrderPending {
 			t.Error("the earlier hold was given back")
@@ -133,10 +133,10 @@ func TestAHoldThatWasNotAnsweredIsGivenBack(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
 				go f.GiveBackLost(ctx)
-				_, err := f.Reserve(ctx, user, seat)
+				_, err := f.Reserve(ctx, user, user, seat)
 				wantCode(t, err, fault.CodeUnavailable)
 				if c.asks {
-					if _, err := f.Reserve(ctx, user, seat); err != nil {
+					if _, err := f.Reserve(ctx, user, user, seat); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -168,7 +168,7 @@ func TestGivingBackIsBounded(t *testing.T) {
 		for range 12 * 10 { // 12 s of 48 clients that try again ten times a second
 			var all sync.WaitGroup
 			for range 48 {
-				all.Go(func() { _, _ = f.Reserve(ctx, user, seat) })
+				all.Go(func() { _, _ = f.Reserve(ctx, user, user, seat) })
 			}
 			all.Wait()
 			synctest.Wait()
@@ -203,7 +203,7 @@ func TestGivingBackEnds(t *testing.T) {
 		defer stop()
 		go f.GiveBackLost(ctx)
 		w.always["ReserveSeat"], w.always["Get"] = away, away
-		_, _ = f.Reserve(ctx, user, seat)
+		_, _ = f.Reserve(ctx, user, user, seat)
 		time.Sleep(lostFor + 2*lostBackOff)
 		if remembered(f) != 0 || w.count("ReleaseSeat") != 0 {
 			t.Errorf("%d are remembered; the seat was released %d times though nobody knew if it has an order", remembered(f), w.count("ReleaseSeat"))
@@ -215,7 +215,7 @@ func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		r, err := f.Reserve(t.Context(), user, seat)
+		r, err := f.Reserve(t.Context(), user, user, seat)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestCancel(t *testing.T) {
 		_, err = f.Pay(t.Context(), user, r.Order.OrderID)
 		wantCode(t, err, errSeatNotHeld.Code)
 
-		r, _ = f.Reserve(t.Context(), user, seat)
+		r, _ = f.Reserve(t.Context(), user, user, seat)
 		w.seats[seat].pin = uuid.New()
 		_, err = f.Cancel(t.Context(), user, r.Order.OrderID)
 		wantCode(t, err, errPayUnderWay.Code)
@@ -250,7 +250,7 @@ func TestExpireHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		r, _ := f.Reserve(t.Context(), user, seat)
+		r, _ := f.Reserve(t.Context(), user, user, seat)
 		expire := func() error { return f.ExpireHold(t.Context(), seat, r.Order.OrderID) }
 
 		if err := expire(); !errors.Is(err, errNotDue) || w.seats[seat].hold == uuid.Nil {
@@ -292,7 +292,7 @@ func TestSweep(t *testing.T) {
 		for range 3 {
 			user, seat := w.customer(0)
 			seats = append(seats, seat)
-			if _, err := f.Reserve(t.Context(), user, seat); err != nil {
+			if _, err := f.Reserve(t.Context(), user, user, seat); err != nil {
 				t.Fatal(err)
 			}
 		}

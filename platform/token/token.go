@@ -26,6 +26,7 @@ const (
 // Caller is who a request acts for.
 type Caller struct {
 	UserID    uuid.UUID
+	PersonID  uuid.UUID // the same for all accounts of one person: what is limited per person is counted under it
 	Role      string
 	SessionID uuid.UUID
 	ExpiresAt time.Time
@@ -48,6 +49,7 @@ type Keys struct {
 type claims struct {
 	Role    string `json:"role"`
 	Session string `json:"sid"`
+	Person  string `json:"pid,omitempty"` // none: the user
 	Type    string `json:"typ"`
 	jwt.RegisteredClaims
 }
@@ -57,12 +59,19 @@ const accessType = "access"
 // Sign makes an access token for c that is valid until c.ExpiresAt.
 func (k Keys) Sign(c Caller) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
-		Role: c.Role, Session: c.SessionID.String(), Type: accessType,
+		Role: c.Role, Session: c.SessionID.String(), Person: person(c), Type: accessType,
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: k.Issuer, Subject: c.UserID.String(),
 			IssuedAt: jwt.NewNumericDate(time.Now()), ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
 		},
 	}).SignedString(k.Secret)
+}
+
+func person(c Caller) string {
+	if c.PersonID == uuid.Nil || c.PersonID == c.UserID {
+		return ""
+	}
+	return c.PersonID.String()
 }
 
 var errLogIn = fault.New(fault.Unauthenticated, fault.CodeUnauthorized, "Please log in")
@@ -86,7 +95,13 @@ func (k Keys) Verify(tokenString string) (Caller, error) {
 			return Caller{}, err
 		}
 	}
-	return Caller{UserID: user, Role: c.Role, SessionID: session, ExpiresAt: c.ExpiresAt.Time}, nil
+	personID := user
+	if c.Person != "" {
+		if personID, err = uuid.Parse(c.Person); err != nil {
+			return Caller{}, errLogIn
+		}
+	}
+	return Caller{UserID: user, PersonID: personID, Role: c.Role, SessionID: session, ExpiresAt: c.ExpiresAt.Time}, nil
 }
 
 type callerKey struct{}

@@ -19,7 +19,7 @@ import (
 var keys = token.Keys{Secret: []byte("0123456789abcdef0123456789abcdef"), Issuer: "ticketremaster"}
 
 func caller() token.Caller {
-	return token.Caller{UserID: uuid.New(), Role: token.Staff, SessionID: uuid.New(), ExpiresAt: time.Now().Add(time.Minute).Truncate(time.Second)}
+	return token.Caller{UserID: uuid.New(), PersonID: uuid.New(), Role: token.Staff, SessionID: uuid.New(), ExpiresAt: time.Now().Add(time.Minute).Truncate(time.Second)}
 }
 
 func signed(t *testing.T, k token.Keys, c token.Caller) string {
@@ -35,6 +35,10 @@ func TestOnlyOurOwnTokensAreRead(t *testing.T) {
 	c := caller()
 	if got, err := keys.Verify(signed(t, keys, c)); err != nil || got != c {
 		t.Fatalf("%+v, %v; want %+v", got, err, c)
+	}
+	c.PersonID = uuid.Nil // a token that names none is of who is nobody else
+	if got, err := keys.Verify(signed(t, keys, c)); err != nil || got.PersonID != c.UserID {
+		t.Fatalf("%+v, %v", got, err)
 	}
 	claims := func(change func(jwt.MapClaims)) jwt.MapClaims {
 		m := jwt.MapClaims{"iss": "ticketremaster", "sub": uuid.NewString(), "sid": uuid.NewString(), "typ": "access", "role": "admin", "exp": time.Now().Add(time.Minute).Unix()}
@@ -55,6 +59,7 @@ func TestOnlyOurOwnTokensAreRead(t *testing.T) {
 		"another key":     make(jwt.SigningMethodHS256, []byte("another key, also 32 bytes long!"), claims(none)),
 		"alg none":        make(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, claims(none)),
 		"HS512":           make(jwt.SigningMethodHS512, keys.Secret, claims(none)),
+		"no person":       make(jwt.SigningMethodHS256, keys.Secret, claims(func(m jwt.MapClaims) { m["pid"] = "me" })),
 		"another issuer":  make(jwt.SigningMethodHS256, keys.Secret, claims(func(m jwt.MapClaims) { m["iss"] = "someone" })),
 		"no exp":          make(jwt.SigningMethodHS256, keys.Secret, claims(func(m jwt.MapClaims) { delete(m, "exp") })),
 		"a refresh token": make(jwt.SigningMethodHS256, keys.Secret, claims(func(m jwt.MapClaims) { m["typ"] = "refresh" })),

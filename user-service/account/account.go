@@ -222,11 +222,12 @@ func (s *Service) open(ctx context.Context, c user.Credentials) (Login, error) {
 	secret := make([]byte, 32)
 	rand.Read(secret)
 	refresh := base64.RawURLEncoding.EncodeToString(secret)
-	c.Role, err = s.Store.OpenSession(ctx, session, c.ID, c.PasswordHash, refreshHash(refresh), s.RefreshTTL)
+	var person uuid.UUID
+	c.Role, person, err = s.Store.OpenSession(ctx, session, c.ID, c.PasswordHash, refreshHash(refresh), s.RefreshTTL)
 	if err != nil {
 		return Login{}, err
 	}
-	access, err := s.sign(token.Caller{UserID: c.ID, Role: c.Role, SessionID: session})
+	access, err := s.sign(token.Caller{UserID: c.ID, PersonID: person, Role: c.Role, SessionID: session})
 	return Login{access, refresh, s.AccessTTL, c.User}, err
 }
 

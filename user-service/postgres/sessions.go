@@ -20,24 +20,27 @@ const revocationsLock = 7_020_001
 const maxRevocations = 5000
 
 // OpenSession begins a session whose refresh token has that hash, if the user still has the password that was checked,
-// and gives the role as it is at that moment; UNAUTHORIZED otherwise. The shared lock makes a change of password or
+// and gives the role and the person as they are at that moment; UNAUTHORIZED otherwise. The shared lock makes a change of password or
 // role come before or after, so that its revocation misses no session.
-func (s *Store) OpenSession(ctx context.Context, id, userID uuid.UUID, passwordHash string, refreshHash []byte, life time.Duration) (role string, err error) {
+func (s *Store) OpenSession(ctx context.Context, id, userID uuid.UUID, passwordHash string, refreshHash []byte, life time.Duration) (role string, person uuid.UUID, err error) {
 	err = s.pool.QueryRow(ctx, `
-		WITH u AS (SELECT user_id, role FROM users WHERE user_id = $2 AND password_hash = $3 FOR SHARE),
+		WITH u AS (SELECT user_id, role, `+personOf+` AS person FROM users AS u WHERE user_id = $2 AND password_hash = $3 FOR SHARE),
 		     opened AS (INSERT INTO sessions (session_id, user_id, refresh_hash, expires_at) SELECT $1, user_id, $4, now() + $5::interval FROM u)
-		SELECT role::text FROM u`, id, userID, passwordHash, refreshHash, life).Scan(&role)
+		SELECT role::text, person FROM u`, id, userID, passwordHash, refreshHash, life).Scan(&role, &person)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", user.ErrSession
+		return "", uuid.Nil, user.ErrSession
 	}
-	return role, faulty(err)
+	return role, person, faulty(err)
 }
+
+// personOf is the person whose account u is: all accounts of one confirmed number are one person's.
+const personOf = `coalesce((SELECT person_id FROM people WHERE u.is_verified AND key = phone_key(u.phone)), u.user_id)`
 
 // SessionOf returns the session of a refresh token and the role its user has now; UNAUTHORIZED unless it is alive.
 func (s *Store) SessionOf(ctx context.Context, refreshHash []byte) (c token.Caller, err error) {
 	err = s.pool.QueryRow(ctx, `
-		SELECT s.session_id, u.user_id, u.role::text FROM sessions s JOIN users u USING (user_id)
-		WHERE s.refresh_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()`, refreshHash).Scan(&c.SessionID, &c.UserID, &c.Role)
+		SELECT s.session_id, u.user_id, u.role::text, `+personOf+` FROM sessions s JOIN users u USING (user_id)
+		WHERE s.refresh_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()`, refreshHash).Scan(&c.SessionID, &c.UserID, &c.Role, &c.PersonID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, user.ErrSession
 	}

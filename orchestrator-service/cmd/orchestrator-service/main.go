@@ -54,6 +54,7 @@ type settings struct {
 	QRPreviousKey    *config.Key32 `env:"QR_PREVIOUS_KEY"`
 	HoldTTL          time.Duration `env:"HOLD_TTL" envDefault:"5m"`
 	MaxHolds         int           `env:"MAX_HOLDS" envDefault:"10"`
+	HoldPause        time.Duration `env:"HOLD_PAUSE" envDefault:"30s"`
 	MaxInFlight      int           `env:"MAX_IN_FLIGHT" envDefault:"96"`
 	TransferTTL      time.Duration `env:"TRANSFER_TTL" envDefault:"15m"`
 	SaleFeePercent   int           `env:"MARKETPLACE_FEE_PERCENT" envDefault:"0"`
@@ -76,6 +77,7 @@ func (s *settings) Validate() error {
 	}
 	check(s.HoldTTL >= time.Second && s.HoldTTL <= time.Hour && s.HoldTTL%time.Millisecond == 0, "HOLD_TTL must be from 1s to 1h, in whole milliseconds")
 	check(s.MaxHolds >= 1 && s.MaxHolds <= 100, "MAX_HOLDS must be from 1 to 100")
+	check(s.HoldPause >= 0 && s.HoldPause <= time.Hour, "HOLD_PAUSE must be from 0s to 1h")
 	check(s.MaxInFlight >= 1 && s.MaxInFlight <= 10_000, "MAX_IN_FLIGHT must be from 1 to 10000")
 	check(s.TransferTTL >= time.Second && s.TransferTTL <= 24*time.Hour, "TRANSFER_TTL must be from 1s to 24h")
 	check(s.SaleFeePercent >= 0 && s.SaleFeePercent <= 50, "MARKETPLACE_FEE_PERCENT must be from 0 to 50")
@@ -117,7 +119,7 @@ func start(ctx context.Context, s settings) error {
 
 	owned := &tickets.Flows{Inventory: inventory, Events: events, Transfers: orders, Sales: orders, QR: codec}
 	purchases := &purchase.Flows{
-		Settings:  purchase.Settings{HoldTTL: s.HoldTTL, MaxHolds: s.MaxHolds, SweepGrace: s.SweepGrace},
+		Settings:  purchase.Settings{HoldTTL: s.HoldTTL, MaxHolds: s.MaxHolds, HoldPause: s.HoldPause, SweepGrace: s.SweepGrace},
 		Inventory: inventory, Users: users, Orders: orders, Events: events, Tickets: owned, Holds: holds,
 	}
 	transfers := &transfer.Flows{

@@ -1230,9 +1230,11 @@ type ReserveSeatRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SeatId        string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
 	UserId        string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	HoldId        string                 `protobuf:"bytes,3,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`             // proposed: the order's id
-	HoldTtlMs     int64                  `protobuf:"varint,4,opt,name=hold_ttl_ms,json=holdTtlMs,proto3" json:"hold_ttl_ms,omitempty"` // 1,000 to 3,600,000
-	MaxHolds      int32                  `protobuf:"varint,5,opt,name=max_holds,json=maxHolds,proto3" json:"max_holds,omitempty"`      // live holds a user may have, this one included
+	HoldId        string                 `protobuf:"bytes,3,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`                   // proposed: the order's id
+	HoldTtlMs     int64                  `protobuf:"varint,4,opt,name=hold_ttl_ms,json=holdTtlMs,proto3" json:"hold_ttl_ms,omitempty"`       // 1,000 to 3,600,000
+	MaxHolds      int32                  `protobuf:"varint,5,opt,name=max_holds,json=maxHolds,proto3" json:"max_holds,omitempty"`            // live holds a person may have, this one included
+	PersonId      string                 `protobuf:"bytes,6,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`             // the same for all accounts of one person; empty: user_id
+	HoldPauseMs   int64                  `protobuf:"varint,7,opt,name=hold_pause_ms,json=holdPauseMs,proto3" json:"hold_pause_ms,omitempty"` // before the person may hold a seat again whose hold ended without a sale; 0 to 3,600,000
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1298,6 +1300,20 @@ func (x *ReserveSeatRequest) GetHoldTtlMs() int64 {
 func (x *ReserveSeatRequest) GetMaxHolds() int32 {
 	if x != nil {
 		return x.MaxHolds
+	}
+	return 0
+}
+
+func (x *ReserveSeatRequest) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *ReserveSeatRequest) GetHoldPauseMs() int64 {
+	if x != nil {
+		return x.HoldPauseMs
 	}
 	return 0
 }
@@ -4956,13 +4972,15 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\"g\n" +
 	"\x16ListOwnedSeatsResponse\x127\n" +
 	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total\"\x9c\x01\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\"\xdd\x01\n" +
 	"\x12ReserveSeatRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x17\n" +
 	"\ahold_id\x18\x03 \x01(\tR\x06holdId\x12\x1e\n" +
 	"\vhold_ttl_ms\x18\x04 \x01(\x03R\tholdTtlMs\x12\x1b\n" +
-	"\tmax_holds\x18\x05 \x01(\x05R\bmaxHolds\"\x92\x01\n" +
+	"\tmax_holds\x18\x05 \x01(\x05R\bmaxHolds\x12\x1b\n" +
+	"\tperson_id\x18\x06 \x01(\tR\bpersonId\x12\"\n" +
+	"\rhold_pause_ms\x18\a \x01(\x03R\vholdPauseMs\"\x92\x01\n" +
 	"\x13ReserveSeatResponse\x125\n" +
 	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\x12!\n" +
 	"\falready_held\x18\x02 \x01(\bR\valreadyHeld\x12!\n" +

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -176,6 +179,21 @@ func TestPersons(t *testing.T) {
 	carol := w.joinAs("carol@example.com", "+6594444444")
 	if w.personOf(ada) != w.personOf(sameNumber) || w.personOf(ada) != w.personOf(sameAddress) {
 		t.Error("one person is counted as several")
+	}
+	for _, p := range []person{ada, sameNumber, bob} { // the token tells who counts a person's holds
+		fresh := w.call("POST", "/auth/refresh", p.refresh, nil).want(t, 200, "").data()["access_token"].(string)
+		for _, access := range []string{p.access, fresh} {
+			var claims struct {
+				Person string `json:"pid"`
+			}
+			payload, err := base64.RawURLEncoding.DecodeString(strings.Split(access, ".")[1])
+			if err == nil {
+				err = json.Unmarshal(payload, &claims)
+			}
+			if want := w.personOf(p); err != nil || claims.Person != want && (claims.Person != "" || want != p.id) {
+				t.Errorf("the token names %q, want %s (%v)", claims.Person, want, err)
+			}
+		}
 	}
 	if w.personOf(bob) == w.personOf(ada) || w.personOf(bob) == w.personOf(carol) {
 		t.Error("several are counted as one")
