@@ -44,3 +44,38 @@ func TestDocs(t *testing.T) {
 		t.Errorf("%v: %.300s", err, w.Body.String())
 	}
 }
+
+// What a schema requires it describes itself: generators of clients take no notice of a bare "required".
+func TestWhatIsRequiredIsDescribedBesideIt(t *testing.T) {
+	var whole any
+	if err := json.Unmarshal(document, &whole); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	var look func(path string, node any)
+	look = func(path string, node any) {
+		switch n := node.(type) {
+		case map[string]any:
+			if required, ok := n["required"].([]any); ok && !strings.HasSuffix(path, "/properties") {
+				properties, _ := n["properties"].(map[string]any)
+				seen++
+				for _, name := range required {
+					if properties[name.(string)] == nil {
+						t.Errorf("%s requires %v, and does not describe it", path, name)
+					}
+				}
+			}
+			for key, child := range n {
+				look(path+"/"+key, child)
+			}
+		case []any:
+			for _, child := range n {
+				look(path, child)
+			}
+		}
+	}
+	look("", whole)
+	if seen < 100 {
+		t.Errorf("%d schemas", seen)
+	}
+}

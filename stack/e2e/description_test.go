@@ -71,15 +71,21 @@ func readDescription() (*description, error) {
 	return d, err
 }
 
-// closeObjects forbids fields that are not named, in every object below node.
+// closeObjects forbids fields that are not named, in every object below node. A part of an allOf stays open, as another part names
+// the rest.
 func closeObjects(node any) {
 	switch n := node.(type) {
 	case map[string]any:
 		if _, named := n["properties"]; named && n["type"] == "object" {
 			n["additionalProperties"] = false
 		}
-		for _, x := range n {
+		for key, x := range n {
 			closeObjects(x)
+			if parts, ok := x.([]any); ok && key == "allOf" {
+				for _, part := range parts {
+					delete(part.(map[string]any), "additionalProperties")
+				}
+			}
 		}
 	case []any:
 		for _, x := range n {
@@ -112,7 +118,7 @@ func (d *description) check(c client.Call, a client.Answer) (operation, problem 
 		body, _ = json.Marshal(b)
 	}
 	req, err := http.NewRequest(c.Method, "http://gateway"+c.Path, bytes.NewReader(body))
-	if err != nil || c.Method == http.MethodOptions {
+	if err != nil || c.Method == http.MethodOptions || c.Method == http.MethodHead {
 		return "", ""
 	}
 	maps.Copy(req.Header, c.Header)

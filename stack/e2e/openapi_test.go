@@ -194,6 +194,9 @@ func TestGatekeeperSwagger(t *testing.T) {
 	if err := doc.Validate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if security := two.Paths["/verify"].Post.Security; security == nil || len(*security) != 1 || two.SecurityDefinitions["accessToken"] == nil {
+		t.Error("it does not say who may call it")
+	}
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +216,7 @@ func TestGatekeeperSwagger(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		options := &openapi3filter.Options{IncludeResponseStatus: true}
+		options := &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc}
 		in := &openapi3filter.RequestValidationInput{Request: req, Route: route, PathParams: params, Options: options}
 		if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {
 			t.Error(err)

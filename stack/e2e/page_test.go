@@ -28,14 +28,22 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// browser is a headless Chromium at the page for the door. No request of it may leave the gateway's origin, and nothing may be
-// written to its console as an error.
+// browser is a headless Chromium. No request of it may leave the origins of the gateway and of the sandbox, nor be refused by a page's
+// policy, and nothing may be written to its console as an error.
 type browser struct {
 	context.Context
 	t *testing.T
 }
 
+// openBrowser opens the page for the door.
 func openBrowser(t *testing.T, width int64, options ...chromedp.ExecAllocatorOption) *browser {
+	t.Helper()
+	b := newBrowser(t, width, options...)
+	b.run(chromedp.Navigate(app.Gateway+"/gate"), chromedp.WaitVisible("#login"))
+	return b
+}
+
+func newBrowser(t *testing.T, width int64, options ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	options = append(append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox), options...)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -52,7 +60,7 @@ func openBrowser(t *testing.T, width int64, options ...chromedp.ExecAllocatorOpt
 		defer mu.Unlock()
 		switch e := event.(type) {
 		case *network.EventRequestWillBeSent:
-			if !strings.HasPrefix(e.Request.URL, app.Gateway+"/") && !strings.HasPrefix(e.Request.URL, "data:") {
+			if !strings.HasPrefix(e.Request.URL, app.Gateway+"/") && !strings.HasPrefix(e.Request.URL, app.Sandbox+"/") && !strings.HasPrefix(e.Request.URL, "data:") {
 				foreign = append(foreign, e.Request.URL)
 			}
 		case *runtime.EventExceptionThrown:
@@ -66,7 +74,7 @@ func openBrowser(t *testing.T, width int64, options ...chromedp.ExecAllocatorOpt
 			t.Errorf("asked elsewhere: %v; failures of the page: %v", foreign, failures)
 		}
 	})
-	b.run(network.Enable(), emulation.SetDeviceMetricsOverride(width, 844, 1, width < 500), chromedp.Navigate(app.Gateway+"/gate"), chromedp.WaitVisible("#login"))
+	b.run(network.Enable(), emulation.SetDeviceMetricsOverride(width, 844, 1, width < 500))
 	return b
 }
 

@@ -38,8 +38,8 @@ func run() (int, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	// Also where containers serve the integration tests: the end-to-end tests boot the native stack. They run
-	// the documents' examples, too, which use curl and jq.
-	if err := native.Install(ctx, os.Stderr, "curl", "jq"); err != nil {
+	// the documents' examples, too, which use curl and jq, open our pages in Chromium, and compile a TypeScript client.
+	if err := native.Install(ctx, os.Stderr, "curl", "jq", "chromium", "npm"); err != nil {
 		return 1, err
 	}
 	postgres, err := testservers.Start(ctx, testservers.Postgres)
