@@ -74,6 +74,7 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	p.transfers()
 	p.gate()
 	p.door()
+	p.organise()
 	p.recovery()
 	p.docs()
 	if err := p.audit(); err != nil {
