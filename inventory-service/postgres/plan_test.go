@@ -20,7 +20,7 @@ import (
 
 func openEmpty(t *testing.T) *Store { return openWith(t, "16") }
 
-func openWith(t *testing.T, connections string) *Store {
+func openWith(t testing.TB, connections string) *Store {
 	t.Helper()
 	u, err := url.Parse(testenv.Postgres(t))
 	if err != nil {
@@ -38,7 +38,7 @@ func openWith(t *testing.T, connections string) *Store {
 }
 
 // fillHall makes an event and returns one of its seats in the middle.
-func fillHall(t *testing.T, s *Store, seats int) (event, seat uuid.UUID) {
+func fillHall(t testing.TB, s *Store, seats int) (event, seat uuid.UUID) {
 	t.Helper()
 	p := inventory.Plan{EventID: uuid.Must(uuid.NewV7()), Total: seats, Tiers: []string{"CAT1", "CAT2"}}
 	if err := p.Check(); err != nil {
