@@ -40,7 +40,7 @@ func Dead(root string) ([]string, error) {
 		}
 		if d.IsDir() {
 			switch d.Name() {
-			case ".git", ".run", "node_modules":
+			case ".git", ".run", "node_modules", "vendor": // vendor: others' files
 				return filepath.SkipDir
 			}
 			return nil
