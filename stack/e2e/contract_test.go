@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"strings"
@@ -19,7 +20,16 @@ import (
 func TestContractOfEvents(t *testing.T) {
 	e := newEvent(t, 4, func(m map[string]any) { m["event_date"], m["featured"] = "2027-12-31T20:00", true })
 	listed := "[0].event_id [0].name [0].event_date:time [0].venue.venue_id [0].venue.name [0].venue.address [0].venue.city [0].hall_id [0].pricing_tiers:object [0].total_seats:number [0].available_seats:number [0].image"
-	play(t, map[string]string{"id": e.ID}, []row{
+	day := time.Now().AddDate(3, 0, rand.IntN(1_000)).UTC().Format(time.DateOnly)
+	at := func(date, hall string) string {
+		return newEvent(t, 2, func(m map[string]any) { m["event_date"], m["hall_id"], m["allow_past"] = date, hall, true }).ID
+	}
+	late, soon := at(day+"T22:00", "H1"), at(day+"T20:00", "H2")
+	at("2011-05-01T20:00", "H1")
+	play(t, map[string]string{"id": e.ID, "soon": soon, "late": late}, []row{
+		{call: "GET /events?date=" + day, want: "200", reads: "[0].event_id=$soon ^pagination.total=2"}, // the next one first
+		{call: "GET /events?per_page=1&page=2&date=" + day, want: "200", reads: "[0].event_id=$late"},
+		{call: "GET /events?date=2011-05-01", want: "200", reads: "^data:list ^pagination.total=0"}, // it is over
 		{call: "GET /events?page=1&per_page=1", want: "200", reads: listed + " ^pagination.page=1 ^pagination.per_page=1 ^pagination.total:number ^pagination.total_pages:number"},
 		{call: "GET /events?date=2027-12-31&featured=true", want: "200", reads: listed + " [0].featured=true"},
 		{call: "GET /api/events?page=99999", want: "200", reads: "^data:list ^pagination.page=99999"},
