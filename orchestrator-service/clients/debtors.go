@@ -11,44 +11,57 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// debtorsLife is how old the gate's knowledge of debts may be; one reading serves all scans of that time.
-const debtorsLife = 2 * time.Second
+// Up to debtorsLife, what was read serves all scans; up to debtorsStale it still does, while it is read anew beside them.
+const (
+	debtorsLife  = 2 * time.Second
+	debtorsStale = 5 * debtorsLife
+)
 
-// mostDebtors is how many the user service gives at once.
+// mostDebtors is how many the user service returns at once.
 const mostDebtors = 5000
 
 type debtors struct {
 	mu     sync.Mutex
 	since  map[uuid.UUID]time.Time
-	until  time.Time
+	tried  time.Time
 	flight singleflight.Group
 }
 
-// DebtSince gives what tells when the last debt was made that a user still owes, of what a refund or chargeback took back; zero for none. It may
-// be two seconds old. When the user service cannot be asked, what was read last counts: a queue at the door does not stand still
-// because nobody can tell who owes what.
+// DebtSince returns a lookup: when the last debt was made that a user still owes, of what a refund or chargeback took back;
+// zero for none. It is at most ten seconds old, two while there are scans. When the user service cannot be asked, what was
+// read last counts: a queue at the door does not stand still because nobody can tell who owes what.
 func (u *Users) DebtSince(ctx context.Context) func(user uuid.UUID) time.Time {
 	d := &u.debtors
 	d.mu.Lock()
-	known, fresh := d.since, time.Now().Before(d.until)
+	known, age := d.since, time.Since(d.tried)
 	d.mu.Unlock()
-	if !fresh {
-		v, err, _ := d.flight.Do("", func() (any, error) {
-			read, err := u.readDebtors(context.WithoutCancel(ctx))
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			d.until = time.Now().Add(debtorsLife)
-			if err == nil {
-				d.since = read
-			}
-			return d.since, err
-		})
+	switch {
+	case age < debtorsLife:
+	case age < debtorsStale:
+		go u.refreshDebtors(context.WithoutCancel(ctx))
+	default:
+		known = u.refreshDebtors(context.WithoutCancel(ctx))
+	}
+	return func(user uuid.UUID) time.Time { return known[user] }
+}
+
+// refreshDebtors reads the list, once for all who ask at that time.
+func (u *Users) refreshDebtors(ctx context.Context) map[uuid.UUID]time.Time {
+	d := &u.debtors
+	v, _, _ := d.flight.Do("", func() (any, error) {
+		read, err := u.readDebtors(ctx)
 		if err != nil {
 			slog.WarnContext(ctx, "the gate does not know who owes what was taken back", "error", err)
 		}
-		known = v.(map[uuid.UUID]time.Time)
-	}
-	return func(user uuid.UUID) time.Time { return known[user] }
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.tried = time.Now()
+		if err == nil {
+			d.since = read
+		}
+		return d.since, nil
+	})
+	return v.(map[uuid.UUID]time.Time)
 }
 
 // debtorsTime bounds one reading, which scans wait for.
