@@ -9,6 +9,7 @@ import (
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/repeat"
 	"ticketremaster/orchestrator-service/saga"
+	"ticketremaster/platform/fault"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
@@ -64,13 +65,17 @@ func (f *Flows) publishEvent(ctx context.Context, n *NewEvent) error {
 // CreateEvent makes an event with its seats; body is the administrator's JSON object. The same key, or without one the
 // same body within half a minute, is the same event.
 func (f *Flows) CreateEvent(ctx context.Context, admin uuid.UUID, key string, body map[string]json.RawMessage) (saga.Outcome[NewEvent], error) {
+	status := string(body["status"])
+	if status != "" && status != "null" && status != `"DRAFT"` && status != `"PUBLISHED"` {
+		return saga.Outcome[NewEvent]{}, fault.Field("status", "must be DRAFT or PUBLISHED")
+	}
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return saga.Outcome[NewEvent]{}, err
 	}
 	request := repeat.Request{Admin: admin, What: "create-event", Key: key, Body: raw}
 	return repeat.Do(ctx, f.Requests, request, func(id uuid.UUID) (saga.Outcome[NewEvent], error) {
-		n := NewEvent{EventID: id, Body: body, Draft: string(body["status"]) == `"DRAFT"`}
+		n := NewEvent{EventID: id, Body: body, Draft: status == `"DRAFT"`}
 		n.Body["event_id"], _ = json.Marshal(id)
 		n.Body["created_by"], _ = json.Marshal(admin)
 		return f.creations.Settle(ctx, id, id.String(), n)

@@ -159,11 +159,9 @@ func (s *Server) listOrders(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status := r.URL.Query().Get("status")
-	switch status {
-	case "", clients.OrderPending, clients.OrderConfirmed, clients.OrderFailed, clients.OrderRefunded:
-	default:
-		return fault.Field("status", "must be PENDING, CONFIRMED, FAILED or REFUNDED")
+	status, err := readOrderStatus(r)
+	if err != nil {
+		return err
 	}
 	orders, total, err := s.Purchases.OrdersOf(r.Context(), caller(r).UserID, status, page)
 	if err != nil {
@@ -202,4 +200,13 @@ func (s *Server) cancelOrder(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.OK(w, viewOrder(order))
+}
+
+// readOrderStatus reads the status that narrows a list of orders; empty: any.
+func readOrderStatus(r *http.Request) (string, error) {
+	switch status := r.URL.Query().Get("status"); status {
+	case "", clients.OrderPending, clients.OrderConfirmed, clients.OrderFailed, clients.OrderRefunded:
+		return status, nil
+	}
+	return "", fault.Field("status", "must be PENDING, CONFIRMED, FAILED or REFUNDED")
 }

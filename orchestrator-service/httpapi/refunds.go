@@ -22,7 +22,10 @@ func (s *Server) listOrdersAsAdmin(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	q := r.URL.Query()
-	filter := clients.OrderFilter{Status: q.Get("status")}
+	var filter clients.OrderFilter
+	if filter.Status, err = readOrderStatus(r); err != nil {
+		return err
+	}
 	for field, to := range map[string]*uuid.UUID{"order_id": &filter.OrderID, "seat_id": &filter.SeatID, "event_id": &filter.EventID, "user_id": &filter.UserID} {
 		if value := q.Get(field); value != "" {
 			if *to, err = web.UUID(field, value); err != nil {

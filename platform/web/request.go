@@ -51,11 +51,11 @@ func Decode(r *http.Request, v any) error {
 	}
 }
 
-// onTheWire returns a field's path as the client knows it: without the names of Go's embedded structs, which begin with
-// a capital letter, unlike all names on the wire.
+// onTheWire returns a field's path as the client knows it: without the names of Go's embedded structs, which have
+// capital letters, unlike all names on the wire.
 func onTheWire(path string) string {
 	names := strings.Split(path, ".")
-	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return name != "" && unicode.IsUpper(rune(name[0])) }), ".")
+	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return strings.ContainsFunc(name, unicode.IsUpper) }), ".")
 }
 
 // UUID reads a UUID in its usual 36 characters; anything else is INVALID_UUID and names the field.
