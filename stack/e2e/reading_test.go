@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -51,7 +52,7 @@ func TestPagesCanBeRead(t *testing.T) {
 					chromedp.Evaluate(`document.querySelectorAll('details').forEach((d) => d.open = true)`, nil),
 					chromedp.Evaluate(`document.documentElement.scrollWidth`, &wide),
 					chromedp.Evaluate(`getComputedStyle(document.body).backgroundColor`, &back), chromedp.Evaluate(faint, &dim))
-				if wide > width || len(dim) > 0 || back == "rgb(255, 255, 255)" && scheme == "dark" {
+				if wide > width || len(dim) > 0 || (back == "rgb(255, 255, 255)") != (scheme == "light") || strings.HasPrefix(back, "rgba") {
 					t.Errorf("%s at %d px, %s: %d px wide, back %s, faint: %q", page, width, scheme, wide, back, dim)
 				}
 			}
