@@ -96,7 +96,7 @@ test-modules: # on servers of their own, one per test program, when called by it
 
 .PHONY: coverage
 coverage: ## Print what share of each flow's statements its own tests run; they need no server
-	@cd orchestrator-service && GOWORK=off go test -cover ./purchase ./transfer ./gate ./catalogue ./tickets ./saga ./sweep ./seatmap
+	@cd orchestrator-service && GOWORK=off go test -cover ./purchase ./transfer ./marketplace ./refund ./gate ./catalogue ./tickets ./saga ./sweep ./seatmap
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on a stack of their own; GATEWAY_URL=… SANDBOX_URL=… takes a running one

@@ -34,6 +34,7 @@ func (f *Flows) batchSteps() []saga.Step[Batch] {
 	return []saga.Step[Batch]{
 		{Name: "void tickets", Do: f.voidTickets},
 		{Name: "refund orders", Do: f.refundOrders},
+		{Name: "restore tickets", Do: f.restoreTickets},
 		{Name: "return credits", Do: f.returnAllCredits},
 		{Name: "settle tickets", Do: f.settleTickets},
 	}
@@ -103,6 +104,7 @@ func (f *Flows) endTransfers(ctx context.Context, c *Closing) error {
 type Batch struct {
 	EventID uuid.UUID    `json:"event_id"`
 	Tickets []VoidTicket `json:"tickets"`
+	Waiting []VoidTicket `json:"waiting,omitempty"` // of these, those that cannot be refunded yet
 }
 
 // VoidTicket is one ticket of a batch.
@@ -133,7 +135,7 @@ func (f *Flows) voidTickets(ctx context.Context, b *Batch) error {
 	return err
 }
 
-// refundOrders drops from the batch what cannot be refunded yet, because it came to be disputed meanwhile.
+// refundOrders takes out of the batch what cannot be refunded yet, because it came to be disputed meanwhile.
 func (f *Flows) refundOrders(ctx context.Context, b *Batch) error {
 	if len(b.Tickets) == 0 {
 		return nil
@@ -146,8 +148,7 @@ func (f *Flows) refundOrders(ctx context.Context, b *Batch) error {
 	if err != nil {
 		return err
 	}
-	var refunded []VoidTicket
-	var waiting inventoryv1.RestoreTicketsRequest
+	var refunded, waiting []VoidTicket
 	for i, t := range b.Tickets {
 		refusal := results[i].Refusal()
 		switch {
@@ -155,18 +156,32 @@ func (f *Flows) refundOrders(ctx context.Context, b *Batch) error {
 			t.Amount, t.OwnerID = results[i].Refund.Amount, results[i].Refund.ToUserID
 			refunded = append(refunded, t)
 		case refusal.Code == fault.CodeTicketDisputed, refusal.Code == fault.CodeTransferInProgress:
-			waiting.SeatIds, waiting.RefundIds = append(waiting.SeatIds, t.SeatID.String()), append(waiting.RefundIds, t.RefundID.String())
+			waiting = append(waiting, t)
 		default:
 			return refusal
 		}
 	}
-	if len(waiting.SeatIds) > 0 {
-		if _, err := f.Inventory.RestoreTickets(ctx, &waiting); err != nil {
-			return err
-		}
-	}
-	b.Tickets = refunded
+	b.Tickets, b.Waiting = refunded, waiting
 	return nil
+}
+
+// restoreTickets is a step of its own: repeated together with the refunds, it could be followed by the refund of a ticket that is valid
+// again, whose dispute has just ended.
+func (f *Flows) restoreTickets(ctx context.Context, b *Batch) error {
+	if len(b.Waiting) == 0 {
+		return nil
+	}
+	seats, refunds := pairs(b.Waiting)
+	_, err := f.Inventory.RestoreTickets(ctx, &inventoryv1.RestoreTicketsRequest{SeatIds: seats, RefundIds: refunds})
+	return err
+}
+
+// pairs gives the seats of tickets, and for each its refund.
+func pairs(tickets []VoidTicket) (seats, refunds []string) {
+	for _, t := range tickets {
+		seats, refunds = append(seats, t.SeatID.String()), append(refunds, t.RefundID.String())
+	}
+	return seats, refunds
 }
 
 func (f *Flows) returnAllCredits(ctx context.Context, b *Batch) error {
@@ -183,14 +198,11 @@ func (f *Flows) returnAllCredits(ctx context.Context, b *Batch) error {
 }
 
 func (f *Flows) settleTickets(ctx context.Context, b *Batch) error {
-	var in inventoryv1.SettleRefundsRequest
-	for _, t := range b.Tickets {
-		in.SeatIds, in.RefundIds = append(in.SeatIds, t.SeatID.String()), append(in.RefundIds, t.RefundID.String())
-	}
-	if len(in.SeatIds) == 0 {
+	if len(b.Tickets) == 0 {
 		return nil
 	}
-	_, err := f.Inventory.SettleRefunds(ctx, &in)
+	seats, refunds := pairs(b.Tickets)
+	_, err := f.Inventory.SettleRefunds(ctx, &inventoryv1.SettleRefundsRequest{SeatIds: seats, RefundIds: refunds})
 	return err
 }
 
@@ -258,9 +270,6 @@ func (f *Flows) Cancel(ctx context.Context, admin, event uuid.UUID, code, why st
 	}
 	closed, err := f.close(ctx, c)
 	if err != nil {
-		if !fault.Unknown(err) {
-			err = errors.Join(err, f.Cancellations.Abort(context.WithoutCancel(ctx), event))
-		}
 		return c, err
 	}
 	if closed {
@@ -269,9 +278,12 @@ func (f *Flows) Cancel(ctx context.Context, admin, event uuid.UUID, code, why st
 	return f.Progress(ctx, event)
 }
 
-// close runs the saga that ends the sale; false: it is still under way.
+// close runs the saga that ends the sale; false: it is still under way. A cancellation that this refuses is not started any more.
 func (f *Flows) close(ctx context.Context, c Cancellation) (bool, error) {
 	out, err := f.closings.Settle(ctx, uuid.Must(uuid.NewV7()), c.EventID.String(), Closing{EventID: c.EventID, By: c.By, Reason: c.Reason})
+	if err != nil && !fault.Unknown(err) {
+		err = errors.Join(err, f.Cancellations.Abort(context.WithoutCancel(ctx), c.EventID))
+	}
 	return err == nil && !out.Pending, err
 }
 
@@ -296,22 +308,27 @@ func (f *Flows) left(ctx context.Context, event uuid.UUID) (*inventoryv1.CountUn
 	return left, min(len(waiting), int(left.Tickets)), err
 }
 
-// Sweep goes on with the cancellations that nobody is at: their process died, or a dispute has ended.
+// Sweep goes on with the cancellations that nobody is at: their process died, or a dispute has ended. One that cannot go on holds up no
+// other: it is looked at again after those that are due by then.
 func (f *Flows) Sweep(ctx context.Context) error {
 	due, err := f.Cancellations.Due(ctx, 10)
 	if err != nil {
 		return err
 	}
+	var failed error
 	for _, c := range due {
+		if err := f.Cancellations.Later(ctx, c.EventID, lookWithin); err != nil {
+			return errors.Join(failed, err)
+		}
 		closed, err := f.close(ctx, c)
 		if err != nil {
-			return err
+			failed = errors.Join(failed, fmt.Errorf("cancelling event %s: %w", c.EventID, err))
 		}
 		if closed {
 			f.finish(ctx, c)
 		}
 	}
-	return nil
+	return failed
 }
 
 // finish refunds batch after batch until none is left that can be refunded. Two at once do each batch once.

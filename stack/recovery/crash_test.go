@@ -38,7 +38,7 @@ var scenes = map[string]scene{
 	"a refund":                                 {"refund-ticket", []string{"void ticket", "refund order", "return credits", "free seat"}, refundedTicket},
 	"a refund of what is disputed":             {"refund-ticket", []string{"undo void ticket"}, refundRefused},
 	"a cancellation":                           {"cancel-event", []string{"cancel event", "stop sale", "end transfers"}, cancelled},
-	"a cancellation's refunds":                 {"refund-batch", []string{"void tickets", "refund orders", "return credits", "settle tickets"}, cancelledInBatches},
+	"a cancellation's refunds":                 {"refund-batch", []string{"void tickets", "refund orders", "restore tickets", "return credits", "settle tickets"}, cancelledInBatches},
 	"the making of an event":                   {"create-event", []string{"draft event", "create seats", "publish event"}, createEvent},
 	"the making of an event that is wrong":     {"create-event", []string{"undo draft event"}, createWrongEvent},
 }
