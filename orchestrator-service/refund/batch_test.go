@@ -25,6 +25,11 @@ func TestWhatIsDisputedWaits(t *testing.T) {
 					}
 				} else {
 					dispute()
+					w.before = func(string) {
+						if seat.VoidId != "" && len(w.disputed) > 0 {
+							t.Error("a disputed ticket is void")
+						}
+					}
 				}
 				w.cancel()
 				w.wantProgress(2, 1, 1, false)
