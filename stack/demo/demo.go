@@ -75,6 +75,7 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	p.gate()
 	p.door()
 	p.organise()
+	p.market()
 	p.recovery()
 	p.docs()
 	if err := p.audit(); err != nil {
