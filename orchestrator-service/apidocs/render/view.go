@@ -173,10 +173,15 @@ func curl(method, path string, op operation) string {
 	if method != http.MethodGet {
 		c += " -X " + method
 	}
+	var query []string
 	for _, p := range op.Parameters {
 		switch p.In {
 		case "path":
 			path = strings.ReplaceAll(path, "{"+p.Name+"}", p.Example)
+		case "query":
+			if p.Example != "" {
+				query = append(query, p.Name+"="+p.Example)
+			}
 		case "header":
 			if p.Required {
 				c += fmt.Sprintf(" -H '%s: %s'", p.Name, p.Example)
@@ -184,6 +189,9 @@ func curl(method, path string, op operation) string {
 		}
 	}
 	c += " $GATEWAY/api" + path
+	if len(query) > 0 {
+		c += "?" + strings.Join(query, "&")
+	}
 	switch {
 	case len(op.Security) == 0:
 	case op.Security[0]["refreshToken"] != nil:
