@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -73,6 +74,10 @@ func (k *peek) waiting(ctx context.Context, queue string) (int, error) {
 	}
 	defer channel.Close()
 	q, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil)
+	var refused *amqp.Error
+	if errors.As(err, &refused) && refused.Code == amqp.NotFound { // a service that has just started makes it in a moment
+		return 0, nil
+	}
 	return q.Messages, err
 }
 
