@@ -197,7 +197,7 @@ func TestManifestOfALargerHall(t *testing.T) {
 	}
 	w.events = nil
 	for range 250 {
-		w.events = append(w.events, clients.Event{EventID: uuid.New(), Name: fmt.Sprint("event")})
+		w.events = append(w.events, clients.Event{EventID: uuid.New(), Name: "event"})
 	}
 	if mine, err := f.MyEvents(t.Context(), guard); err != nil || len(mine) != 250 {
 		t.Errorf("%d %v", len(mine), err)
