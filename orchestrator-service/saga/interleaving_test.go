@@ -342,9 +342,6 @@ func TestTwoDriversOfOneSaga(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			budgets := [][2]int{{1, 2}, {2, 2}} // calls that go wrong, and switches
-			if testing.Short() {
-				budgets = budgets[:1]
-			}
 			for _, budget := range budgets {
 				courses, problem := explore(m, guards{true, true}, budget[0], budget[1])
 				if problem != "" {
