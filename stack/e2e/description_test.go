@@ -169,13 +169,17 @@ func (d *description) report() error {
 	return fmt.Errorf("docs/openapi.yaml is not true:\n%s", strings.Join(lines, "\n"))
 }
 
+// notFromOutside are the operations that succeed only after a fault that no request can cause: recovery's
+// TestAParkedSagaGoesOn causes it and sees them.
+var notFromOutside = []string{"POST /admin/sagas/{saga_id}/compensate", "POST /admin/sagas/{saga_id}/resume"}
+
 // neverSeen returns the operations of which no call succeeded.
 func (d *description) neverSeen() (missing []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for path, item := range d.doc.Paths.Map() {
 		for method := range item.Operations() {
-			if name := method + " " + path; d.succeeded[name] == "" {
+			if name := method + " " + path; d.succeeded[name] == "" && !slices.Contains(notFromOutside, name) {
 				missing = append(missing, name)
 			}
 		}

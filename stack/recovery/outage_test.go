@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -212,6 +213,45 @@ func TestAnOrchestratorThatWakesUpLate(t *testing.T) {
 	has(t, p, 30_00)
 	sagaEnds(t, order, "DONE")
 	owns(t, p, seat)
+}
+
+// A saga that was parked in the middle of a payment goes on when an administrator says so: forward to the end, or back to
+// the start.
+func TestAParkedSagaGoesOn(t *testing.T) {
+	for _, c := range []struct{ how, ends string }{{"resume", "DONE"}, {"compensate", "UNDONE"}} {
+		t.Run(c.how, func(t *testing.T) {
+			clean(t)
+			p, seat := person(t, 50_00), freeSeat(t)
+			order := reserve(t, p, seat)
+			inventory, _ := own.Running("inventory-service")
+			signal(t, inventory, syscall.SIGSTOP) // so that the saga stays at its first step
+			go func() { _, _ = pay(t, p, order) }()
+			eventually(t, "the payment is written down", func() bool {
+				return ask[int](t, "sagas_db", `SELECT count(*) FROM sagas WHERE subject = $1 AND status = 'RUNNING'`, order) == 1
+			})
+			var id string
+			whileDead(t, "orchestrator-service", func() { // a driver parks only what it does not drive any more
+				id = ask[string](t, "sagas_db", `UPDATE sagas SET status = 'PARKED', parked_from = 'RUNNING',
+					refusal = '{"code": "SAGA_STALLED", "message": "This made no progress for too long"}' WHERE subject = $1 AND status = 'RUNNING' RETURNING saga_id::text`, order)
+				signal(t, inventory, syscall.SIGCONT)
+			})
+			a, err := admin.Post(t.Context(), "/admin/sagas/"+id+"/"+c.how, map[string]any{"reason": "the disk was full"})
+			if err != nil || a.Status != http.StatusAccepted {
+				t.Fatalf("%d %s, %v", a.Status, a.Raw, err)
+			}
+			sagaEnds(t, order, c.ends)
+			if c.ends == "DONE" {
+				has(t, p, 30_00)
+				owns(t, p, seat)
+			} else {
+				has(t, p, 50_00)
+			}
+			trail := ask[string](t, "sagas_db", `SELECT trail::text FROM sagas WHERE saga_id = $1`, id)
+			if !strings.Contains(trail, "the disk was full") || !strings.Contains(trail, admin.ID) {
+				t.Errorf("the trail does not tell who and why: %s", trail)
+			}
+		})
+	}
 }
 
 // quick checks that an answer came within the deadline.
