@@ -44,8 +44,8 @@ func (f *Flows) assignment(ctx context.Context, staff Staff) (rules.Assignment, 
 	if ok && time.Now().Before(c.until) {
 		return c.Assignment, nil
 	}
-	v, err, _ := a.flight.Do(staff.ID.String(), func() (any, error) {
-		read, err := f.Assignment(context.WithoutCancel(ctx), staff.ID)
+	read := a.flight.DoChan(staff.ID.String(), func() (any, error) {
+		read, err := f.Assignment(context.WithoutCancel(ctx), staff.ID) // not the first caller's time: others wait too
 		if err == nil {
 			a.mu.Lock()
 			defer a.mu.Unlock()
@@ -56,7 +56,12 @@ func (f *Flows) assignment(ctx context.Context, staff Staff) (rules.Assignment, 
 		}
 		return read, err
 	})
-	return v.(rules.Assignment), err
+	select {
+	case r := <-read:
+		return r.Val.(rules.Assignment), r.Err
+	case <-ctx.Done():
+		return rules.Assignment{}, fault.Unreachable("the inventory service", ctx.Err())
+	}
 }
 
 // Assignment gives where a member of staff works.

@@ -187,6 +187,31 @@ func TestADependencyIsDown(t *testing.T) {
 	}
 }
 
+// hanging is an inventory that does not answer where staff work.
+type hanging struct{ Inventory }
+
+func (hanging) GetAssignment(ctx context.Context, _ *inventoryv1.GetAssignmentRequest, _ ...grpc.CallOption) (*inventoryv1.GetAssignmentResponse, error) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(2 * time.Second):
+	}
+	return nil, fault.Unreachable("the inventory service", errors.New("time-out"))
+}
+
+// What is read for several scans at once holds none of them up for longer than a queue waits.
+func TestAQueueDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, w := start(t, 1)
+		code := w.code(t, f, w.at(1))
+		f.Inventory = hanging{f.Inventory}
+		asked := time.Now()
+		if _, err := f.Verify(t.Context(), guard, scan(code)); fault.Code(err) != fault.CodeUnavailable || time.Since(asked) > answerWithin {
+			t.Errorf("after %s: %v", time.Since(asked), err)
+		}
+		time.Sleep(2 * time.Second) // for what was begun
+	})
+}
+
 // The ticket was marked and nobody heard it: the same scan again is the same scan, with an id of the device's or none.
 func TestAScanWhoseAnswerWasNotHeard(t *testing.T) {
 	for _, id := range []uuid.UUID{uuid.Nil, uuid.New()} {
