@@ -92,7 +92,8 @@ test: ## Run every module's tests, on one PostgreSQL and one RabbitMQ that they 
 	@go run ./stack/cmd/testservers $(MAKE) --no-print-directory test-modules
 .PHONY: test-modules
 test-modules: # on servers of their own, one per test program, when called by itself
-	@$(call in_each,GOWORK=off go test $(TESTFLAGS) ./...)
+	@# The stack's packages one after the other: each starts a whole system, and kills or stops its parts at moments of time.
+	@$(call in_each,GOWORK=off go test $(TESTFLAGS) $$([ $$module != stack ] || echo -p 1) ./...)
 
 .PHONY: coverage
 coverage: ## Print what share of each flow's statements its own tests run; they need no server

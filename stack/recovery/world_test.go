@@ -254,13 +254,31 @@ func pay(t *testing.T, p *client.Person, order string) (client.Answer, error) {
 	return p.Post(t.Context(), "/pay", map[string]any{"order_id": order})
 }
 
-// ticket buys one and gives its seat.
+// ticket buys one and gives its seat. It bears a 503 as a client does, by trying again: many scenes are set at once.
 func ticket(t *testing.T, p *client.Person) (seat string) {
 	t.Helper()
-	seat = freeSeat(t)
-	a, err := pay(t, p, reserve(t, p, seat))
-	must(t, a, err, http.StatusOK)
-	return seat
+	const tries = 5
+	for try := 1; ; try++ {
+		seat = freeSeat(t)
+		a, err := p.Post(t.Context(), "/reserve", map[string]any{"seat_id": seat})
+		if err == nil && a.Status == http.StatusServiceUnavailable && try < tries {
+			time.Sleep(time.Second)
+			continue
+		}
+		order := must(t, a, err, http.StatusOK).Text("order_id")
+		for {
+			a, err = pay(t, p, order)
+			if err == nil && (a.Status == http.StatusServiceUnavailable || a.Status == http.StatusAccepted) && try < tries {
+				time.Sleep(time.Second)
+				try++
+				continue
+			}
+			if a.Code != "ORDER_ALREADY_CONFIRMED" { // by the payment whose answer was a 503
+				must(t, a, err, http.StatusOK)
+			}
+			return seat
+		}
+	}
 }
 
 // offer initiates a transfer as the buyer, and gives what confirms it.
