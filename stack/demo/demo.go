@@ -52,7 +52,7 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	began := time.Now()
 	app := *stage.App
 	b := newBoard(out)
-	app.HTTP = &http.Client{Timeout: 20 * time.Second, Transport: &patient{wait: b.note}}
+	app.HTTP = &http.Client{Timeout: 90 * time.Second, Transport: &patient{wait: b.note}} // of that 60 s may be a wait for the rate limit
 	stage.App = &app
 	p := &production{Stage: stage, ctx: ctx, board: b, started: time.Now()}
 	defer func() {
