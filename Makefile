@@ -19,7 +19,7 @@ help: ## Show this list
 ##### Running
 
 .PHONY: demo audit
-demo: ## Install what is missing, start the stack, play the three scenarios, audit; the stack stays up
+demo: ## Install what is missing, start the stack, play the scenarios, audit; the stack stays up
 	@$(STACK) demo
 audit: ## Count offenders against every invariant over the five databases; fails on any
 	@$(STACK) audit
@@ -47,7 +47,7 @@ up: .env kong-image ## Build and start the whole stack with docker compose, with
 	@echo "TicketRemaster listens on $(COMPOSE_GATEWAY); codes and payments of the sandbox are on $(COMPOSE_SANDBOX)"
 dev: .env kong-image ## The same with verbose logs and open ports; a saved file builds its service anew
 	@docker compose -f docker-compose.yml -f docker-compose.dev.yml up --build --watch
-demo-docker: up ## Play the three scenarios against the containers, and audit
+demo-docker: up ## Play the scenarios against the containers, and audit
 	@$(STACK) demo docker
 audit-docker: ## Count offenders against every invariant over the containers' databases; fails on any
 	@docker compose run --build --rm -T audit
