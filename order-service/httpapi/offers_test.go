@@ -73,3 +73,25 @@ func TestMalformedOffers(t *testing.T) {
 	want(t, s.post("/offers", body{"offer_id": newID()}, nil), "VALIDATION_ERROR")
 	want(t, s.post("/offers/x/refuse", body{}, nil), "INVALID_UUID")
 }
+
+// Only who made a refused offer has it in the list.
+func TestRefusedOffersAreListedForTheirMaker(t *testing.T) {
+	s := start(t)
+	b := newTransfer().with(body{"status": "FAILED", "failure_reason": "NOT_SEAT_OWNER"})
+	b = b.with(body{"initiated_by": b["buyer_user_id"]})
+	if x := s.initiate(b); !x.Refused {
+		t.Error("it does not say that it was refused")
+	}
+	for query, want := range map[string]int{
+		"user_id=" + b["buyer_user_id"].(string):                   1,
+		"user_id=" + b["buyer_user_id"].(string) + "&role=buyer":   1,
+		"user_id=" + b["seller_user_id"].(string):                  0,
+		"user_id=" + b["seller_user_id"].(string) + "&role=seller": 0,
+	} {
+		var list []order.Transfer
+		s.must(s.get("/transfers?"+query, &list))
+		if len(list) != want {
+			t.Errorf("%s lists %d, want %d", query, len(list), want)
+		}
+	}
+}
