@@ -21,7 +21,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Compose is the Backstage of the containers of docker-compose.yml, by the docker command. COMPOSE_PROJECT_NAME and
+// Compose is the Operator of the containers of docker-compose.yml, by the docker command. COMPOSE_PROJECT_NAME and
 // COMPOSE_FILE choose project and files, as usual.
 type Compose struct{}
 

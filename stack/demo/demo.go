@@ -16,12 +16,12 @@ import (
 	"ticketremaster/stack/qr"
 )
 
-// Stage is the system that the demo runs against.
-type Stage struct {
+// Target is the system that the demo runs against.
+type Target struct {
 	App *client.App
-	// Backstage is the system's operator access. nil means a system that runs elsewhere: parts that need its databases,
-	// another HOLD_TTL or a kill are then not shown, and the board says which.
-	Backstage Backstage
+	// Operator is the system's operator access. nil means a system that runs elsewhere: parts that need its databases,
+	// another HOLD_TTL or a kill are then left out, and the output says which.
+	Operator Operator
 	// AdminEmail is an administrator's; the demo's own accounts share the password.
 	AdminEmail, Password string
 	// QRKey is QR_ENCRYPTION_KEY, for the codes that no client can get, such as that of an unpaid seat. nil leaves them
@@ -29,13 +29,13 @@ type Stage struct {
 	QRKey *qr.Key
 }
 
-// production is one run of the demo: the system, the users, and what one part leaves for the next.
-type production struct {
-	Stage
-	ctx   context.Context
-	board *board
-	peek  *peek // nil without Stage.Backstage
-	cast
+// demo is one run: the system, the users, and what one section leaves for the next.
+type demo struct {
+	Target
+	ctx    context.Context
+	out    *output
+	stores *stores // nil without Target.Operator
+	accounts
 	event   event
 	seats   []seat // free ones
 	started time.Time
@@ -46,34 +46,34 @@ type production struct {
 	scans                    int // that the gate decided, as counted by the clients
 }
 
-// Play runs the demo and prints it on out. An unexpected answer, printed on out, ends it with an error, as do offenders
+// Play runs the demo and prints it on w. An unexpected answer, printed on w, ends it with an error, as do offenders
 // in the audit.
-func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
+func Play(ctx context.Context, target Target, w io.Writer) (err error) {
 	began := time.Now()
-	app := *stage.App
-	b := newBoard(out)
-	app.HTTP = &http.Client{Timeout: 90 * time.Second, Transport: &patient{wait: b.note}} // of that 60 s may be a wait for the rate limit
-	stage.App = &app
-	p := &production{Stage: stage, ctx: ctx, board: b, started: time.Now()}
+	app := *target.App
+	out := newOutput(w)
+	app.HTTP = &http.Client{Timeout: 90 * time.Second, Transport: &rateLimitWaiter{wait: out.note}} // of that 60 s may be a wait for the rate limit
+	target.App = &app
+	p := &demo{Target: target, ctx: ctx, out: out, started: time.Now()}
 	defer func() {
 		switch thrown := recover().(type) {
 		case nil:
 		case unexpected:
-			b.print("\n" + b.paint(red, "✗ "+thrown.Error()))
+			out.print("\n" + out.paint(red, "✗ "+thrown.Error()))
 			err = errors.New("the demo ended early")
 		default:
 			panic(thrown)
 		}
 	}()
-	if stage.Backstage != nil {
-		p.peek = &peek{at: stage.Backstage, conns: map[string]*pgx.Conn{}}
-		defer p.peek.close()
+	if target.Operator != nil {
+		p.stores = &stores{at: target.Operator, conns: map[string]*pgx.Conn{}}
+		defer p.stores.close()
 	}
 	p.prepare()
 	p.purchases()
 	p.transfers()
 	p.gate()
-	p.door()
+	p.entry()
 	p.organise()
 	p.market()
 	p.recovery()
@@ -81,45 +81,45 @@ func Play(ctx context.Context, stage Stage, out io.Writer) (err error) {
 	if err := p.audit(); err != nil {
 		return err
 	}
-	p.curtain(time.Since(began))
+	p.summary(time.Since(began))
 	return nil
 }
 
 // audit counts offenders against every invariant.
-func (p *production) audit() error {
-	p.board.scene("Audit", "Every invariant over all five databases, with its number of offenders. make audit shows it at any time.")
-	if p.Backstage == nil {
-		p.board.note("not shown here: it reads the databases, which this command cannot reach")
+func (p *demo) audit() error {
+	p.out.section("Audit", "Every invariant over all five databases, with its number of offenders. make audit shows it at any time.")
+	if p.Operator == nil {
+		p.out.note("not shown here: it reads the databases, which this command cannot reach")
 		return nil
 	}
-	return p.Backstage.Audit(p.ctx, p.board.out)
+	return p.Operator.Audit(p.ctx, p.out.w)
 }
 
 // docs shows where the API is described.
-func (p *production) docs() {
-	p.board.scene("API", "The description of every endpoint is a page of the gateway.")
+func (p *demo) docs() {
+	p.out.section("API", "The description of every endpoint is a page of the gateway.")
 	a := p.ask(nil, http.MethodGet, "/docs", nil, http.StatusOK, "")
-	p.board.step("", "Browser → Gateway", "GET "+p.App.Gateway+"/docs   200, "+a.Header.Get("Content-Type"), a.Took)
+	p.out.step("", "Browser → Gateway", "GET "+p.App.Gateway+"/docs   200, "+a.Header.Get("Content-Type"), a.Took)
 }
 
-// curtain prints what is left running.
-func (p *production) curtain(took time.Duration) {
-	b := p.board
-	b.scene("Done", "")
-	b.print(b.paint(green, fmt.Sprintf("✓ every answer was as it should be; played in %.1f s", took.Seconds())))
-	b.print("")
+// summary prints what is left running.
+func (p *demo) summary(took time.Duration) {
+	out := p.out
+	out.section("Done", "")
+	out.print(out.paint(green, fmt.Sprintf("✓ every answer was as it should be; played in %.1f s", took.Seconds())))
+	out.print("")
 	line := func(what, format string, args ...any) {
-		b.print("  " + pad(what, 12) + fmt.Sprintf(format, args...))
+		out.print("  " + pad(what, 12) + fmt.Sprintf(format, args...))
 	}
 	line("Gateway", "%s", p.App.Gateway)
 	line("API page", "%s/docs", p.App.Gateway)
 	line("Sandbox", "%s   (one-time passwords that phones got; payments)", p.App.Sandbox)
-	line("Log in", "password %s, with", b.paint(bold, p.Password))
-	for _, who := range p.standing() {
+	line("Log in", "password %s, with", out.paint(bold, p.Password))
+	for _, who := range p.permanent() {
 		line("", "%s %s", pad(who.Email, 36), who.role)
 	}
-	if p.Backstage != nil {
-		b.print("\n  " + p.Backstage.Commands())
+	if p.Operator != nil {
+		out.print("\n  " + p.Operator.Commands())
 	}
 }
 
@@ -127,21 +127,21 @@ func (p *production) curtain(took time.Duration) {
 // and is recovered by Play.
 type unexpected struct{ error }
 
-func (p *production) must(err error) {
+func (p *demo) must(err error) {
 	if err != nil {
 		panic(unexpected{err})
 	}
 }
 
 // expect ends the demo unless is holds.
-func (p *production) expect(is bool, format string, args ...any) {
+func (p *demo) expect(is bool, format string, args ...any) {
 	if !is {
 		p.must(fmt.Errorf(format, args...))
 	}
 }
 
 // ask sends a request as who, or without a token if nil, and requires the answer's status and error code.
-func (p *production) ask(who *person, method, path string, body any, status int, code string) client.Answer {
+func (p *demo) ask(who *person, method, path string, body any, status int, code string) client.Answer {
 	call := client.Call{Method: method, Path: path, Body: body}
 	name := "nobody"
 	if who != nil {
@@ -157,21 +157,21 @@ func (p *production) ask(who *person, method, path string, body any, status int,
 	return a
 }
 
-func (p *production) post(who *person, path string, body any) client.Answer {
+func (p *demo) post(who *person, path string, body any) client.Answer {
 	return p.ask(who, http.MethodPost, path, body, http.StatusOK, "")
 }
 
-func (p *production) get(who *person, path string, into any) client.Answer {
+func (p *demo) get(who *person, path string, into any) client.Answer {
 	a := p.ask(who, http.MethodGet, path, nil, http.StatusOK, "")
 	p.must(a.Into(into))
 	return a
 }
 
-// refusal is the text of a refusal on the board.
+// refusal is how the output shows a refusal.
 func refusal(a client.Answer) string { return fmt.Sprintf("%d %s", a.Status, a.Code) }
 
 // until polls until is returns true, for at most limit.
-func (p *production) until(limit time.Duration, what string, is func() bool) time.Duration {
+func (p *demo) until(limit time.Duration, what string, is func() bool) time.Duration {
 	began := time.Now()
 	for !is() {
 		if time.Since(began) > limit {

@@ -33,11 +33,11 @@ func TestPlay(t *testing.T) {
 	if _, err := s.Command(ctx, "user-service", []string{"ADMIN_PASSWORD=" + password}, "create-admin", email, "+6590000001"); err != nil {
 		t.Fatal(err)
 	}
-	stage := Stage{App: &client.App{Gateway: s.URL(), Sandbox: s.SandboxURL()}, Backstage: Native{s}, AdminEmail: email, Password: password, QRKey: key(t, s.Secret("QR_ENCRYPTION_KEY"))}
+	target := Target{App: &client.App{Gateway: s.URL(), Sandbox: s.SandboxURL()}, Operator: Native{s}, AdminEmail: email, Password: password, QRKey: key(t, s.Secret("QR_ENCRYPTION_KEY"))}
 	play := func(want ...string) {
 		t.Helper()
 		var out bytes.Buffer
-		if err := Play(ctx, stage, &out); err != nil {
+		if err := Play(ctx, target, &out); err != nil {
 			t.Fatalf("%v\n%s", err, &out)
 		}
 		for _, text := range want {
@@ -52,7 +52,7 @@ func TestPlay(t *testing.T) {
 	play("Alice's credit_balance 1000.00 → 650.00", "402 INSUFFICIENT_CREDITS", "428 OTP_REQUIRED", "because HOLD_EXPIRED", "charged once, though asked for twice",
 		"429 OTP_MAX_RETRIES", "transfer DISPUTED", "transfer REVERSED",
 		"SUCCESS ", "DUPLICATE ", "UNPAID ", "NOT_FOUND ", "WRONG_HALL ", "EXPIRED ", "each of the 7 decided scans", "none is 429", "The payment for this ticket was taken back", "the conflict names both: south, and north before it", "✓ every answer")
-	stage.Backstage, stage.QRKey = nil, nil
+	target.Operator, target.QRKey = nil, nil
 	play("not shown here: they need a hold of a few seconds", "UNPAID and EXPIRED are not shown", "each of the 4 decided scans", "✓ every answer")
 	runTour(ctx, t, s)
 }
@@ -64,7 +64,7 @@ func TestUnexpectedAnswer(t *testing.T) {
 	}))
 	defer gateway.Close()
 	var out bytes.Buffer
-	err := Play(t.Context(), Stage{App: &client.App{Gateway: gateway.URL, Sandbox: gateway.URL}, AdminEmail: "a@example.com", Password: "p"}, &out)
+	err := Play(t.Context(), Target{App: &client.App{Gateway: gateway.URL, Sandbox: gateway.URL}, AdminEmail: "a@example.com", Password: "p"}, &out)
 	if err == nil || !strings.Contains(out.String(), "✗") || !strings.Contains(out.String(), "418") {
 		t.Errorf("error %v, told:\n%s", err, &out)
 	}
@@ -72,7 +72,7 @@ func TestUnexpectedAnswer(t *testing.T) {
 
 // A request refused by the gateway's rate limit is sent again as a whole when the limit allows; a service's own 429 is
 // an answer.
-func TestPatience(t *testing.T) {
+func TestRateLimitIsWaitedFor(t *testing.T) {
 	var calls atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := calls.Add(1)
@@ -92,7 +92,7 @@ func TestPatience(t *testing.T) {
 	}))
 	defer server.Close()
 	told := 0
-	http := http.Client{Transport: &patient{wait: func(string, ...any) { told++ }}}
+	http := http.Client{Transport: &rateLimitWaiter{wait: func(string, ...any) { told++ }}}
 	res, err := http.Post(server.URL, "text/plain", strings.NewReader("body"))
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"ticketremaster/stack/audit"
 )
 
-// Native is the Backstage of the native stack.
+// Native is the Operator of the native stack.
 type Native struct{ Stack *stack.Stack }
 
 func (n Native) Restart(ctx context.Context, services []string, env ...string) error {

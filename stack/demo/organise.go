@@ -12,9 +12,9 @@ import (
 )
 
 // organise plays what an organiser does with an event: docs/architecture.md#events.
-func (p *production) organise() {
-	b := p.board
-	b.scene("Organisers", "An event on the venue's clocks, a limit per person, a postponement, a refund, and a cancellation.")
+func (p *demo) organise() {
+	out := p.out
+	out.section("Organisers", "An event on the venue's clocks, a limit per person, a postponement, a refund, and a cancellation.")
 	registered, err := p.App.Register(p.ctx, fmt.Sprintf("fan-%d@ticketremaster.example", time.Now().UnixNano()), fmt.Sprintf("+658%07d", rand.IntN(10_000_000)), p.Password)
 	p.must(err)
 	fan := &person{registered, "Fay", "customer"}
@@ -28,16 +28,16 @@ func (p *production) organise() {
 	}
 	path := "/admin/events/" + show.id
 	a := p.get(p.admin, path, &e)
-	b.step("", "Admin → Gateway", "POST /admin/events with 2030-07-31T20:00: "+e.Local+" there, "+e.Date, a.Took)
+	out.step("", "Admin → Gateway", "POST /admin/events with 2030-07-31T20:00: "+e.Local+" there, "+e.Date, a.Took)
 	p.expect(e.Date == "2030-07-31T12:00:00Z", "the event is at %s", e.Date)
 
-	b.path("A limit, a refund, a postponement", "three tickets per person, whatever accounts they have")
+	out.table("A limit, a refund, a postponement", "three tickets per person, whatever accounts they have")
 	before := p.balance(fan)
 	for i := range 3 {
-		p.bought(fan, show.seats[i])
+		p.buy(fan, show.seats[i])
 	}
 	a = p.ask(fan, http.MethodPost, "/reserve", map[string]any{"seat_id": show.seats[3]}, http.StatusConflict, "TICKET_LIMIT")
-	b.step("", "Client → Gateway", "POST /reserve, the fourth: "+refusal(a), a.Took)
+	out.step("", "Client → Gateway", "POST /reserve, the fourth: "+refusal(a), a.Took)
 	paid := before - p.balance(fan)
 	var refund struct {
 		Returned money.Cents `json:"credits_returned"`
@@ -45,11 +45,11 @@ func (p *production) organise() {
 	}
 	a = p.post(fan, "/tickets/"+show.seats[0]+"/refund", nil)
 	p.must(a.Into(&refund))
-	b.step("", "Client → Gateway", fmt.Sprintf("POST /tickets/…/refund: %s back, %s kept by the event's policy", refund.Returned, refund.Kept), a.Took)
+	out.step("", "Client → Gateway", fmt.Sprintf("POST /tickets/…/refund: %s back, %s kept by the event's policy", refund.Returned, refund.Kept), a.Took)
 	a = p.post(p.admin, path+"/postpone", map[string]any{"version": e.Version, "reason": "The singer is ill", "event_date": "2030-09-30T20:00", "refund_until": "2030-08-31T23:59"})
-	b.step("", "Admin → Gateway", "POST …/postpone: "+a.Text("status")+", to "+a.Text("event_date_local"), a.Took)
+	out.step("", "Admin → Gateway", "POST …/postpone: "+a.Text("status")+", to "+a.Text("event_date_local"), a.Took)
 
-	b.path("A cancellation", "a dry run first; its code is for the same administrator")
+	out.table("A cancellation", "a dry run first; its code is for the same administrator")
 	var dry struct {
 		Tickets int         `json:"tickets"`
 		Credits money.Cents `json:"credits"`
@@ -58,37 +58,38 @@ func (p *production) organise() {
 	a = p.post(p.admin, path+"/cancel/preview", nil)
 	p.must(a.Into(&dry))
 	p.expect(dry.Tickets == 2, "the dry run counts %d tickets", dry.Tickets)
-	b.step("", "Admin → Gateway", fmt.Sprintf("POST …/cancel/preview: %d tickets, %s credits", dry.Tickets, dry.Credits), a.Took)
-	p.cancelOver(path, dry.Code)
+	out.step("", "Admin → Gateway", fmt.Sprintf("POST …/cancel/preview: %d tickets, %s credits", dry.Tickets, dry.Credits), a.Took)
+	p.cancelEvent(path, dry.Code)
 	p.until(40*time.Second, "the cancellation is done", func() bool {
 		a, err := p.App.Do(p.ctx, client.Call{Method: http.MethodGet, Path: path + "/cancel", Token: p.admin.Access})
 		return err == nil && a.Text("status") == "DONE"
 	})
 	after := p.balance(fan)
 	p.expect(after == before-refund.Kept, "Fay has %s of %s", after, before)
-	b.left("users_db", "Fay's credit_balance %s → %s → %s: all but the fee of %s", before, before-paid, after, refund.Kept)
+	out.left("users_db", "Fay's credit_balance %s → %s → %s: all but the fee of %s", before, before-paid, after, refund.Kept)
 	a = p.ask(fan, http.MethodGet, "/tickets/"+show.seats[1]+"/qr", nil, http.StatusConflict, "SEAT_UNAVAILABLE")
-	b.step("", "Client → Gateway", "GET /tickets/…/qr: "+refusal(a), a.Took)
+	out.step("", "Client → Gateway", "GET /tickets/…/qr: "+refusal(a), a.Took)
 }
 
-// cancelOver cancels an event. Where it can, it kills the orchestrator between the orders' refund and the return of the credits.
-func (p *production) cancelOver(path, code string) {
+// cancelEvent cancels an event. With operator access it kills the orchestrator between the refund of the orders and the
+// return of the credits.
+func (p *demo) cancelEvent(path, code string) {
 	cancel := client.Call{Method: http.MethodPost, Path: path + "/cancel", Token: p.admin.Access, Body: map[string]any{"code": code, "reason": "The hall is flooded"}}
-	if p.Backstage == nil {
+	if p.Operator == nil {
 		a, err := p.App.Do(p.ctx, cancel)
 		p.must(errors.Join(err, a.Err(http.StatusAccepted)))
-		p.board.step("", "Admin → Gateway", "POST …/cancel: 202", a.Took)
+		p.out.step("", "Admin → Gateway", "POST …/cancel: 202", a.Took)
 		return
 	}
-	defer p.putBack()
-	p.must(p.Backstage.Restart(p.ctx, []string{orchestrator}, "SAGA_CRASH_AT=refund-batch:refund orders:after"))
+	defer p.restoreSettings()
+	p.must(p.Operator.Restart(p.ctx, []string{orchestrator}, "SAGA_CRASH_AT=refund-batch:refund orders:after"))
 	a, err := p.App.Do(p.ctx, cancel)
 	p.must(err)
 	p.until(10*time.Second, "the orchestrator is dead", func() bool {
-		runs, err := p.Backstage.Running(p.ctx, orchestrator)
+		runs, err := p.Operator.Running(p.ctx, orchestrator)
 		p.must(err)
 		return !runs
 	})
-	p.board.step("", "Admin → Gateway", fmt.Sprintf("POST …/cancel: %d; the orchestrator dies by kill -9 after the orders' refund", a.Status), a.Took)
-	p.board.note("It is started again, and goes on when the lease of 10 s is over.")
+	p.out.step("", "Admin → Gateway", fmt.Sprintf("POST …/cancel: %d; the orchestrator dies by kill -9 after the orders' refund", a.Status), a.Took)
+	p.out.note("It is started again, and goes on when the lease of 10 s is over.")
 }

@@ -13,15 +13,15 @@ import (
 const transferPrice money.Cents = 180_00
 
 // transfers is docs/architecture.md#transfer. Carol's ticket goes to Dave and, by the reversal, back.
-func (p *production) transfers() {
-	p.board.scene("Scenario 2 · Secure P2P transfer", "Both parties prove themselves by one-time password; credits and ticket change hands together, or not at all.")
+func (p *demo) transfers() {
+	p.out.section("Scenario 2 · Secure P2P transfer", "Both parties prove themselves by one-time password; credits and ticket change hands together, or not at all.")
 	transferID := p.swap()
 	p.refusedTransfers()
 	p.dispute(transferID)
 }
 
 // transferIs requires a transfer's status and shows it.
-func (p *production) transferIs(who *person, id, want string) {
+func (p *demo) transferIs(who *person, id, want string) {
 	var t struct {
 		Status string `json:"status"`
 		Seller bool   `json:"seller_otp_verified"`
@@ -37,41 +37,37 @@ func (p *production) transferIs(who *person, id, want string) {
 	case t.Reason != "":
 		text += ", because " + t.Reason
 	}
-	p.board.left("orders_db", "%s", text)
+	p.out.left("orders_db", "%s", text)
 }
 
 // initiate asks for a transfer as buyer and requires the answer.
-func (p *production) initiate(seller, buyer *person, s seat, amount money.Cents, status int, code string) client.Answer {
+func (p *demo) initiate(seller, buyer *person, s seat, amount money.Cents, status int, code string) client.Answer {
 	return p.ask(buyer, http.MethodPost, "/transfer/initiate",
 		map[string]any{"seat_id": s.ID, "seller_id": seller.ID, "buyer_id": buyer.ID, "credits_amount": amount}, status, code)
 }
 
-func (p *production) swap() (transferID string) {
-	b, s := p.board, p.carolTicket.seat
-	b.path("Success path", fmt.Sprintf("Carol hands seat %s to Dave for %s", s, transferPrice))
-	var code struct {
-		QR string `json:"qr_payload"`
-	}
-	p.get(p.carol, "/tickets/"+s.ID+"/qr", &code)
-	p.formerQR = code.QR
+func (p *demo) swap() (transferID string) {
+	out, s := p.out, p.carolTicket.seat
+	out.table("Success path", fmt.Sprintf("Carol hands seat %s to Dave for %s", s, transferPrice))
+	p.formerQR = p.ticketQR(p.carol, s.ID)
 
 	since := time.Now()
-	b.step("1", "Buyer → Orchestrator", "POST /transfer/initiate {seat_id, seller_id, buyer_id, credits_amount}", 0)
+	out.step("1", "Buyer → Orchestrator", "POST /transfer/initiate {seat_id, seller_id, buyer_id, credits_amount}", 0)
 	a := p.initiate(p.carol, p.dave, s, transferPrice, http.StatusCreated, "")
 	transferID = a.Text("transfer_id")
-	b.step("2", "Orchestrator → Order Svc", "transfer record INITIATED, after every check: owner, seat, balance", 0)
-	b.step("3", "Orchestrator → User Svc", "an OTP for each party by SMU's POST /sendOTP, side by side", 0)
+	out.step("2", "Orchestrator → Order Svc", "transfer record INITIATED, after every check: owner, seat, balance", 0)
+	out.step("3", "Orchestrator → User Svc", "an OTP for each party by SMU's POST /sendOTP, side by side", 0)
 	sellerCode, buyerCode := p.code(p.carol, since), p.code(p.dave, since)
-	b.left("SMU", "Carol's phone got %s, Dave's %s", sellerCode, buyerCode)
-	b.step("4", "", "201, transfer PENDING_OTP", a.Took)
+	out.left("SMU", "Carol's phone got %s, Dave's %s", sellerCode, buyerCode)
+	out.step("4", "", "201, transfer PENDING_OTP", a.Took)
 	p.transferIs(p.dave, transferID, "PENDING_OTP")
 
 	carol, dave := p.balance(p.carol), p.balance(p.dave)
-	b.step("5", "Client → Orchestrator", "POST /transfer/confirm {transfer_id, seller_otp, buyer_otp}", 0)
+	out.step("5", "Client → Orchestrator", "POST /transfer/confirm {transfer_id, seller_otp, buyer_otp}", 0)
 	a = p.post(p.dave, "/transfer/confirm", map[string]any{"transfer_id": transferID, "seller_otp": sellerCode, "buyer_otp": buyerCode})
-	b.step("6", "Orchestrator → User Svc", "both by SMU's POST /verifyOTP: both pass", 0)
-	b.step("7", "Atomic swap", "escrow buyer's credits · UpdateOwner · escrow to seller · COMPLETED", a.Took)
-	b.left("users_db", "Dave %s → %s, Carol %s → %s", dave, p.balance(p.dave), carol, p.balance(p.carol))
+	out.step("6", "Orchestrator → User Svc", "both by SMU's POST /verifyOTP: both pass", 0)
+	out.step("7", "Atomic swap", "escrow buyer's credits · UpdateOwner · escrow to seller · COMPLETED", a.Took)
+	out.left("users_db", "Dave %s → %s, Carol %s → %s", dave, p.balance(p.dave), carol, p.balance(p.carol))
 	p.expect(p.balance(p.dave) == dave-transferPrice && p.balance(p.carol) == carol+transferPrice, "the credits did not go from Dave to Carol")
 	p.seatIs(s, "SOLD")
 	p.transferIs(p.dave, transferID, "COMPLETED")
@@ -82,44 +78,44 @@ func (p *production) swap() (transferID string) {
 	p.get(p.carol, "/tickets/sold", &sold)
 	a = p.get(p.dave, "/tickets", &purchased)
 	p.expect(len(sold) == 1 && sold[0].SeatID == s.ID && len(purchased) == 1 && purchased[0].SeatID == s.ID, "the ticket is not in both lists")
-	b.step("8", "Result", "GET /tickets/sold of Carol and GET /tickets of Dave have the ticket", a.Took)
+	out.step("8", "Result", "GET /tickets/sold of Carol and GET /tickets of Dave have the ticket", a.Took)
 	return transferID
 }
 
 // refusedTransfers plays the transfers that end FAILED (docs/architecture.md#transfer).
-func (p *production) refusedTransfers() {
-	b, s := p.board, p.carolTicket.seat
-	b.path("OTP mismatch", "Dave would hand it back to Carol; her code is wrong three times: PENDING_OTP, then FAILED")
+func (p *demo) refusedTransfers() {
+	out, s := p.out, p.carolTicket.seat
+	out.table("OTP mismatch", "Dave would hand it back to Carol; her code is wrong three times: PENDING_OTP, then FAILED")
 	since := time.Now()
 	a := p.initiate(p.dave, p.carol, s, 10_00, http.StatusCreated, "")
 	transferID, right := a.Text("transfer_id"), p.code(p.carol, since)
-	b.step("1–4", "Buyer → Orchestrator", "POST /transfer/initiate: PENDING_OTP", a.Took)
+	out.step("1–4", "Buyer → Orchestrator", "POST /transfer/initiate: PENDING_OTP", a.Took)
 	for try := 1; try <= 3; try++ {
 		status, code := http.StatusUnauthorized, "OTP_INVALID"
 		if try == 3 {
 			status, code = http.StatusTooManyRequests, "OTP_MAX_RETRIES"
 		}
 		a = p.ask(p.carol, http.MethodPost, "/transfer/confirm", map[string]any{"transfer_id": transferID, "buyer_otp": wrongCode(right, try)}, status, code)
-		b.step("5–6", "Client → Orchestrator", fmt.Sprintf("POST /transfer/confirm, wrong code %d: %s", try, refusal(a)), a.Took)
+		out.step("5–6", "Client → Orchestrator", fmt.Sprintf("POST /transfer/confirm, wrong code %d: %s", try, refusal(a)), a.Took)
 		if try == 1 {
 			p.transferIs(p.carol, transferID, "PENDING_OTP")
 		}
 	}
 	p.transferIs(p.carol, transferID, "FAILED")
 
-	b.path("Buyer has insufficient credits", "Bob would take it for more than he has: checked before any OTP is sent")
+	out.table("Buyer has insufficient credits", "Bob would take it for more than he has: checked before any OTP is sent")
 	a = p.initiate(p.dave, p.bob, s, p.balance(p.bob)+1, http.StatusPaymentRequired, "INSUFFICIENT_CREDITS")
-	b.step("1", "Buyer → Orchestrator", "POST /transfer/initiate: "+refusal(a)+"; top up first", a.Took)
+	out.step("1", "Buyer → Orchestrator", "POST /transfer/initiate: "+refusal(a)+"; top up first", a.Took)
 	p.newestTransferIs(p.bob, "FAILED", "INSUFFICIENT_CREDITS")
 
-	b.path("Seller no longer owns the seat", "Bob would buy from Carol what is Dave's by now: gRPC GetSeatOwner at step 1")
+	out.table("Seller no longer owns the seat", "Bob would buy from Carol what is Dave's by now: gRPC GetSeatOwner at step 1")
 	a = p.initiate(p.carol, p.bob, s, 10_00, http.StatusForbidden, "NOT_SEAT_OWNER")
-	b.step("1", "Buyer → Orchestrator", "POST /transfer/initiate: "+refusal(a), a.Took)
+	out.step("1", "Buyer → Orchestrator", "POST /transfer/initiate: "+refusal(a), a.Took)
 	p.newestTransferIs(p.bob, "FAILED", "NOT_SEAT_OWNER")
 }
 
 // newestTransferIs looks at the transfer that a refusal recorded.
-func (p *production) newestTransferIs(who *person, status, reason string) {
+func (p *demo) newestTransferIs(who *person, status, reason string) {
 	var list []struct {
 		ID     string `json:"transfer_id"`
 		Reason string `json:"failure_reason"`
@@ -129,39 +125,39 @@ func (p *production) newestTransferIs(who *person, status, reason string) {
 	p.transferIs(who, list[0].ID, status)
 }
 
-func (p *production) dispute(transferID string) {
-	b, s := p.board, p.carolTicket.seat
+func (p *demo) dispute(transferID string) {
+	out, s := p.out, p.carolTicket.seat
 	about := map[string]any{"transfer_id": transferID}
 	raise := func(who *person, name, reason string) {
 		a := p.post(who, "/transfer/dispute", map[string]any{"transfer_id": transferID, "reason": reason})
-		b.step("", name+" → Orchestrator", "POST /transfer/dispute {transfer_id, reason}: credits frozen", a.Took)
+		out.step("", name+" → Orchestrator", "POST /transfer/dispute {transfer_id, reason}: credits frozen", a.Took)
 	}
-	b.path("Fraud / phishing flag", "Carol disputes the transfer; then she takes that back")
+	out.table("Fraud / phishing flag", "Carol disputes the transfer; then she takes that back")
 	before := p.balance(p.carol)
 	raise(p.carol, "Seller", "I was told that this was for charity")
 	p.transferIs(p.dave, transferID, "DISPUTED")
 	frozen := p.balance(p.carol)
 	p.expect(frozen == before-transferPrice, "Carol's %s are not frozen: %s → %s", transferPrice, before, frozen)
-	b.left("users_db", "Carol %s → %s, %s frozen", before, frozen, transferPrice)
+	out.left("users_db", "Carol %s → %s, %s frozen", before, frozen, transferPrice)
 	a := p.ask(p.dave, http.MethodPost, "/transfer/withdraw", about, http.StatusForbidden, "FORBIDDEN")
-	b.step("", "Buyer → Orchestrator", "POST /transfer/withdraw, which is not his: "+refusal(a), a.Took)
+	out.step("", "Buyer → Orchestrator", "POST /transfer/withdraw, which is not his: "+refusal(a), a.Took)
 	a = p.post(p.carol, "/transfer/withdraw", about)
-	b.step("", "Seller → Orchestrator", "POST /transfer/withdraw: unfrozen", a.Took)
+	out.step("", "Seller → Orchestrator", "POST /transfer/withdraw: unfrozen", a.Took)
 	p.transferIs(p.dave, transferID, "COMPLETED")
-	b.left("users_db", "Carol %s → %s", frozen, p.balance(p.carol))
+	out.left("users_db", "Carol %s → %s", frozen, p.balance(p.carol))
 	p.expect(p.balance(p.carol) == before, "Carol's credits are not unfrozen")
 	a = p.ask(p.carol, http.MethodPost, "/transfer/dispute", map[string]any{"transfer_id": transferID, "reason": "and again"}, http.StatusConflict, "DISPUTE_WITHDRAWN")
-	b.step("", "Seller → Orchestrator", "POST /transfer/dispute within the hour: "+refusal(a), a.Took)
+	out.step("", "Seller → Orchestrator", "POST /transfer/dispute within the hour: "+refusal(a), a.Took)
 
-	b.path("Undo / reverse transfer", "Dave disputes it, and Carol takes the ticket back")
+	out.table("Undo / reverse transfer", "Dave disputes it, and Carol takes the ticket back")
 	dave := p.balance(p.dave)
 	raise(p.dave, "Buyer", "This is not my seat")
 	a = p.ask(p.dave, http.MethodPost, "/transfer/reverse", about, http.StatusForbidden, "FORBIDDEN")
-	b.step("", "Buyer → Orchestrator", "POST /transfer/reverse by who raised it: "+refusal(a), a.Took)
+	out.step("", "Buyer → Orchestrator", "POST /transfer/reverse by who raised it: "+refusal(a), a.Took)
 	a = p.post(p.carol, "/transfer/reverse", about)
-	b.step("", "Seller → Orchestrator", "POST /transfer/reverse: UpdateOwner back, credits returned", a.Took)
+	out.step("", "Seller → Orchestrator", "POST /transfer/reverse: UpdateOwner back, credits returned", a.Took)
 	p.transferIs(p.dave, transferID, "REVERSED")
-	b.left("users_db", "Dave %s → %s, Carol %s → %s", dave, p.balance(p.dave), before, p.balance(p.carol))
+	out.left("users_db", "Dave %s → %s, Carol %s → %s", dave, p.balance(p.dave), before, p.balance(p.carol))
 	p.expect(p.balance(p.dave) == dave+transferPrice && p.balance(p.carol) == before-transferPrice, "the credits did not go back from Carol to Dave")
 	p.seatIs(s, "SOLD")
 }

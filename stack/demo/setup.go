@@ -21,18 +21,18 @@ type person struct {
 	name, role string
 }
 
-// cast is the users of the demo. The permanent accounts exist in every run; the guests are registered again in each,
-// because the limits on one-time passwords and wrong codes count over hours and days.
-type cast struct {
+// accounts are the users of the demo. The permanent accounts exist in every run; the guests are registered again in
+// each, because the limits on one-time passwords and wrong codes count over hours and days.
+type accounts struct {
 	admin, staff, alice, bob, frank *person
 	carol, dave                     *person // guests
 }
 
-func (c *cast) standing() []*person { return []*person{c.admin, c.staff, c.alice, c.bob, c.frank} }
+func (a *accounts) permanent() []*person { return []*person{a.admin, a.staff, a.alice, a.bob, a.frank} }
 
-// nameOf is a user's name on the board.
-func (c *cast) nameOf(userID string) string {
-	for _, who := range append(c.standing(), c.carol, c.dave) {
+// nameOf is a user's name in the output.
+func (a *accounts) nameOf(userID string) string {
+	for _, who := range append(a.permanent(), a.carol, a.dave) {
 		if who != nil && who.ID == userID {
 			return who.name
 		}
@@ -61,9 +61,9 @@ type event struct {
 }
 
 // prepare makes sure that all accounts and the event exist, on a new system or an old one.
-func (p *production) prepare() {
-	b := p.board
-	b.scene("Prologue", "Each row: step, from → to and action as in docs/architecture.md, what came of it, how long it took; ↳ what state it left.")
+func (p *demo) prepare() {
+	out := p.out
+	out.section("Setup", "Each row: step, from → to and action as in docs/architecture.md, what came of it, how long it took; ↳ what state it left.")
 	admin, err := p.App.LogIn(p.ctx, p.AdminEmail, p.Password)
 	p.must(err)
 	p.admin = &person{admin, "Ada", "administrator"}
@@ -101,15 +101,15 @@ func (p *production) prepare() {
 		func() error { return p.fund(p.frank, 500_00) },
 		func() error { return p.fund(p.dave, 300_00) },
 	)
-	b.step("", "Admin → Orchestrator", fmt.Sprintf("%s, %s, %d of %d seats free", p.event.Name, p.event.Date.Format("2 January 2006"), p.event.Available, p.event.Total), 0)
-	b.left("events_db", "event_id %s, %s", p.event.ID, p.event.Hall)
-	b.left("events_db", "CAT1 %s · CAT2 %s · CAT3 %s · CAT4 %s", prices["CAT1"], prices["CAT2"], prices["CAT3"], prices["CAT4"])
-	b.step("", "Client → User Svc", "POST /auth/register, code by SMS, POST /auth/verify-registration", carolMade)
-	b.left("users_db", "Carol is %s, %s", p.carol.Email, p.carol.Phone)
+	out.step("", "Admin → Orchestrator", fmt.Sprintf("%s, %s, %d of %d seats free", p.event.Name, p.event.Date.Format("2 January 2006"), p.event.Available, p.event.Total), 0)
+	out.left("events_db", "event_id %s, %s", p.event.ID, p.event.Hall)
+	out.left("events_db", "CAT1 %s · CAT2 %s · CAT3 %s · CAT4 %s", prices["CAT1"], prices["CAT2"], prices["CAT3"], prices["CAT4"])
+	out.step("", "Client → User Svc", "POST /auth/register, code by SMS, POST /auth/verify-registration", carolMade)
+	out.left("users_db", "Carol is %s, %s", p.carol.Email, p.carol.Phone)
 }
 
 // all runs independent actions in parallel.
-func (p *production) all(actions ...func() error) {
+func (p *demo) all(actions ...func() error) {
 	errs := make([]error, len(actions))
 	var group sync.WaitGroup
 	for i, action := range actions {
@@ -120,7 +120,7 @@ func (p *production) all(actions ...func() error) {
 }
 
 // make returns a permanent account, registered if necessary, with that role and flag.
-func (p *production) make(who **person, name, title, mailbox, phone, role string, flagged bool) error {
+func (p *demo) make(who **person, name, title, mailbox, phone, role string, flagged bool) error {
 	email := mailbox + "@ticketremaster.example"
 	account, err := p.App.LogIn(p.ctx, email, p.Password)
 	if err != nil {
@@ -156,7 +156,7 @@ func (p *production) make(who **person, name, title, mailbox, phone, role string
 }
 
 // fund tops a person up to at least the amount, by a payment and its webhook.
-func (p *production) fund(who *person, atLeast money.Cents) error {
+func (p *demo) fund(who *person, atLeast money.Cents) error {
 	has, err := who.Balance(p.ctx)
 	if err == nil && has < atLeast {
 		_, err = who.TopUp(p.ctx, max(atLeast-has, 1_00))
@@ -165,7 +165,7 @@ func (p *production) fund(who *person, atLeast money.Cents) error {
 }
 
 // findEvent uses the event of an earlier run if it is in the future and has seats, or makes one.
-func (p *production) findEvent() error {
+func (p *demo) findEvent() error {
 	for page := 1; ; page++ {
 		a, err := p.App.Do(p.ctx, client.Call{Method: http.MethodGet, Path: fmt.Sprintf("/events?per_page=100&page=%d", page)})
 		var events []event
@@ -179,7 +179,7 @@ func (p *production) findEvent() error {
 			if e.Name != eventName || e.Hall != hall || time.Until(e.Date) < 48*time.Hour {
 				continue
 			}
-			if roomy, err := p.readSeats(e.ID); err != nil || roomy {
+			if hasSeats, err := p.readSeats(e.ID); err != nil || hasSeats {
 				return err
 			}
 		}
@@ -190,7 +190,7 @@ func (p *production) findEvent() error {
 }
 
 // makeEvent makes the demo's event, thirty days from now at eight in the evening of Singapore.
-func (p *production) makeEvent() error {
+func (p *demo) makeEvent() error {
 	day := time.Now().UTC().AddDate(0, 0, 30).Truncate(24 * time.Hour)
 	a, err := p.admin.Post(p.ctx, "/admin/events", map[string]any{
 		"name": eventName, "hall_id": hall, "event_date": day.Add(12 * time.Hour).Format(time.RFC3339),
@@ -216,11 +216,11 @@ type seat struct {
 
 func (s seat) String() string { return fmt.Sprintf("%s%d", s.Row, s.Number) }
 
-// enough is how many free seats of each category a run needs, with some to spare.
-const enough = 10
+// minFree is how many free seats of each category a run needs, with some to spare.
+const minFree = 10
 
-// readSeats reads an event with its free seats; roomy if they are enough.
-func (p *production) readSeats(eventID string) (roomy bool, err error) {
+// readSeats reads an event with its free seats; hasSeats if there are enough.
+func (p *demo) readSeats(eventID string) (hasSeats bool, err error) {
 	a, err := p.App.Do(p.ctx, client.Call{Method: http.MethodGet, Path: "/events/" + eventID})
 	var whole struct {
 		event
@@ -238,7 +238,7 @@ func (p *production) readSeats(eventID string) (roomy bool, err error) {
 		}
 	}
 	for category := range prices {
-		if free[category] < enough {
+		if free[category] < minFree {
 			return false, err
 		}
 	}
@@ -246,7 +246,7 @@ func (p *production) readSeats(eventID string) (roomy bool, err error) {
 }
 
 // take returns a free seat of a category, each one once.
-func (p *production) take(category string) seat {
+func (p *demo) take(category string) seat {
 	for i, s := range p.seats {
 		if s.Category == category {
 			p.seats = append(p.seats[:i:i], p.seats[i+1:]...)
@@ -257,7 +257,7 @@ func (p *production) take(category string) seat {
 }
 
 // code is the one-time password that a user's phone received after since.
-func (p *production) code(who *person, since time.Time) string {
+func (p *demo) code(who *person, since time.Time) string {
 	code, err := p.App.OTP(p.ctx, who.Phone, since)
 	p.must(err)
 	return code
@@ -272,7 +272,7 @@ func wrongCode(right string, n int) string {
 	return wrong
 }
 
-func (p *production) balance(who *person) money.Cents {
+func (p *demo) balance(who *person) money.Cents {
 	balance, err := who.Balance(context.WithoutCancel(p.ctx))
 	p.must(err)
 	return balance

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// patient sends a request again when this address has used up the gateway's rate limit, as after two demos in one
-// minute. A request refused so was not forwarded.
-type patient struct {
+// rateLimitWaiter sends a request again when this address has used up the gateway's rate limit, as after two runs in
+// one minute. A request that the limit refused was not forwarded.
+type rateLimitWaiter struct {
 	wait func(format string, args ...any) // called with the time to wait
 }
 
-func (t *patient) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r *rateLimitWaiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		res, err := http.DefaultTransport.RoundTrip(req)
 		// RateLimit-Reset is the gateway's own; a service's 429 has none and is an answer.
@@ -26,7 +26,7 @@ func (t *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		_, _ = io.Copy(io.Discard, res.Body)
 		res.Body.Close()
-		t.wait("the gateway's rate limit of %s a minute is used up: waiting %d s", res.Header.Get("RateLimit-Limit"), seconds)
+		r.wait("the gateway's rate limit of %s a minute is used up: waiting %d s", res.Header.Get("RateLimit-Limit"), seconds)
 		select {
 		case <-req.Context().Done():
 			return nil, req.Context().Err()

@@ -11,8 +11,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Backstage is what only the operator of a system can do. Native and Compose implement it.
-type Backstage interface {
+// Operator is what only the operator of a system can do. Native and Compose implement it.
+type Operator interface {
 	// Restart restarts services in parallel and returns once they are ready. Each env, NAME=value, overrides a variable
 	// until the next restart. A service that was started with overrides is not restarted when it dies.
 	Restart(ctx context.Context, services []string, env ...string) error
@@ -28,31 +28,31 @@ type Backstage interface {
 	Commands() string
 }
 
-// peek reads databases and broker directly, over connections that it keeps until close.
-type peek struct {
-	at     Backstage
+// stores reads databases and broker directly, over connections that it keeps until close.
+type stores struct {
+	at     Operator
 	conns  map[string]*pgx.Conn
 	broker *amqp.Connection
 }
 
-func (k *peek) close() {
-	for _, conn := range k.conns {
+func (s *stores) close() {
+	for _, conn := range s.conns {
 		_ = conn.Close(context.Background())
 	}
-	if k.broker != nil {
-		_ = k.broker.Close()
+	if s.broker != nil {
+		_ = s.broker.Close()
 	}
 }
 
 // read scans the one row of a query.
-func (k *peek) read(ctx context.Context, database, query string, args []any, into ...any) error {
-	conn := k.conns[database]
+func (s *stores) read(ctx context.Context, database, query string, args []any, into ...any) error {
+	conn := s.conns[database]
 	if conn == nil {
 		var err error
-		if conn, err = k.at.Database(ctx, database); err != nil {
+		if conn, err = s.at.Database(ctx, database); err != nil {
 			return err
 		}
-		k.conns[database] = conn
+		s.conns[database] = conn
 	}
 	if err := conn.QueryRow(ctx, query, args...).Scan(into...); err != nil {
 		return fmt.Errorf("%s: %w", database, err)
@@ -61,14 +61,14 @@ func (k *peek) read(ctx context.Context, database, query string, args []any, int
 }
 
 // waiting is how many messages a queue has ready.
-func (k *peek) waiting(ctx context.Context, queue string) (int, error) {
-	if k.broker == nil {
+func (s *stores) waiting(ctx context.Context, queue string) (int, error) {
+	if s.broker == nil {
 		var err error
-		if k.broker, err = k.at.Broker(ctx); err != nil {
+		if s.broker, err = s.at.Broker(ctx); err != nil {
 			return 0, err
 		}
 	}
-	channel, err := k.broker.Channel()
+	channel, err := s.broker.Channel()
 	if err != nil {
 		return 0, err
 	}
@@ -82,16 +82,16 @@ func (k *peek) waiting(ctx context.Context, queue string) (int, error) {
 }
 
 // seatIs requires a seat's status and shows its row; without database access, its entry in the public seat map.
-func (p *production) seatIs(s seat, want string) {
-	if p.Backstage == nil {
+func (p *demo) seatIs(s seat, want string) {
+	if p.Operator == nil {
 		p.until(3*time.Second, fmt.Sprintf("%s is %s", s, want), func() bool { return p.publicStatus(s) == want })
-		p.board.left("GET /events/{id}", "seat %s is %s", s, want)
+		p.out.left("GET /events/{id}", "seat %s is %s", s, want)
 		return
 	}
 	var status, holder, owner, price string
 	var left float64
 	var pinned bool
-	p.must(p.peek.read(p.ctx, "seats_db", `
+	p.must(p.stores.read(p.ctx, "seats_db", `
 		SELECT status::text, coalesce(held_by_user_id::text, ''), coalesce(owner_user_id::text, ''), coalesce(price_paid::text, ''),
 		       coalesce(extract(epoch FROM held_until - now()), 0)::float8, pin_id IS NOT NULL
 		FROM seats WHERE seat_id = $1`, []any{s.ID}, &status, &holder, &owner, &price, &left, &pinned))
@@ -108,10 +108,10 @@ func (p *production) seatIs(s seat, want string) {
 	default:
 		text += ", held_by_user_id null"
 	}
-	p.board.left("seats_db", "seat %s %s", s, text)
+	p.out.left("seats_db", "seat %s %s", s, text)
 }
 
-func (p *production) publicStatus(s seat) string {
+func (p *demo) publicStatus(s seat) string {
 	var whole struct {
 		Seats []seat `json:"seats"`
 	}
@@ -125,18 +125,18 @@ func (p *production) publicStatus(s seat) string {
 }
 
 // queued shows how many hold messages wait in a queue, which must be at least the one just sent.
-func (p *production) queued(queue string) {
-	if p.Backstage == nil {
+func (p *demo) queued(queue string) {
+	if p.Operator == nil {
 		return
 	}
 	var n int
 	p.until(3*time.Second, "the hold message is in "+queue, func() bool {
 		var err error
-		n, err = p.peek.waiting(p.ctx, queue)
+		n, err = p.stores.waiting(p.ctx, queue)
 		p.must(err)
 		return n > 0
 	})
-	p.board.left("RabbitMQ", "%s holds %s", queue, messages(n))
+	p.out.left("RabbitMQ", "%s holds %s", queue, messages(n))
 }
 
 func messages(n int) string {
