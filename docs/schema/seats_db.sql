@@ -289,7 +289,7 @@ CREATE INDEX entry_logs_of_event ON entry_logs USING btree (event_id, scanned_at
 
 CREATE INDEX entry_logs_of_seat ON entry_logs USING btree (seat_id);
 
-CREATE UNIQUE INDEX entry_logs_one_per_entry ON entry_logs USING btree (seat_id, direction, entry) WHERE (result = 'SUCCESS'::scan_result);
+CREATE UNIQUE INDEX entry_logs_one_per_entry ON entry_logs USING btree (seat_id, direction, entry) WHERE ((result = 'SUCCESS'::scan_result) AND (seat_id IS NOT NULL));
 
 CREATE UNIQUE INDEX entry_logs_undone_once ON entry_logs USING btree (undoes) WHERE (undoes IS NOT NULL);
 
@@ -299,7 +299,7 @@ CREATE UNIQUE INDEX pins_one_live ON pins USING btree (seat_id) WHERE ((state <>
 
 CREATE INDEX seats_blocked ON seats USING btree (event_id) WHERE (blocked AND (sold_at IS NULL));
 
-CREATE INDEX seats_held_by_person ON seats USING btree (held_by_person) WHERE (held_by_user_id IS NOT NULL);
+CREATE INDEX seats_held_by_person ON seats USING btree (held_by_person) WHERE ((held_by_user_id IS NOT NULL) AND (sold_at IS NULL));
 
 CREATE INDEX seats_held_until ON seats USING btree (event_id, held_until) WHERE ((held_until IS NOT NULL) AND (sold_at IS NULL));
 
@@ -309,7 +309,7 @@ CREATE INDEX seats_owned_by ON seats USING btree (owner_user_id, sold_at DESC) W
 
 CREATE INDEX seats_sold ON seats USING btree (event_id) INCLUDE (price_paid) WHERE (sold_at IS NOT NULL);
 
-CREATE INDEX seats_void ON seats USING btree (event_id) INCLUDE (price_paid) WHERE (void_id IS NOT NULL);
+CREATE INDEX seats_void ON seats USING btree (event_id) INCLUDE (price_paid) WHERE ((void_id IS NOT NULL) AND (sold_at IS NOT NULL));
 
 CREATE TRIGGER entry_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON entry_logs FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 

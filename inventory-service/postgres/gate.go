@@ -98,7 +98,7 @@ const maxFound = 100
 
 // found looks up each criterion by its own index.
 var found = gateRows + `
-	WHERE owner_user_id IS NOT NULL AND seat_id IN (
+	WHERE status IN ('SOLD', 'CHECKED_IN') AND seat_id IN (
 		SELECT seat_id FROM seats WHERE owner_user_id = ANY($2) AND event_id = $1
 		UNION SELECT seat_id FROM seats WHERE seat_id = ANY($3) AND event_id = $1
 		UNION SELECT seat_id FROM seats WHERE event_id = $1 AND length(row_number) = length($4::text) AND row_number = $4 AND seat_number = $5)

@@ -43,12 +43,14 @@ func (s *Store) Void(ctx context.Context, v inventory.Voiding) (inventory.Seat, 
 	return seat, nil
 }
 
+const restore = `
+UPDATE seats SET void_id = NULL, updated_at = clock_timestamp()
+FROM unnest($1::uuid[], $2::uuid[]) AS given (seat, refund)
+WHERE seat_id = seat AND void_id = refund AND refunded_at IS NULL`
+
 // Restore makes tickets valid again whose refunds were given up; what is settled stays as it is. Tickets and refunds stand in pairs.
 func (s *Store) Restore(ctx context.Context, seats, refunds []uuid.UUID) error {
-	return s.exec(ctx, `
-		UPDATE seats SET void_id = NULL, updated_at = clock_timestamp()
-		FROM unnest($1::uuid[], $2::uuid[]) AS given (seat, refund)
-		WHERE seat_id = seat AND void_id = refund AND refunded_at IS NULL`, seats, refunds)
+	return s.exec(ctx, restore, seats, refunds)
 }
 
 // exec runs one statement of a saga's step.
@@ -134,12 +136,14 @@ func (s *Store) VoidSome(ctx context.Context, event uuid.UUID, spare []uuid.UUID
 	return seats, translate(err)
 }
 
+const settle = `
+UPDATE seats SET refunded_at = clock_timestamp(), updated_at = clock_timestamp()
+FROM unnest($1::uuid[], $2::uuid[]) AS given (seat, refund)
+WHERE seat_id = seat AND void_id = refund AND refunded_at IS NULL`
+
 // Settle marks void tickets whose owners have their credits. Tickets and refunds stand in pairs; a repeat changes nothing.
 func (s *Store) Settle(ctx context.Context, seats, refunds []uuid.UUID) error {
-	return s.exec(ctx, `
-		UPDATE seats SET refunded_at = clock_timestamp(), updated_at = clock_timestamp()
-		FROM unnest($1::uuid[], $2::uuid[]) AS given (seat, refund)
-		WHERE seat_id = seat AND void_id = refund AND refunded_at IS NULL`, seats, refunds)
+	return s.exec(ctx, settle, seats, refunds)
 }
 
 // Unsettled adds up what a cancellation has still to refund, and what it has refunded.

@@ -35,7 +35,7 @@ WITH asked AS MATERIALIZED (
 	FROM seat
 	WHERE seats.seat_id = seat.seat_id AND seat.free AND NOT seat.lately AND seat.max_holds > (
 		SELECT count(*) FROM seats AS mine
-		WHERE mine.held_by_person = seat.person AND mine.held_by_user_id IS NOT NULL AND mine.seat_id <> seat.seat_id AND (mine.pin_id IS NOT NULL OR mine.held_until > clock_timestamp()))
+		WHERE mine.held_by_person = seat.person AND mine.held_by_user_id IS NOT NULL AND mine.sold_at IS NULL AND mine.seat_id <> seat.seat_id AND (mine.pin_id IS NOT NULL OR mine.held_until > clock_timestamp()))
 	RETURNING seats.*, seat.n
 )
 SELECT n, true, true, false, extract(epoch FROM held_until - clock_timestamp())::float8, ` + columns + ` FROM took

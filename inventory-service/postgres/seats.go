@@ -234,7 +234,7 @@ CROSS JOIN LATERAL (
 	WHERE event_id = asked.event_id AND blocked AND sold_at IS NULL AND NOT (held_until IS NOT NULL AND (held_until > now() OR pin_id IS NOT NULL))
 ) AS blocked
 CROSS JOIN LATERAL (
-	SELECT count(*) AS n, coalesce(sum(price_paid), 0) AS revenue FROM seats WHERE event_id = asked.event_id AND void_id IS NOT NULL
+	SELECT count(*) AS n, coalesce(sum(price_paid), 0) AS revenue FROM seats WHERE event_id = asked.event_id AND void_id IS NOT NULL AND sold_at IS NOT NULL
 ) AS void`
 
 // Counts counts the seats of each event asked for; zero for an unknown event.
