@@ -106,6 +106,9 @@ var endpoints = []public{
 	{"GET", "/admin/sagas", "orchestrator", true, true},
 	{"POST", "/admin/sagas/" + id + "/resume", "orchestrator", true, true},
 	{"POST", "/admin/sagas/" + id + "/compensate", "orchestrator", true, true},
+	{"GET", "/admin/messages", "orchestrator", true, true},
+	{"POST", "/admin/messages/replay", "orchestrator", true, true},
+	{"POST", "/admin/messages/drop", "orchestrator", true, true},
 	{"GET", "/admin/users", "orchestrator", true, true},
 	{"PATCH", "/admin/users/" + id, "orchestrator", true, true},
 }

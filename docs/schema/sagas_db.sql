@@ -1,5 +1,15 @@
 -- sagas_db as the migrations leave it. Made by `make schema`; do not edit.
 
+CREATE FUNCTION messages_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.status <> 'PARKED' THEN
+        RAISE EXCEPTION 'what was decided about a message is kept' USING ERRCODE = 'check_violation', CONSTRAINT = 'messages_kept';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION sagas_guard() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -44,6 +54,26 @@ CREATE TABLE cancellations (
     CONSTRAINT cancellations_started_with_reason CHECK (((started_at IS NULL) = (reason IS NULL)))
 );
 
+CREATE TABLE messages (
+    message_id uuid NOT NULL,
+    queue text NOT NULL,
+    because text NOT NULL,
+    correlation_id text NOT NULL,
+    parked_at timestamp with time zone NOT NULL,
+    body bytea NOT NULL,
+    status text DEFAULT 'PARKED'::text NOT NULL,
+    decided_by uuid,
+    decided_at timestamp with time zone,
+    reason text,
+    CONSTRAINT messages_decided CHECK ((num_nonnulls(decided_by, decided_at, reason) =
+CASE status
+    WHEN 'PARKED'::text THEN 0
+    ELSE 3
+END)),
+    CONSTRAINT messages_reason_length CHECK ((length(reason) <= 500)),
+    CONSTRAINT messages_status_known CHECK ((status = ANY (ARRAY['PARKED'::text, 'REPLAYED'::text, 'DROPPED'::text])))
+);
+
 CREATE TABLE sagas (
     saga_id uuid NOT NULL,
     kind text NOT NULL,
@@ -76,10 +106,15 @@ ALTER TABLE ONLY admin_requests
 ALTER TABLE ONLY cancellations
     ADD CONSTRAINT cancellations_pkey PRIMARY KEY (event_id);
 
+ALTER TABLE ONLY messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (message_id);
+
 ALTER TABLE ONLY sagas
     ADD CONSTRAINT sagas_pkey PRIMARY KEY (saga_id);
 
 CREATE INDEX cancellations_open ON cancellations USING btree (look_at) WHERE ((started_at IS NOT NULL) AND (settled_at IS NULL));
+
+CREATE INDEX messages_by_status ON messages USING btree (status, parked_at DESC, message_id DESC);
 
 CREATE INDEX sagas_by_subject ON sagas USING btree (kind, subject, created_at DESC);
 
@@ -88,5 +123,7 @@ CREATE INDEX sagas_live ON sagas USING btree (lease_until) WHERE (status = ANY (
 CREATE UNIQUE INDEX sagas_one_per_subject ON sagas USING btree (kind, subject) WHERE (status <> 'UNDONE'::text);
 
 CREATE INDEX sagas_parked ON sagas USING btree (created_at DESC) WHERE (status = 'PARKED'::text);
+
+CREATE TRIGGER messages_guard BEFORE DELETE OR UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION messages_guard();
 
 CREATE TRIGGER sagas_guard BEFORE DELETE OR UPDATE ON sagas FOR EACH ROW EXECUTE FUNCTION sagas_guard();

@@ -15,6 +15,7 @@ import (
 	"ticketremaster/orchestrator-service/gate"
 	"ticketremaster/orchestrator-service/gate/page"
 	"ticketremaster/orchestrator-service/marketplace"
+	"ticketremaster/orchestrator-service/messages"
 	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/refund"
 	"ticketremaster/orchestrator-service/saga"
@@ -38,6 +39,7 @@ type Server struct {
 	Tickets   *tickets.Flows
 	Users     *clients.Users
 	Sagas     *saga.Engine
+	Messages  *messages.Flows
 	Keys      token.Keys
 	Health    func(context.Context) error
 	// InFlight is how many reservations are worked on at once, and how many other requests of customers.
@@ -132,6 +134,9 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/admin/sagas", s.listSagas)
 		post(r, "/admin/sagas/{saga_id}/resume", s.reopenSaga(s.Sagas.Resume))
 		post(r, "/admin/sagas/{saga_id}/compensate", s.reopenSaga(s.Sagas.Compensate))
+		get(r, "/admin/messages", s.listMessages)
+		post(r, "/admin/messages/replay", s.decideMessages(messages.Replayed, s.Messages.Replay))
+		post(r, "/admin/messages/drop", s.decideMessages(messages.Dropped, s.Messages.Drop))
 	})
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"ticketremaster/platform/correlation"
@@ -87,10 +88,8 @@ func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery)
 		return
 	}
 	slog.ErrorContext(ctx, "message parked", "queue", c.Queue, "parking", c.Parking, "error", err)
-	park := amqp.Publishing{DeliveryMode: amqp.Persistent, ContentType: d.ContentType, Body: d.Body, Headers: amqp.Table{
-		correlation.Header: id, "x-parked-from": c.Queue, "x-parked-because": err.Error(),
-	}}
-	if err := ch.PublishWithContext(ctx, "", c.Parking, false, false, park); err == nil {
+	park := Parked{ID: uuid.Must(uuid.NewV7()), Queue: c.Queue, Because: err.Error(), CorrelationID: id, ParkedAt: time.Now(), Body: d.Body}
+	if err := ch.PublishWithContext(ctx, "", c.Parking, false, false, park.publishing(d.ContentType)); err == nil {
 		_ = d.Ack(false) // if this is lost, the message is parked twice, which does no harm
 	}
 }

@@ -204,6 +204,9 @@ func probes(t *testing.T, customer *client.Person) map[string]probe {
 		"GET /admin/sagas":                                 {"/admin/sagas?status=PARKED", nil, logged(admins)},
 		"POST /admin/sagas/{saga_id}/resume":               {"/admin/sagas/" + customer.ID + "/resume", object{}, logged(admins)},
 		"POST /admin/sagas/{saga_id}/compensate":           {"/admin/sagas/" + customer.ID + "/compensate", object{}, logged(admins)},
+		"GET /admin/messages":                              {"", nil, logged(admins)},
+		"POST /admin/messages/replay":                      {"", object{}, logged(admins)},
+		"POST /admin/messages/drop":                        {"", object{}, logged(admins)},
 		"GET /admin/users":                                 {"", nil, logged(admins)},
 		"PATCH /admin/users/{user_id}":                     {"/admin/users/" + customer.ID, object{}, logged(admins)},
 		"POST /auth/logout":                                {"", nil, logged(nil)}, // last: it ends the callers' sessions

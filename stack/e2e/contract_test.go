@@ -298,6 +298,9 @@ func TestContractOfTheGateAndAdministration(t *testing.T) {
 		{by: admin, call: "GET /admin/sagas?status=DONE", want: "400 VALIDATION_ERROR", reads: "^errors.status"},
 		{by: admin, call: "POST /admin/sagas/" + uuid.NewString() + "/resume", body: object{}, want: "400 VALIDATION_ERROR", reads: "^errors.reason"},
 		{by: admin, call: "POST /admin/sagas/" + uuid.NewString() + "/resume", body: object{"reason": "it was mended"}, want: "404 NOT_FOUND"},
+		{by: admin, call: "GET /admin/messages", want: "200", reads: "^pagination.total:number"},
+		{by: admin, call: "POST /admin/messages/replay", body: object{"message_ids": []string{uuid.NewString()}}, want: "400 VALIDATION_ERROR", reads: "^errors.reason"},
+		{by: admin, call: "POST /admin/messages/drop", body: object{"message_ids": []string{uuid.NewString()}, "reason": "of no use"}, want: "404 NOT_FOUND"},
 		{by: staff, call: "POST /admin/sagas/" + uuid.NewString() + "/compensate", body: object{"reason": "please"}, want: "403 FORBIDDEN"},
 	})
 }

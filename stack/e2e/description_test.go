@@ -170,8 +170,8 @@ func (d *description) report() error {
 }
 
 // notFromOutside are the operations that succeed only after a fault that no request can cause: recovery's
-// TestAParkedSagaGoesOn causes it and sees them.
-var notFromOutside = []string{"POST /admin/sagas/{saga_id}/compensate", "POST /admin/sagas/{saga_id}/resume"}
+// TestAParkedSagaGoesOn and TestAParkedMessageIsDecided cause it and see them.
+var notFromOutside = []string{"POST /admin/sagas/{saga_id}/compensate", "POST /admin/sagas/{saga_id}/resume", "POST /admin/messages/replay", "POST /admin/messages/drop"}
 
 // neverSeen returns the operations of which no call succeeded.
 func (d *description) neverSeen() (missing []string) {

@@ -163,7 +163,10 @@ func TestLateAndRepeatedReleaseMessages(t *testing.T) {
 	t.Parallel()
 	p, next := person(t, 50_00), person(t, 50_00)
 	ch := channel(t)
-	parked := waiting(t, ch, parkedQueue)
+	inAll := func() int {
+		return waiting(t, ch, parkedQueue) + ask[int](t, "sagas_db", `SELECT count(*) FROM messages`)
+	}
+	parked := inAll()
 	taken, sold := freeSeat(t), freeSeat(t)
 	late := reserve(t, via(p, hasty(t)), taken)
 	ended(t, p, late, taken)
@@ -186,11 +189,53 @@ func TestLateAndRepeatedReleaseMessages(t *testing.T) {
 	if got := seatStatus(t, sold); got != "SOLD" || orderStatus(t, next, bought) != "CONFIRMED" {
 		t.Errorf("the ticket is %s", got)
 	}
-	if n := waiting(t, ch, parkedQueue); n != parked {
+	if n := inAll(); n != parked {
 		t.Errorf("%d harmless messages were parked", n-parked)
 	}
 	a, err = pay(t, next, newer)
 	must(t, a, err, http.StatusOK)
+}
+
+// A message that no consumer can handle waits for an administrator, who has it tried again, or drops it. Both consumers
+// park it, and the one that is tried again is parked anew.
+func TestAParkedMessageIsDecided(t *testing.T) {
+	ch := channel(t)
+	type parked struct {
+		ID                   string `json:"message_id"`
+		Queue, Because, Body string
+	}
+	list := func(status string) (all []parked) {
+		a, err := admin.Get(t.Context(), "/admin/messages?status="+status)
+		if err != nil || a.Status != http.StatusOK {
+			t.Fatalf("%d %s, %v", a.Status, a.Raw, err)
+		}
+		if err := a.Into(&all); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	decide := func(how string, ids ...string) {
+		a, err := admin.Post(t.Context(), "/admin/messages/"+how, map[string]any{"message_ids": ids, "reason": "it is a test's"})
+		must(t, a, err, http.StatusOK)
+	}
+	if err := ch.PublishWithContext(t.Context(), releaseExchange, "hold", true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte(`{"seat_id":"A1"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both are parked", func() bool { return len(list("PARKED")) == 2 })
+	both := list("PARKED")
+	if both[0].Queue == both[1].Queue || both[0].Body != `{"seat_id":"A1"}` || both[0].Because == "" {
+		t.Errorf("%+v", both)
+	}
+	decide("replay", both[0].ID)
+	decide("drop", both[1].ID)
+	eventually(t, "it is parked anew", func() bool {
+		again := list("PARKED")
+		return len(again) == 1 && again[0].Queue == both[0].Queue && again[0].ID != both[0].ID
+	})
+	decide("drop", list("PARKED")[0].ID)
+	if a, b, c := list("PARKED"), list("REPLAYED"), list("DROPPED"); len(a) != 0 || len(b) != 1 || len(c) != 2 {
+		t.Errorf("parked %v, replayed %v, dropped %v", a, b, c)
+	}
 }
 
 // The broker's dead letter alone frees seat and order: no sweep runs.

@@ -14,6 +14,7 @@ import (
 	"ticketremaster/orchestrator-service/hold"
 	"ticketremaster/orchestrator-service/httpapi"
 	"ticketremaster/orchestrator-service/marketplace"
+	"ticketremaster/orchestrator-service/messages"
 	"ticketremaster/orchestrator-service/postgres"
 	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/qr"
@@ -139,6 +140,7 @@ func start(ctx context.Context, s settings) error {
 		Inventory: inventory, Orders: orders, Users: users, Events: events, Transfers: transfers,
 		Cancellations: postgres.Cancellations{Pool: pool}, Requests: postgres.Requests{Pool: pool},
 	}
+	parked := &messages.Flows{Store: postgres.Messages{Pool: pool}, BrokerURL: s.Broker.URL()}
 	purchases.Register(sagas)
 	refunds.Register(sagas)
 	transfers.Register(sagas)
@@ -147,7 +149,7 @@ func start(ctx context.Context, s settings) error {
 
 	revoked := &token.Revocations{}
 	server := &httpapi.Server{
-		Purchases: purchases, Transfers: transfers, Market: market, Gate: door, Catalogue: onSale, Refunds: refunds, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users, Sagas: sagas,
+		Purchases: purchases, Transfers: transfers, Market: market, Gate: door, Catalogue: onSale, Refunds: refunds, SeatMaps: &seatmap.Maps{Catalogue: onSale}, Tickets: owned, Users: users, Sagas: sagas, Messages: parked,
 		Keys:   token.Keys{Secret: []byte(s.JWTSecret.Reveal()), Issuer: s.JWTIssuer, Revocations: revoked},
 		Health: func(ctx context.Context) error { return cmp.Or(revoked.Ready(ctx), pool.Ping(ctx)) }, InFlight: s.MaxInFlight,
 	}
@@ -160,6 +162,7 @@ func start(ctx context.Context, s settings) error {
 				sweep.Run(ctx, s.SweepInterval, purchases.Sweep(), transfers.Sweep(), market.Sweep())
 			},
 			func(ctx context.Context) { sweep.Run(ctx, s.SweepInterval, refunds.Sweep) }, // by itself: it may take a while
+			parked.Collect,
 			purchases.GiveBackLost,
 			sagas.Recover,
 			func(ctx context.Context) { revoked.Follow(ctx, 500*time.Millisecond, users.Revocations) },
