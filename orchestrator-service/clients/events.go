@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/singleflight"
 
 	"ticketremaster/platform/call"
 	"ticketremaster/platform/gather"
@@ -22,7 +21,7 @@ type Events struct {
 	call.Client
 	mu     sync.Mutex
 	cached map[uuid.UUID]cachedEvent
-	flight singleflight.Group
+	reads  gather.Shared[Event]
 	fresh  gather.Group[uuid.UUID, Event]
 }
 
@@ -197,14 +196,10 @@ func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 	if ok && time.Now().Before(c.until) {
 		return c.event, nil
 	}
-	v, err, _ := e.flight.Do(id.String(), func() (any, error) {
-		// Not the first caller's context: if it gives up, the others must not fail.
-		event, err := e.Get(context.WithoutCancel(ctx), id)
-		if err != nil {
-			return Event{}, err
-		}
-		if !event.Public() {
-			return event, nil // not cached: it is about to change
+	return e.reads.Do(ctx, id.String(), "the event service", func(ctx context.Context) (Event, error) {
+		event, err := e.Get(ctx, id)
+		if err != nil || !event.Public() { // a draft is not cached: it is about to change
+			return event, err
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -214,7 +209,6 @@ func (e *Events) Recent(ctx context.Context, id uuid.UUID) (Event, error) {
 		e.cached[id] = cachedEvent{event, time.Now().Add(eventLife)}
 		return event, nil
 	})
-	return v.(Event), err
 }
 
 // EventFilter narrows a list of events; the zero EventFilter selects public events that are not over.

@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/singleflight"
 
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/gate/rules"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/gather"
 	"ticketremaster/platform/web"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
@@ -19,7 +19,7 @@ import (
 type assignments struct {
 	mu     sync.Mutex
 	cached map[uuid.UUID]cachedAssignment
-	flight singleflight.Group
+	reads  gather.Shared[rules.Assignment]
 }
 
 type cachedAssignment struct {
@@ -44,8 +44,8 @@ func (f *Flows) assignment(ctx context.Context, staff Staff) (rules.Assignment, 
 	if ok && time.Now().Before(c.until) {
 		return c.Assignment, nil
 	}
-	read := a.flight.DoChan(staff.ID.String(), func() (any, error) {
-		read, err := f.Assignment(context.WithoutCancel(ctx), staff.ID) // not the first caller's time: others wait too
+	return a.reads.Do(ctx, staff.ID.String(), "the inventory service", func(ctx context.Context) (rules.Assignment, error) {
+		read, err := f.Assignment(ctx, staff.ID)
 		if err == nil {
 			a.mu.Lock()
 			defer a.mu.Unlock()
@@ -56,12 +56,6 @@ func (f *Flows) assignment(ctx context.Context, staff Staff) (rules.Assignment, 
 		}
 		return read, err
 	})
-	select {
-	case r := <-read:
-		return r.Val.(rules.Assignment), r.Err
-	case <-ctx.Done():
-		return rules.Assignment{}, fault.Unreachable("the inventory service", ctx.Err())
-	}
 }
 
 // Assignment gives where a member of staff works.

@@ -122,7 +122,10 @@ func (e *Engine) Await(ctx context.Context, id uuid.UUID) (*Record, bool) {
 	local := e.here[id]
 	e.mu.Unlock()
 	if local != nil {
-		return local.Wait(ctx)
+		// A run that has parked its saga says nothing about the saga now: it may have been reopened since.
+		if end, ended := local.Wait(ctx); !ended || end.Status != Parked {
+			return end, ended
+		}
 	}
 	for {
 		r, err := e.log.Get(ctx, id)

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/singleflight"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
@@ -32,9 +32,9 @@ type Catalogue interface {
 type Maps struct {
 	Catalogue Catalogue
 
-	mu     sync.Mutex
-	halls  map[uuid.UUID]*hall
-	flight singleflight.Group
+	mu    sync.Mutex
+	halls map[uuid.UUID]*hall
+	reads gather.Shared[*seatMap]
 }
 
 const (
@@ -82,11 +82,7 @@ func (m *Maps) get(ctx context.Context, id uuid.UUID) (*seatMap, error) {
 		return h.last, nil
 	}
 	m.mu.Unlock()
-	v, err, _ := m.flight.Do(id.String(), func() (any, error) { return m.read(context.WithoutCancel(ctx), id) }) // shared: it must not be cancelled by one client
-	if err != nil {
-		return nil, err
-	}
-	return v.(*seatMap), nil
+	return m.reads.Do(ctx, id.String(), "the seat map", func(ctx context.Context) (*seatMap, error) { return m.read(ctx, id) })
 }
 
 // read makes the present map, from the cached hall if it is still the event's.
