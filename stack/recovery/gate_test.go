@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,7 +54,7 @@ func TestAScanWhoseAnswerWasLost(t *testing.T) {
 			return ask[bool](t, "seats_db", `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`)
 		})
 		inventory, _ := own.Running("inventory-service")
-		signal(t, inventory, syscall.SIGSTOP) // the statement goes on without it, in the database
+		halt(t, inventory) // the statement goes on without it, in the database
 		if err := tx.Rollback(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -63,7 +62,10 @@ func TestAScanWhoseAnswerWasLost(t *testing.T) {
 		signal(t, inventory, syscall.SIGCONT)
 		a, err := got.Answer, got.err
 		refused(t, a, err, http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE")
-		time.Sleep(200 * time.Millisecond)
+		eventually(t, "the inventory has ended what it had begun", func() bool {
+			return ask[bool](t, "seats_db", `SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+				WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle')`)
+		})
 		if seatStatus(t, seat) != "CHECKED_IN" {
 			continue // it was stopped too late: the gate had given up, and nothing was marked
 		}

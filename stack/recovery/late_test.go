@@ -1,9 +1,11 @@
 package recovery
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,7 +28,7 @@ func TestARefusalThatIsLateUndoesNothing(t *testing.T) {
 	answer := make(chan client.Answer, 1)
 	whileDead(t, "orchestrator-service", func() { // until the first one is stopped, no other drives the saga
 		inventory, _ := own.Running("inventory-service")
-		signal(t, inventory, syscall.SIGSTOP) // so that the saga stays at its first step
+		halt(t, inventory) // so that the saga stays at its first step
 		go func() {
 			a, _ := pay(t, via(p, through), order)
 			answer <- a
@@ -39,8 +41,8 @@ func TestARefusalThatIsLateUndoesNothing(t *testing.T) {
 			eventually(t, "the seat is pinned", func() bool {
 				return ask[bool](t, "seats_db", `SELECT pin_id IS NOT NULL FROM seats WHERE seat_id = $1`, seat)
 			})
-			time.Sleep(500 * time.Millisecond) // the deduction is refused, and its saga tries to say so
-			signal(t, pid, syscall.SIGSTOP)
+			time.Sleep(500 * time.Millisecond) // the deduction is refused, and its saga cannot be written: nothing shows it
+			halt(t, pid)
 		})
 	})
 	if _, err := p.TopUp(t.Context(), missing); err != nil {
@@ -51,7 +53,7 @@ func TestARefusalThatIsLateUndoesNothing(t *testing.T) {
 	if a := <-answer; a.Status != 0 && a.Status != http.StatusOK && a.Status != http.StatusAccepted { // 0: it did not wait so long
 		t.Errorf("the client was told %d %s of a payment that is done", a.Status, a.Raw)
 	}
-	time.Sleep(time.Second) // for whatever the first one still does
+	time.Sleep(time.Second) // in which the first one undoes nothing
 	has(t, p, 0)
 	if status := orderStatus(t, p, order); status != "CONFIRMED" {
 		t.Errorf("the order is %s", status)
@@ -117,4 +119,20 @@ func signal(t *testing.T, pid int, s syscall.Signal) {
 	if err := syscall.Kill(pid, s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// halt stops a process (SIGSTOP) and returns when it has stopped: its threads run on until one of them takes the signal.
+func halt(t *testing.T, pid int) {
+	t.Helper()
+	signal(t, pid, syscall.SIGSTOP)
+	eventually(t, "the process has stopped", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // none where there is no /proc
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread)
+			if err == nil && !strings.HasPrefix(string(text[bytes.LastIndexByte(text, ')')+1:]), " T") {
+				return false
+			}
+		}
+		return true
+	})
 }

@@ -202,9 +202,7 @@ func TestAnOrchestratorThatWakesUpLate(t *testing.T) {
 		eventually(t, "the payment is written down", func() bool {
 			return ask[int](t, "sagas_db", `SELECT count(*) FROM sagas WHERE subject = $1 AND status = 'RUNNING'`, order) == 1
 		})
-		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
+		halt(t, pid)
 	})
 	eventually(t, "another ends it", func() bool { return orderStatus(t, p, order) == "CONFIRMED" && seatStatus(t, seat) == "SOLD" })
 	has(t, p, 30_00)
@@ -228,7 +226,7 @@ func TestAParkedSagaGoesOn(t *testing.T) {
 			p, seat := person(t, 50_00), freeSeat(t)
 			order := reserve(t, p, seat)
 			inventory, _ := own.Running("inventory-service")
-			signal(t, inventory, syscall.SIGSTOP) // so that the saga stays at its first step
+			halt(t, inventory) // so that the saga stays at its first step
 			go func() { _, _ = pay(t, p, order) }()
 			eventually(t, "the payment is written down", func() bool {
 				return ask[int](t, "sagas_db", `SELECT count(*) FROM sagas WHERE subject = $1 AND status = 'RUNNING'`, order) == 1

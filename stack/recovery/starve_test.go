@@ -40,9 +40,7 @@ func whileStopped(t *testing.T, part string, what func()) {
 	if !runs {
 		t.Fatalf("%s does not run", part)
 	}
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	halt(t, pid)
 	defer func() {
 		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 			t.Error(err)
