@@ -191,7 +191,7 @@ func serveKong(l net.Listener, kongYML string) (end func() error, err error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("Kong does not answer: %w: %w", err, end())
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // between two tries
 	}
 }
 

@@ -122,6 +122,7 @@ func TestRateLimit(t *testing.T) {
 	if d.echoes {
 		return
 	}
+	// The limit counts minutes of the clock: the rest of this one must pass.
 	for deadline := time.Now().Add(time.Duration(wait+3) * time.Second); try("/auth/password/reset").status == 429; time.Sleep(time.Second) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still refused after the %d s of Retry-After", wait)

@@ -15,7 +15,7 @@ import (
 
 // These need settings or services of their own, and so always run on a gateway that they start.
 
-// counted is how long Kong takes at most to count a request: it does so behind the answer.
+// counted is how long Kong takes at most to count a request. It does so after it has answered, and nothing tells when.
 const counted = 250 * time.Millisecond
 
 func TestAPIKeyWhenOn(t *testing.T) {
@@ -59,7 +59,7 @@ func TestAPIKeyIsOffByDefault(t *testing.T) {
 
 func TestGeneralRateLimit(t *testing.T) {
 	d := own(t, map[string]string{"RATE_LIMIT": "3"}, nil)
-	for range 8 { // a new minute may begin in between
+	for range 8 { // a new minute of the clock may begin in between
 		d.ask(t, "GET", "/events", nil)
 	}
 	time.Sleep(counted)

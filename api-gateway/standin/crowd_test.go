@@ -12,14 +12,10 @@ import (
 
 // A crowd at one route is bounded: more is refused at once, other routes stay open, and afterwards all is as before.
 func TestACrowdAtOneRoute(t *testing.T) {
-	var mu sync.Mutex
-	inside := 0
-	hold := make(chan struct{})
+	inside, hold := make(chan struct{}, 2*rushBound), make(chan struct{})
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/events" {
-			mu.Lock()
-			inside++
-			mu.Unlock()
+			inside <- struct{}{}
 			<-hold
 		}
 		io.WriteString(w, `{"success":true}`)
@@ -42,14 +38,11 @@ func TestACrowdAtOneRoute(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		mu.Lock()
-		n := inside
-		mu.Unlock()
-		if n == rushBound {
-			break
-		}
-		if time.Now().After(deadline) {
+	tooLate := time.After(10 * time.Second)
+	for n := range rushBound {
+		select {
+		case <-inside:
+		case <-tooLate:
 			t.Fatalf("only %d are inside", n)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,16 +31,48 @@ func open(t *testing.T, url, text string) net.Conn {
 	return conn
 }
 
-// Who sends half a body takes nobody's place.
+// reading is a listener that counts the bytes that its connections have read.
+type reading struct {
+	net.Listener
+	bytes atomic.Int64
+}
+
+type readingConn struct {
+	net.Conn
+	of *reading
+}
+
+func (r *reading) Accept() (net.Conn, error) {
+	conn, err := r.Listener.Accept()
+	return readingConn{conn, r}, err
+}
+
+func (c readingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.of.bytes.Add(int64(n))
+	return n, err
+}
+
+// A client that sends half a body takes nobody's place.
 func TestHalfSentBodiesKeepNobodyOut(t *testing.T) {
 	upstream := answering()
 	defer upstream.Close()
-	url := gateway(t, map[string]string{"USER_SERVICE_URL": upstream.URL, "RATE_LIMIT_LOGIN": "100000"})
+	g, err := New([]byte(rendered(t, map[string]string{"USER_SERVICE_URL": upstream.URL, "RATE_LIMIT_LOGIN": "100000"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &reading{}
+	url := servedBy(t, g, func(plain net.Listener) net.Listener { l.Listener = plain; return l })
 	half := "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + strings.Repeat("x", 30000)
-	for range rushBound + 24 {
+	const clients = rushBound + 24
+	for range clients {
 		open(t, url, half)
 	}
-	time.Sleep(100 * time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); l.bytes.Load() < int64(clients*len(half)); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("of %d bytes %d were read", clients*len(half), l.bytes.Load())
+		}
+	}
 	if r := ask(t, http.MethodPost, url+"/auth/login", strings.NewReader("{}")); r.status != http.StatusOK {
 		t.Errorf("a whole request: %d %s", r.status, r.body)
 	}
@@ -128,7 +161,11 @@ func TestConnectionsAreBounded(t *testing.T) {
 func TestClientsThatDoNotRead(t *testing.T) {
 	const clients, size = 100, 4 << 20
 	answer := []byte(strings.Repeat("x", size))
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(answer) }))
+	asked := make(chan struct{}, clients+1)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		w.Write(answer)
+	}))
 	defer upstream.CloseClientConnections()
 	url := gateway(t, map[string]string{"ORCHESTRATOR_URL": upstream.URL})
 	var before, during runtime.MemStats
@@ -137,7 +174,15 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	for range clients {
 		open(t, url, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
-	time.Sleep(500 * time.Millisecond)
+	tooLate := time.After(10 * time.Second)
+	for n := range clients {
+		select {
+		case <-asked:
+		case <-tooLate:
+			t.Fatalf("%d of %d requests reached the service", n, clients)
+		}
+	}
+	time.Sleep(500 * time.Millisecond) // in which the gateway does not read on
 	runtime.GC()
 	runtime.ReadMemStats(&during)
 	if grown := (int64(during.HeapInuse) - int64(before.HeapInuse)) >> 20; grown > 40 {
@@ -186,7 +231,7 @@ func TestStreams(t *testing.T) {
 		if lines.Text() != fmt.Sprintf("data: %d", n) {
 			t.Fatalf("read %q: %v", lines.Text(), lines.Err())
 		}
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(150 * time.Millisecond) // in all, longer than the 300 ms within which an answer must come
 	}
 	listener.Close()
 	for range rushBound + 4 {

@@ -52,7 +52,7 @@ func raw(t *testing.T, url string, pieces ...string) string {
 	defer conn.Close()
 	for i, piece := range pieces {
 		if i > 0 {
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond) // so that the pieces arrive one by one
 		}
 		if _, err := io.WriteString(conn, piece); err != nil {
 			t.Fatal(err)

@@ -45,13 +45,19 @@ func rendered(t testing.TB, env map[string]string) string {
 // served is the address of g, which serves until the test ends.
 func served(t testing.TB, g *Gateway) string {
 	t.Helper()
+	return servedBy(t, g, func(l net.Listener) net.Listener { return l })
+}
+
+// servedBy is served over what the listener is wrapped in.
+func servedBy(t testing.TB, g *Gateway, wrap func(net.Listener) net.Listener) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- g.Serve(ctx, l) }()
+	go func() { done <- g.Serve(ctx, wrap(l)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

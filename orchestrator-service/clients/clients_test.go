@@ -59,7 +59,7 @@ func TestCallsAreCoalesced(t *testing.T) {
 	orders := &Orders{Client: client}
 	bad := uuid.New()
 	s.answers["POST /orders/batch"] = func(body map[string]json.RawMessage) (any, *fault.Error) {
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // those who ask meanwhile share the next call
 		var placed []Order
 		_ = json.Unmarshal(body["orders"], &placed)
 		for i := range placed {
@@ -130,14 +130,16 @@ func TestOneWhoGivesUpFailsNoOther(t *testing.T) {
 	s, client := start(t)
 	orders := &Orders{Client: client}
 	seat := uuid.New()
+	gaveUp := make(chan struct{})
 	s.answers["POST /orders/confirmed"] = func(map[string]json.RawMessage) (any, *fault.Error) {
-		time.Sleep(50 * time.Millisecond)
+		<-gaveUp
 		return []uuid.UUID{seat}, nil
 	}
 	soon, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() {
+		defer close(gaveUp)
 		if _, err := orders.Confirmed(soon, seat); !fault.Unknown(err) {
 			t.Errorf("%v", err)
 		}
@@ -160,7 +162,6 @@ func TestRecentEvents(t *testing.T) {
 	id := uuid.New()
 	status, name := EventDraft, "Concert"
 	s.answers["GET /events/"+id.String()] = func(map[string]json.RawMessage) (any, *fault.Error) {
-		time.Sleep(2 * time.Millisecond)
 		return Event{EventID: id, Status: status, Name: name}, nil
 	}
 	s.answers["PATCH /events/"+id.String()] = func(map[string]json.RawMessage) (any, *fault.Error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,27 +64,29 @@ func TestBeginsUnknownOutcomeIsPending(t *testing.T) {
 		{"refused by the log", []tried{{errors.New("no such column"), false, nil}}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			log, j := &flaky{Log: sagatest.NewLog(), tries: c.tries}, &journal{}
-			_, flow := engine(log, j, "")
-			id := uuid.New()
-			out, err := flow.Settle(t.Context(), id, id.String(), trip{})
-			if c.fails {
-				if err == nil {
-					t.Errorf("answered %+v", out)
+			synctest.Test(t, func(t *testing.T) {
+				log, j := &flaky{Log: sagatest.NewLog(), tries: c.tries}, &journal{}
+				_, flow := engine(log, j, "")
+				id := uuid.New()
+				out, err := flow.Settle(t.Context(), id, id.String(), trip{})
+				if c.fails {
+					if err == nil {
+						t.Errorf("answered %+v", out)
+					}
+					time.Sleep(time.Minute)
+					if _, err := log.Get(t.Context(), id); fault.Code(err) != fault.CodeNotFound {
+						t.Errorf("it was written after the error: %v", err)
+					}
+					return
 				}
-				time.Sleep(20 * time.Millisecond)
-				if _, err := log.Get(t.Context(), id); fault.Code(err) != fault.CodeNotFound {
-					t.Errorf("it was written after the error: %v", err)
+				if err != nil || out.Pending {
+					t.Errorf("the outcome was settled within the wait, and the answer is %+v, %v", out, err)
 				}
-				return
-			}
-			if err != nil || out.Pending {
-				t.Errorf("the outcome was settled within the wait, and the answer is %+v, %v", out, err)
-			}
-			if got := j.did(); len(got) != 3 {
-				t.Errorf("did %v", got)
-			}
-			eventually(t, log, id, saga.Done)
+				if got := j.did(); len(got) != 3 {
+					t.Errorf("did %v", got)
+				}
+				eventually(t, log, id, saga.Done)
+			})
 		})
 	}
 }

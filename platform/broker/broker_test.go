@@ -275,10 +275,14 @@ func TestTheEndLeavesNothingUndone(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	p := broker.NewPublisher(url, "test ends", topology)
-	inHand, handled := make(chan struct{}, 1), make(chan error, 1)
+	inHand, ending, handled := make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)
 	consumer := broker.Consumer{URL: url, Role: "test ends", Queue: "work", Parking: "parked", Topology: topology, Workers: 1, Handle: func(ctx context.Context, _ []byte) error {
 		inHand <- struct{}{}
-		time.Sleep(200 * time.Millisecond)
+		<-ending
+		select { // the end does not cut it off
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
 		handled <- ctx.Err()
 		return ctx.Err()
 	}}
@@ -291,6 +295,7 @@ func TestTheEndLeavesNothingUndone(t *testing.T) {
 		publish(t, p, "at the end")
 	}
 	stop()
+	close(ending)
 	all.Wait()
 	if err := <-handled; err != nil {
 		t.Errorf("the message in hand was cut off: %v", err)

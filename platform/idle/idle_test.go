@@ -55,7 +55,7 @@ func TestClosed(t *testing.T) {
 	}
 	// One of our own who waits for bytes keeps nobody from looking.
 	go ours.Read(make([]byte, 1))
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(10 * time.Millisecond) // nothing tells that it waits
 	looked := make(chan bool)
 	go func() { looked <- Closed(ours) }()
 	select {

@@ -251,12 +251,12 @@ func TestTheEndDrains(t *testing.T) {
 	answered := make(chan error, 1)
 	go func() { answered <- ask() }() // it still takes calls
 	<-begun
-	time.Sleep(pause)
 	select {
 	case err := <-ended:
 		t.Fatalf("it ended (%v) before the call did", err)
-	case finish <- struct{}{}:
+	case <-time.After(pause):
 	}
+	finish <- struct{}{}
 	if err := <-answered; err != nil {
 		t.Errorf("the call in flight: %v", err)
 	}

@@ -71,7 +71,6 @@ func TestPlaceAndTime(t *testing.T) {
 	refused(t, a, err, http.StatusForbidden, "FORBIDDEN")
 	verify(t, staff, qrOf(t, owner, here.Seats[0].ID)+"\r\n", " h1 ", object{"device": "gate-1"}, "SUCCESS", "")
 	assign(t, staff, nil, []string{there.ID})
-	time.Sleep(100 * time.Millisecond)
 	eventually(t, "the new assignment holds", func() bool {
 		a, err := staff.Get(t.Context(), "/gate/"+there.ID)
 		return err == nil && a.Status == http.StatusOK

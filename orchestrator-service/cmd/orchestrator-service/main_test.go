@@ -84,11 +84,15 @@ func TestSessionsThatEndedBeforeTheStart(t *testing.T) {
 		res.Body.Close()
 		return res.StatusCode
 	}
-	for deadline := time.Now().Add(30 * time.Second); testenv.Health(addr) == 0; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not answer: %s", p.Output)
+	until := func(within time.Duration, what string, healthy func(status int) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(within); !healthy(testenv.Health(addr)); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("not within %s: %s: %s", within, what, p.Output)
+			}
 		}
 	}
+	until(30*time.Second, "it answers", func(status int) bool { return status != 0 })
 	for _, session := range []uuid.UUID{ended, alive} {
 		if got := status(session); got != http.StatusServiceUnavailable {
 			t.Errorf("with the user service out of reach a token gets %d", got)
@@ -98,11 +102,7 @@ func TestSessionsThatEndedBeforeTheStart(t *testing.T) {
 		t.Errorf("with the user service out of reach its health is %d", got)
 	}
 	reachable.Store(true)
-	for deadline := time.Now().Add(10 * time.Second); testenv.Health(addr) != http.StatusOK; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it is not ready though it can judge everybody")
-		}
-	}
+	until(10*time.Second, "it is ready, as it can judge everybody", func(status int) bool { return status == http.StatusOK })
 	if got := status(ended); got != http.StatusUnauthorized {
 		t.Errorf("the ended session gets %d", got)
 	}

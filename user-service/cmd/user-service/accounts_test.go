@@ -17,7 +17,6 @@ func (w *world) register(email, phone, password string) answer {
 }
 
 // eventually waits until done, for at most d.
-
 func eventually(t testing.TB, d time.Duration, what string, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)

@@ -65,7 +65,7 @@ func TestSlowSMU(t *testing.T) {
 		if held != 0 {
 			t.Fatalf("%d transactions wait for SMU", held)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // between two looks
 	}
 	for range 5 {
 		asked := time.Now()

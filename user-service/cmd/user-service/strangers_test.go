@@ -118,7 +118,7 @@ func TestOneLiveCodePerPhone(t *testing.T) {
 			if live > 1 || sending > 1 {
 				t.Errorf("%d live, %d being sent", live, sending)
 			}
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(2 * time.Millisecond) // between two looks
 		}
 	}()
 	wg.Wait()
