@@ -60,14 +60,15 @@ func (s Store) List(ctx context.Context, r order.ListingRequest) (order.Listing,
 	return l, errors.Join(err, results.Close())
 }
 
-// Listings returns a page of the listings that f lets through, newest first, and how many there are in all.
+// Listings returns a page of the listings that f lets through, newest first, and how many there are in all: where the page
+// does not tell, as they were counted up to countLife ago.
 func (s Store) Listings(ctx context.Context, f order.ListingFilter, page web.Page) ([]order.Listing, int, error) {
 	w := where{conditions: []string{"true"}}
 	w.id("event_id", f.EventID)
 	w.id("seller_user_id", f.SellerUserID)
 	w.id("seat_id", f.SeatID)
 	w.status(string(f.Status))
-	return list(ctx, s.Pool, "listings", listingColumns, "created_at DESC, listing_id DESC", w, page, pgx.RowToStructByName[order.Listing])
+	return list(ctx, s.Pool, s.counts.recent, "listings", listingColumns, "created_at DESC, listing_id DESC", w, page, pgx.RowToStructByName[order.Listing])
 }
 
 // Buy claims a listing for a buyer: of concurrent calls one wins, the others get order.ErrListingTaken. The transfer it

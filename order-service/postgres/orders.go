@@ -32,10 +32,11 @@ var migrations, _ = fs.Sub(files, "migrations")
 type Store struct {
 	Pool     *pgxpool.Pool
 	payments *database.GroupCommit
+	counts   *counts
 }
 
 // New returns the store on an open, migrated pool.
-func New(pool *pgxpool.Pool) Store { return Store{pool, database.NewGroupCommit(pool)} }
+func New(pool *pgxpool.Pool) Store { return Store{pool, database.NewGroupCommit(pool), &counts{}} }
 
 const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id, includes`
 
@@ -268,7 +269,7 @@ func (s Store) Orders(ctx context.Context, f order.Filter, page web.Page) ([]ord
 	w.id("seat_id", f.SeatID)
 	w.id("event_id", f.EventID)
 	w.status(string(f.Status))
-	return list(ctx, s.Pool, "orders", orderColumns, "created_at DESC, order_id DESC", w, page, pgx.RowToStructByName[order.Order])
+	return list(ctx, s.Pool, countNow, "orders", orderColumns, "created_at DESC, order_id DESC", w, page, pgx.RowToStructByName[order.Order])
 }
 
 // Overdue returns up to limit pending orders whose hold ended at least that long ago, oldest first.

@@ -219,7 +219,7 @@ func (s Store) Transfers(ctx context.Context, f order.TransferFilter, page web.P
 	if len(f.Statuses) > 0 {
 		w.add("status = ANY ($%d::text[]::transfer_status[])", f.Statuses)
 	}
-	return list(ctx, s.Pool, "transfers", transferColumns, "created_at DESC, transfer_id DESC", w, page, pgx.RowToStructByName[order.Transfer])
+	return list(ctx, s.Pool, countNow, "transfers", transferColumns, "created_at DESC, transfer_id DESC", w, page, pgx.RowToStructByName[order.Transfer])
 }
 
 // OverdueTransfers returns up to limit live transfers whose time is over and that are not swapping, oldest first.
