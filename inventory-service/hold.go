@@ -67,6 +67,34 @@ type Hold struct {
 	Remaining time.Duration // by the database's clock, never negative
 }
 
+// MaxHolders is the most users whose holds one call extends.
+const MaxHolders = 1_000
+
+// Holder is a user with an account of a person.
+type Holder struct {
+	UserID, PersonID uuid.UUID
+}
+
+// Extension prolongs holds that are about to end, each once.
+type Extension struct {
+	Holders []Holder
+	Within  time.Duration // before a hold's end
+	By      time.Duration
+}
+
+// Check says what is wrong with the request.
+func (e Extension) Check() error {
+	switch {
+	case len(e.Holders) == 0 || len(e.Holders) > MaxHolders:
+		return fault.Field("holders", "must be 1 to %d users", MaxHolders)
+	case e.Within <= 0 || e.Within > MaxHold:
+		return fault.Field("within_ms", "must be from 1 to %d", MaxHold.Milliseconds())
+	case e.By < MinHold || e.By > MaxHold:
+		return fault.Field("by_ms", "must be from %d to %d", MinHold.Milliseconds(), MaxHold.Milliseconds())
+	}
+	return nil
+}
+
 // Pin names one payment of a hold. A pinned hold is neither released nor swept nor reserved again. Its mark (table
 // pins) remains: it identifies repeats, and refuses a pin that arrives after it was undone.
 type Pin struct {

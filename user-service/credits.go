@@ -53,6 +53,18 @@ const (
 // TopUpLife is how long a top-up counts as pending.
 const TopUpLife = 24 * time.Hour
 
+// TopUpUnderWay is how long somebody counts as being at paying a top-up: a card with 3-D Secure takes some minutes.
+const TopUpUnderWay = 10 * time.Minute
+
+// MostPayers is how many payers one reading gives.
+const MostPayers = 500
+
+// Payer is a user whose top-up is under way.
+type Payer struct {
+	UserID   uuid.UUID `json:"user_id"`
+	PersonID uuid.UUID `json:"person_id"` // whose account it is
+}
+
 // TopUpStatus is a top-up as its owner sees it.
 type TopUpStatus struct {
 	ID          uuid.UUID

@@ -73,8 +73,14 @@ BEGIN
             NEW.ownership_version = OLD.ownership_version AND NEW.blocked <> OLD.blocked
         WHEN OLD.status = 'AVAILABLE' THEN
             NEW.status = 'HELD' AND NEW.pin_id IS NULL AND NOT NEW.blocked AND NEW.ownership_version = OLD.ownership_version
+        WHEN OLD.status = 'HELD' AND NEW.status = 'HELD' AND NEW.hold_id = OLD.hold_id AND NEW.held_until <> OLD.held_until THEN -- extended, once
+            OLD.extended_hold_id IS DISTINCT FROM OLD.hold_id AND NEW.extended_hold_id = NEW.hold_id
+            AND NEW.held_until > OLD.held_until AND NEW.held_until <= OLD.held_until + interval '1 hour' AND OLD.held_until > clock_timestamp()
+            AND NEW.held_by_user_id = OLD.held_by_user_id AND NEW.ownership_version = OLD.ownership_version
+            AND num_nonnulls(OLD.pin_id, NEW.pin_id) = 0 AND NOT OLD.blocked AND NOT NEW.blocked
         WHEN OLD.status = 'HELD' AND NEW.status = 'HELD' AND NEW.hold_id = OLD.hold_id THEN -- pin and unpin
             NEW.held_by_user_id = OLD.held_by_user_id AND NEW.held_until = OLD.held_until
+            AND NEW.extended_hold_id IS NOT DISTINCT FROM OLD.extended_hold_id
             AND (OLD.pin_id IS NULL OR NEW.pin_id IS NULL OR NEW.pin_id = OLD.pin_id AND NEW.blocked) AND NEW.ownership_version = OLD.ownership_version
         WHEN OLD.status = 'HELD' AND NEW.status = 'HELD' THEN -- to another hold
             OLD.pin_id IS NULL AND NEW.pin_id IS NULL AND OLD.held_until <= clock_timestamp() AND NOT NEW.blocked
@@ -222,6 +228,7 @@ CREATE TABLE seats (
     refunded_at timestamp with time zone,
     held_by_person uuid,
     freed_at timestamp with time zone,
+    extended_hold_id uuid,
     CONSTRAINT seats_available_is_bare CHECK (((status <> 'AVAILABLE'::seat_status) OR (num_nonnulls(owner_user_id, held_by_user_id, held_until, hold_id, pin_id, price_paid, sold_at, qr_code_hash) = 0))),
     CONSTRAINT seats_held_has_hold CHECK (((status <> 'HELD'::seat_status) OR ((num_nulls(held_by_user_id, held_until, hold_id) = 0) AND (num_nonnulls(owner_user_id, price_paid, sold_at, qr_code_hash) = 0)))),
     CONSTRAINT seats_place CHECK ((((row_number)::text ~ '^[A-Z]+$'::text) AND (seat_number > 0))),

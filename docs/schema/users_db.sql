@@ -1008,6 +1008,8 @@ CREATE INDEX sms_sent_to_phone ON sms_sent USING btree (phone, sent_at);
 
 CREATE INDEX topups_of_user ON topups USING btree (user_id, created_at);
 
+CREATE INDEX topups_under_way ON topups USING btree (created_at) WHERE ((credited_at IS NULL) AND (failed_at IS NULL) AND (cancelled_at IS NULL));
+
 CREATE INDEX users_mail_key ON users USING btree (mail_key((email)::text)) WHERE is_verified;
 
 CREATE INDEX users_phone ON users USING btree (phone) WHERE is_verified;

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
@@ -22,19 +24,12 @@ func (s *Server) ReserveSeat(ctx context.Context, r *inventoryv1.ReserveSeatRequ
 	if in.err != nil {
 		return nil, in.err
 	}
-	// Compared before it is multiplied, which could overflow.
-	if r.HoldTtlMs > 0 && r.HoldTtlMs <= inventory.MaxHold.Milliseconds() {
-		wanted.TTL = time.Duration(r.HoldTtlMs) * time.Millisecond
-	}
+	wanted.TTL, wanted.Pause = milliseconds(r.HoldTtlMs), milliseconds(r.HoldPauseMs)
 	if wanted.PersonID = wanted.UserID; r.PersonId != "" {
 		wanted.PersonID = in.need("person_id", r.PersonId)
 	}
 	if in.err != nil {
 		return nil, in.err
-	}
-	wanted.Pause = -1
-	if r.HoldPauseMs >= 0 && r.HoldPauseMs <= inventory.MaxHold.Milliseconds() {
-		wanted.Pause = time.Duration(r.HoldPauseMs) * time.Millisecond
 	}
 	if err := wanted.Check(); err != nil {
 		return nil, err
@@ -100,7 +95,7 @@ func (s *Server) ReleaseSeat(ctx context.Context, r *inventoryv1.ReleaseSeatRequ
 	if in.err != nil {
 		return nil, in.err
 	}
-	outcome, err := s.store.Release(ctx, seat, hold, r.OnlyIfExpired)
+	outcome, until, err := s.store.Release(ctx, seat, hold, r.OnlyIfExpired)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +103,44 @@ func (s *Server) ReleaseSeat(ctx context.Context, r *inventoryv1.ReleaseSeatRequ
 	if !known {
 		return nil, fault.New(fault.Internal, fault.CodeInternal, "No message for the outcome %q", outcome)
 	}
-	return &inventoryv1.ReleaseSeatResponse{Outcome: message}, nil
+	released := &inventoryv1.ReleaseSeatResponse{Outcome: message}
+	if outcome == inventory.NotDue {
+		released.HeldUntil = timestamppb.New(until)
+	}
+	return released, nil
+}
+
+// ExtendHolds prolongs holds that are about to end.
+func (s *Server) ExtendHolds(ctx context.Context, r *inventoryv1.ExtendHoldsRequest) (*inventoryv1.ExtendHoldsResponse, error) {
+	e := inventory.Extension{Within: milliseconds(r.WithinMs), By: milliseconds(r.ByMs)}
+	var in ids
+	for _, h := range r.Holders {
+		e.Holders = append(e.Holders, inventory.Holder{UserID: in.need("user_id", h.UserId), PersonID: in.need("person_id", h.PersonId)})
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	if err := e.Check(); err != nil {
+		return nil, err
+	}
+	seats, err := s.store.Extend(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	res := &inventoryv1.ExtendHoldsResponse{}
+	for _, seat := range seats {
+		res.Seats = append(res.Seats, seatMessage(seat))
+	}
+	return res, nil
+}
+
+// milliseconds returns a time of at most inventory.MaxHold, and -1 for any other: it is compared before it is multiplied,
+// which could overflow.
+func milliseconds(n int64) time.Duration {
+	if n < 0 || n > inventory.MaxHold.Milliseconds() {
+		return -1
+	}
+	return time.Duration(n) * time.Millisecond
 }
 
 var outcomes = map[inventory.Outcome]inventoryv1.ReleaseOutcome{

@@ -103,7 +103,7 @@ func TestReserveAnswersAtOnceWhenTheRowIsLocked(t *testing.T) {
 	}
 	// What waits for the lock, on the other hand, gives up after a second and says that it may be tried again.
 	start = time.Now()
-	_, err = s.Store.Release(t.Context(), uuid.MustParse(seat), uuid.New(), false)
+	_, _, err = s.Store.Release(t.Context(), uuid.MustParse(seat), uuid.New(), false)
 	wantCode(t, err, "SERVICE_UNAVAILABLE")
 	if took := time.Since(start); took > 5*time.Second {
 		t.Fatalf("it waited %s for the lock", took)

@@ -83,7 +83,9 @@ func fill(m protoreflect.Message) {
 			m.Set(f, protoreflect.ValueOfEnum(protoreflect.EnumNumber(inventoryv1.ScanResult_EXPIRED)))
 		case name == "sha256":
 			m.Set(f, protoreflect.ValueOfBytes(make([]byte, 32)))
-		case name == "hold_ttl_ms":
+		case name == "holders":
+			fill(m.Mutable(f).List().AppendMutable().Message())
+		case name == "hold_ttl_ms" || name == "within_ms" || name == "by_ms":
 			m.Set(f, protoreflect.ValueOfInt64(60_000))
 		case name == "tier":
 			m.Set(f, protoreflect.ValueOfString("CAT1"))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
@@ -154,15 +155,43 @@ SELECT CASE
 		WHEN pin_id IS NOT NULL THEN 'PINNED'
 		ELSE 'NOT_DUE'
 	END FROM seats WHERE seat_id = $1 AND hold_id = $2), 'GONE')
-END`
+END, (SELECT held_until FROM seats WHERE seat_id = $1 AND hold_id = $2)`
 
 // Release frees the seat from this hold and from no other, unless it is pinned or sold, or onlyIfExpired and its time
-// is not over. It has an outcome for every state of a seat, and GONE for an unknown seat.
-func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired bool) (inventory.Outcome, error) {
-	return decide(ctx, s, lockSeat, seat, release, func(row pgx.CollectableRow) (outcome inventory.Outcome, err error) {
-		err = row.Scan((*string)(&outcome))
-		return outcome, err
+// is not over: then until is when it will be. It has an outcome for every state of a seat, and GONE for an unknown seat.
+func (s *Store) Release(ctx context.Context, seat, hold uuid.UUID, onlyIfExpired bool) (outcome inventory.Outcome, until time.Time, err error) {
+	type answer struct {
+		outcome inventory.Outcome
+		until   pgtype.Timestamptz
+	}
+	a, err := decide(ctx, s, lockSeat, seat, release, func(row pgx.CollectableRow) (a answer, err error) {
+		err = row.Scan((*string)(&a.outcome), &a.until)
+		return a, err
 	}, seat, hold, onlyIfExpired)
+	return a.outcome, a.until.Time, err
+}
+
+// extend prolongs holds that end soon. seats_transition allows it once per hold. What is locked is left out: it is asked
+// again a moment later. For sold_at see sweep.
+const extend = `
+WITH due AS (
+	SELECT seat_id AS due_id FROM unnest($1::uuid[], $2::uuid[]) AS payer ("user", person)
+	JOIN seats ON held_by_person = payer.person AND held_by_user_id = payer."user"
+	WHERE status = 'HELD' AND sold_at IS NULL AND pin_id IS NULL AND NOT blocked AND extended_hold_id IS DISTINCT FROM hold_id
+		AND held_until > clock_timestamp() AND held_until <= clock_timestamp() + $3::bigint * interval '1 millisecond'
+	FOR NO KEY UPDATE OF seats SKIP LOCKED
+)
+UPDATE seats SET held_until = held_until + $4::bigint * interval '1 millisecond', extended_hold_id = hold_id, updated_at = clock_timestamp()
+FROM due WHERE seat_id = due_id
+RETURNING ` + columns
+
+// Extend prolongs the live holds of users that end soon, each hold once, and returns their seats.
+func (s *Store) Extend(ctx context.Context, e inventory.Extension) ([]inventory.Seat, error) {
+	users, people := make([]uuid.UUID, len(e.Holders)), make([]uuid.UUID, len(e.Holders))
+	for i, h := range e.Holders {
+		users[i], people[i] = h.UserID, h.PersonID
+	}
+	return readSeats(s.pool.Query(ctx, extend, users, people, e.Within.Milliseconds(), e.By.Milliseconds()))
 }
 
 // sweep skips locked rows: it runs again. That sold_at is null follows from HELD, but selects the index of holds

@@ -183,6 +183,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		"confirm": {confirm, []any{seat, id, id, id, "1.00", ""}},
 		"release": {release, []any{seat, id, true}},
 		"sweep":   {sweep, []any{0, 100}},
+		"extend":  {extend, []any{[]uuid.UUID{id}, []uuid.UUID{id}, 60_000, 300_000}},
 		"hand":    {handOver, []any{seat, id, user2, id, "TRANSFER"}},
 		"qr":      {recordQR, []any{seat, id, 1, "ab"}},
 		"checkin": {checkIn, append(decisionArgs(scanned), false)},

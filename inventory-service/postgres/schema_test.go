@@ -19,13 +19,15 @@ type stage struct {
 func setStage(t *testing.T) stage {
 	t.Helper()
 	s := stage{inventorytest.Start(t), map[string]string{}}
-	hall := s.Hall(t, 6)
-	for i, name := range []string{"available", "held", "pinned", "over", "sold", "checked in"} {
+	hall := s.Hall(t, 7)
+	for i, name := range []string{"available", "held", "pinned", "over", "sold", "checked in", "extended"} {
 		s.seats[name] = hall[i].SeatId
 	}
 	s.Hold(t, s.seats["held"], inventorytest.NewID())
 	s.Hold(t, s.seats["over"], inventorytest.NewID())
 	s.Expire(t, s.seats["over"], 60e9)
+	s.Hold(t, s.seats["extended"], inventorytest.NewID())
+	s.must(t, `UPDATE seats SET held_until = held_until + interval '1 minute', extended_hold_id = hold_id WHERE seat_id = $1`, s.seats["extended"])
 	s.Hold(t, s.seats["pinned"], inventorytest.NewID())
 	s.must(t, `UPDATE seats SET pin_id = gen_random_uuid() WHERE seat_id = $1`, s.seats["pinned"])
 	s.Buy(t, s.seats["sold"], inventorytest.NewID())
@@ -95,7 +97,15 @@ func TestChangesWithinAState(t *testing.T) {
 		{"held", `pin_id = gen_random_uuid()`, ""},
 		{"pinned", `pin_id = NULL`, ""},
 		{"pinned", `pin_id = gen_random_uuid()`, "seats_transition"},
-		{"held", `held_until = held_until + interval '1 minute'`, "seats_transition"}, // no hold is prolonged
+		{"held", `held_until = held_until + interval '1 minute'`, "seats_transition"}, // not without its mark
+		{"held", `held_until = held_until + interval '1 minute', extended_hold_id = hold_id`, ""},
+		{"held", `held_until = held_until - interval '1 second', extended_hold_id = hold_id`, "seats_transition"},
+		{"held", `held_until = held_until + interval '2 hours', extended_hold_id = hold_id`, "seats_transition"},
+		{"held", `held_until = held_until + interval '1 minute', extended_hold_id = hold_id, pin_id = gen_random_uuid()`, "seats_transition"},
+		{"pinned", `held_until = held_until + interval '1 minute', extended_hold_id = hold_id`, "seats_transition"},
+		{"over", `held_until = held_until + interval '10 minutes', extended_hold_id = hold_id`, "seats_transition"},
+		{"extended", `held_until = held_until + interval '1 minute'`, "seats_transition"}, // not twice
+		{"extended", `extended_hold_id = NULL`, "seats_transition"},
 		{"held", `held_by_user_id = gen_random_uuid()`, "seats_transition"},
 		{"sold", `owner_user_id = gen_random_uuid(), ownership_version = ownership_version + 1, sold_at = now()`, ""},
 		{"sold", `owner_user_id = gen_random_uuid()`, "seats_transition"}, // without a new version

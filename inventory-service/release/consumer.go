@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"time"
 
 	"ticketremaster/platform/broker"
 	"ticketremaster/platform/fault"
@@ -39,8 +40,9 @@ var errEarly = fault.New(fault.Unavailable, fault.CodeUnavailable, "The hold's t
 // handle reads the hold message (docs/internal-api.md) and frees its seat.
 func handle(ctx context.Context, store *postgres.Store, body []byte) error {
 	var message struct {
-		SeatID string `json:"seat_id"`
-		HoldID string `json:"hold_id"`
+		SeatID string    `json:"seat_id"`
+		HoldID string    `json:"hold_id"`
+		Until  time.Time `json:"held_until"`
 	}
 	if err := json.Unmarshal(body, &message); err != nil {
 		return fault.New(fault.Invalid, fault.CodeValidation, "Not a hold message").Because(err)
@@ -53,13 +55,13 @@ func handle(ctx context.Context, store *postgres.Store, body []byte) error {
 	if err != nil {
 		return err
 	}
-	outcome, err := store.Release(ctx, seat, hold, true)
+	outcome, until, err := store.Release(ctx, seat, hold, true)
 	switch {
 	case err != nil:
 		return err
-	case outcome == inventory.NotDue:
+	case outcome == inventory.NotDue && !until.After(message.Until):
 		return errEarly
-	}
+	} // NOT_DUE, and later than the message says: the hold was extended since, and another message follows
 	slog.InfoContext(ctx, "hold message came back", "seat_id", seat, "hold_id", hold, "outcome", outcome)
 	return nil
 }

@@ -44,7 +44,12 @@ func channel(t *testing.T, url string) *amqp.Channel {
 
 func holdMessage(t *testing.T, seat, hold string) []byte {
 	t.Helper()
-	body, err := json.Marshal(map[string]string{"seat_id": seat, "hold_id": hold, "user_id": inventorytest.NewID(), "held_until": "2026-01-01T00:00:00Z"})
+	return holdUntil(t, seat, hold, time.Now().Add(-time.Second))
+}
+
+func holdUntil(t *testing.T, seat, hold string, until time.Time) []byte {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"seat_id": seat, "hold_id": hold, "user_id": inventorytest.NewID(), "held_until": until})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +181,7 @@ func TestAMessageThatIsEarlyIsTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expired(t, ch, holdMessage(t, seat, held.Seat.HoldId))
+	expired(t, ch, holdUntil(t, seat, held.Seat.HoldId, held.Seat.HeldUntil.AsTime()))
 	inventorytest.Eventually(t, limit, "the seat is free", func() bool { return free(t, s, seat) })
 	if now := time.Now(); now.Before(held.Seat.HeldUntil.AsTime()) {
 		t.Fatalf("freed %s before its time", held.Seat.HeldUntil.AsTime().Sub(now))
@@ -184,6 +189,38 @@ func TestAMessageThatIsEarlyIsTriedAgain(t *testing.T) {
 	if n := waiting(t, ch, release.Parking); n != 0 {
 		t.Fatalf("%d parked", n)
 	}
+}
+
+// A hold was extended while its message waited: that message is done with, and the next one frees the seat.
+func TestTheMessageOfAnExtendedHold(t *testing.T) {
+	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
+	consume(t, url, s)
+	ch := channel(t, url)
+	seats, user := s.Hall(t, 2), inventorytest.NewID()
+	seat := seats[0].SeatId
+	held, err := s.ReserveSeat(t.Context(), &inventoryv1.ReserveSeatRequest{SeatId: seat, UserId: user, HoldId: inventorytest.NewID(), HoldTtlMs: 60_000, MaxHolds: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := holdUntil(t, seat, held.Seat.HoldId, held.Seat.HeldUntil.AsTime())
+	extended, err := s.ExtendHolds(t.Context(), &inventoryv1.ExtendHoldsRequest{Holders: []*inventoryv1.Holder{{UserId: user, PersonId: user}}, WithinMs: 60_000, ByMs: 60_000})
+	if err != nil || len(extended.Seats) != 1 {
+		t.Fatal(extended, err)
+	}
+	until := extended.Seats[0].HeldUntil.AsTime()
+	for range 200 { // tried again and again until the new end, they would hold up all others
+		expired(t, ch, first)
+	}
+	due := s.Hold(t, seats[1].SeatId, user)
+	s.Expire(t, seats[1].SeatId, 0)
+	expired(t, ch, holdMessage(t, seats[1].SeatId, due))
+	inventorytest.Eventually(t, limit, "the messages are worked off", func() bool { return free(t, s, seats[1].SeatId) && waiting(t, ch, release.Queue) == 0 })
+	if free(t, s, seat) {
+		t.Fatal("the first message frees the seat")
+	}
+	s.Expire(t, seat, 0)
+	expired(t, ch, holdUntil(t, seat, held.Seat.HoldId, until))
+	inventorytest.Eventually(t, limit, "the seat is free", func() bool { return free(t, s, seat) })
 }
 
 func TestTheConsumerSurvivesTheBroker(t *testing.T) {

@@ -94,6 +94,12 @@ func (o *Orders) Fail(ctx context.Context, order uuid.UUID, reason string) (out 
 	return out, err
 }
 
+// Extend notes that the hold of a PENDING order lasts longer.
+func (o *Orders) Extend(ctx context.Context, order uuid.UUID, until time.Time) (out Order, err error) {
+	err = o.Do(ctx, http.MethodPost, "/orders/"+order.String()+"/extend", map[string]any{"held_until": until.UTC()}, &out)
+	return out, err
+}
+
 // Get reads an order.
 func (o *Orders) Get(ctx context.Context, id uuid.UUID) (out Order, err error) {
 	err = o.Do(ctx, http.MethodGet, "/orders/"+id.String(), nil, &out)

@@ -246,3 +246,22 @@ func totalOf(p *web.Pagination) int {
 	}
 	return p.Total
 }
+
+// Payer is a user whose top-up is under way.
+type Payer struct {
+	UserID   uuid.UUID `json:"user_id"`
+	PersonID uuid.UUID `json:"person_id"`
+}
+
+// MostPayers is how many payers the user service gives at once.
+const MostPayers = 500
+
+// Payers lists users whose top-up is under way: those whose id comes after this one, by their ids, MostPayers at most.
+func (u *Users) Payers(ctx context.Context, after uuid.UUID) (payers []Payer, err error) {
+	path := "/internal/payers"
+	if after != uuid.Nil {
+		path += "?after=" + after.String()
+	}
+	err = u.Do(ctx, http.MethodGet, path, nil, &payers)
+	return payers, err
+}

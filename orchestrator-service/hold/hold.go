@@ -66,8 +66,8 @@ func (p *Publisher) Publish(ctx context.Context, m Message) {
 	p.Publisher.Publish(ctx, broker.Message{Exchange: holdExchange, Key: p.key, Body: body})
 }
 
-// NewExpiryConsumer makes a consumer of expired holds.
-func NewExpiryConsumer(url string, expire func(ctx context.Context, seat, hold uuid.UUID) error) broker.Consumer {
+// NewExpiryConsumer makes a consumer of holds whose time is over as far as their message knows.
+func NewExpiryConsumer(url string, expire func(context.Context, Message) error) broker.Consumer {
 	return broker.Consumer{
 		URL: url, Role: "orchestrator consumes " + expiryQueue, Queue: expiryQueue, Parking: parkedQueue,
 		Topology: broker.Topology{
@@ -79,7 +79,7 @@ func NewExpiryConsumer(url string, expire func(ctx context.Context, seat, hold u
 			if err := json.Unmarshal(body, &m); err != nil || m.SeatID == uuid.Nil || m.HoldID == uuid.Nil {
 				return fault.New(fault.Invalid, fault.CodeValidation, "Not a hold message").Because(err)
 			}
-			return expire(ctx, m.SeatID, m.HoldID)
+			return expire(ctx, m)
 		},
 	}
 }

@@ -40,10 +40,12 @@ type world struct {
 	orders   map[uuid.UUID]*clients.Order
 	messages []hold.Message
 	sent     []clients.Challenge
+	payers   []clients.Payer // whose top-up is under way, by their ids
 }
 
 type seat struct {
 	holder, hold, owner, pin uuid.UUID
+	extended                 uuid.UUID // the hold that was
 	until                    time.Time
 	unpinned                 map[uuid.UUID]bool
 	price                    int64
@@ -178,7 +180,25 @@ func (w *world) ReleaseSeat(_ context.Context, in *inventoryv1.ReleaseSeatReques
 		default:
 			s.hold, s.holder = uuid.Nil, uuid.Nil
 		}
-		out = &inventoryv1.ReleaseSeatResponse{Outcome: outcome}
+		out = &inventoryv1.ReleaseSeatResponse{Outcome: outcome, HeldUntil: timestamppb.New(s.until)}
+		return nil
+	})
+	return out, err
+}
+
+func (w *world) ExtendHolds(_ context.Context, in *inventoryv1.ExtendHoldsRequest, _ ...grpc.CallOption) (out *inventoryv1.ExtendHoldsResponse, err error) {
+	out = &inventoryv1.ExtendHoldsResponse{}
+	err = w.call("ExtendHolds", func() error {
+		for _, h := range in.Holders {
+			for id, s := range w.seats {
+				left := time.Until(s.until)
+				if s.hold == uuid.Nil || s.holder != clients.ID(h.UserId) || s.extended == s.hold || left <= 0 || left > time.Duration(in.WithinMs)*time.Millisecond {
+					continue
+				}
+				s.until, s.extended = s.until.Add(time.Duration(in.ByMs)*time.Millisecond), s.hold
+				out.Seats = append(out.Seats, &inventoryv1.Seat{SeatId: id.String(), HoldId: s.hold.String(), HeldUntil: timestamppb.New(s.until)})
+			}
+		}
 		return nil
 	})
 	return out, err
@@ -222,6 +242,18 @@ func (w *world) Book(_ context.Context, path string, b clients.Booking) (out cli
 		return nil
 	})
 	return out, err
+}
+
+func (w *world) Payers(_ context.Context, after uuid.UUID) (page []clients.Payer, err error) {
+	err = w.call("Payers", func() error {
+		for _, p := range w.payers {
+			if p.UserID.String() > after.String() && len(page) < clients.MostPayers {
+				page = append(page, p)
+			}
+		}
+		return nil
+	})
+	return page, err
 }
 
 func (w *world) SendOTP(_ context.Context, c clients.Challenge) error {
@@ -301,6 +333,21 @@ func (w *world) Fail(_ context.Context, order uuid.UUID, reason string) (out cli
 			return refusal(fault.Conflict, fault.CodeOrderInvalidState)
 		}
 		out = *o
+		return nil
+	})
+	return out, err
+}
+
+func (w *world) Extend(_ context.Context, order uuid.UUID, until time.Time) (out clients.Order, err error) {
+	err = w.call("Extend", func() error {
+		o := w.orders[order]
+		switch {
+		case o == nil:
+			return refusal(fault.NotFound, fault.CodeOrderNotFound)
+		case o.Status != clients.OrderPending:
+			return refusal(fault.Conflict, fault.CodeOrderInvalidState)
+		}
+		o.HeldUntil, out = until, *o
 		return nil
 	})
 	return out, err

@@ -30,12 +30,14 @@ type Inventory interface {
 	UnpinHold(ctx context.Context, in *inventoryv1.UnpinHoldRequest, opts ...grpc.CallOption) (*inventoryv1.UnpinHoldResponse, error)
 	ConfirmSeat(ctx context.Context, in *inventoryv1.ConfirmSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ConfirmSeatResponse, error)
 	ReleaseSeat(ctx context.Context, in *inventoryv1.ReleaseSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ReleaseSeatResponse, error)
+	ExtendHolds(ctx context.Context, in *inventoryv1.ExtendHoldsRequest, opts ...grpc.CallOption) (*inventoryv1.ExtendHoldsResponse, error)
 }
 
 // Users is what a purchase needs of the user service.
 type Users interface {
 	Risk(ctx context.Context, user, order uuid.UUID) (clients.Risk, error)
 	User(ctx context.Context, id uuid.UUID) (clients.User, error)
+	Payers(ctx context.Context, after uuid.UUID) ([]clients.Payer, error)
 	Book(ctx context.Context, path string, b clients.Booking) (clients.Booked, error)
 	SendOTP(ctx context.Context, c clients.Challenge) error
 	VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string, by uuid.UUID) error
@@ -48,6 +50,7 @@ type Orders interface {
 	Confirm(ctx context.Context, in clients.Order) error
 	UndoConfirm(ctx context.Context, order, attempt uuid.UUID, reason string) error
 	Fail(ctx context.Context, order uuid.UUID, reason string) (clients.Order, error)
+	Extend(ctx context.Context, order uuid.UUID, until time.Time) (clients.Order, error)
 	Get(ctx context.Context, id uuid.UUID) (clients.Order, error)
 	OfUser(ctx context.Context, user uuid.UUID, status string, page web.Page) ([]clients.Order, int, error)
 	Overdue(ctx context.Context, olderThan time.Duration, limit int) ([]clients.Order, error)

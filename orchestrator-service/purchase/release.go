@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/hold"
 	"ticketremaster/orchestrator-service/sweep"
 	"ticketremaster/platform/fault"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
@@ -40,10 +41,13 @@ func (f *Flows) Cancel(ctx context.Context, user, orderID uuid.UUID) (clients.Or
 }
 
 // ExpireHold ends an expired hold and its order, for the broker's dead letters and for the sweep. A pinned hold belongs
-// to its saga.
-func (f *Flows) ExpireHold(ctx context.Context, seat, orderID uuid.UUID) error {
-	_, err := f.endHold(ctx, seat, orderID, true, errHoldExpired.Code)
+// to its saga; one that was extended goes on.
+func (f *Flows) ExpireHold(ctx context.Context, m hold.Message) error {
+	order, err := f.endHold(ctx, m.SeatID, m.HoldID, true, errHoldExpired.Code)
 	switch {
+	case errors.Is(err, errNotDue) && order.HeldUntil.After(m.HeldUntil):
+		m.HeldUntil = order.HeldUntil
+		return f.goesOn(ctx, m)
 	case errors.Is(err, errOrderConfirmed), errors.Is(err, errPayUnderWay):
 		return nil
 	case fault.Code(err) == errOrderNotFound.Code, fault.Code(err) == fault.CodeOrderInvalidState:
@@ -67,8 +71,8 @@ func (f *Flows) endHold(ctx context.Context, seat, orderID uuid.UUID, onlyIfExpi
 		return clients.Order{}, errPayUnderWay
 	case inventoryv1.ReleaseOutcome_BOUGHT:
 		return clients.Order{}, errOrderConfirmed
-	default: // NOT_DUE: the message came before the database's clock
-		return clients.Order{}, errNotDue
+	default: // NOT_DUE: the message came before the database's clock, or the hold was extended since
+		return clients.Order{HeldUntil: res.HeldUntil.AsTime()}, errNotDue
 	}
 }
 
@@ -79,6 +83,6 @@ func (f *Flows) Sweep() sweep.Round {
 	}
 	id := func(o clients.Order) uuid.UUID { return o.OrderID }
 	return sweep.Of(overdue, id, func(ctx context.Context, o clients.Order) error {
-		return f.ExpireHold(ctx, o.SeatID, o.OrderID)
+		return f.ExpireHold(ctx, hold.Message{SeatID: o.SeatID, HoldID: o.OrderID, UserID: o.UserID, HeldUntil: o.HeldUntil})
 	})
 }

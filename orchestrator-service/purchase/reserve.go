@@ -36,7 +36,9 @@ func (f *Flows) Reserve(ctx context.Context, user, person, seatID uuid.UUID) (Re
 		return Reservation{}, err
 	}
 	orderID := clients.ID(held.Seat.HoldId)
-	f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: orderID, UserID: user, HeldUntil: held.Seat.HeldUntil.AsTime()})
+	if held.RemainingMs <= f.HoldTTL.Milliseconds() { // else it was extended: a message would come back before its end, and its first one is followed by another
+		f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: orderID, UserID: user, HeldUntil: held.Seat.HeldUntil.AsTime()})
+	}
 	var order clients.Order
 	var risk clients.Risk
 	both, bothCtx := errgroup.WithContext(ctx)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/hold"
 	"ticketremaster/platform/fault"
 )
 
@@ -251,7 +252,8 @@ func TestExpireHold(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
 		r, _ := f.Reserve(t.Context(), user, user, seat)
-		expire := func() error { return f.ExpireHold(t.Context(), seat, r.Order.OrderID) }
+		message := w.messages[0]
+		expire := func() error { return f.ExpireHold(t.Context(), message) }
 
 		if err := expire(); !errors.Is(err, errNotDue) || w.seats[seat].hold == uuid.Nil {
 			t.Errorf("before its time: %v", err)
@@ -267,7 +269,7 @@ func TestExpireHold(t *testing.T) {
 				t.Errorf("%v, %+v", err, w.orders[r.Order.OrderID])
 			}
 		}
-		if err := f.ExpireHold(t.Context(), seat, uuid.New()); err != nil {
+		if err := f.ExpireHold(t.Context(), hold.Message{SeatID: seat, HoldID: uuid.New()}); err != nil {
 			t.Errorf("a hold that has no order: %v", err)
 		}
 		w.orders[r.Order.OrderID].Status = clients.OrderRefunded

@@ -210,6 +210,30 @@ func readReason(r *http.Request, most int) (string, error) {
 	return web.Text("reason", in.Reason, most)
 }
 
+// extendOrder serves POST /orders/{id}/extend: the order's hold lasts longer.
+func (s server) extendOrder(w http.ResponseWriter, r *http.Request) error {
+	id, err := web.PathUUID(r, "id")
+	if err != nil {
+		return err
+	}
+	var in struct {
+		HeldUntil string `json:"held_until"`
+	}
+	if err := web.Decode(r, &in); err != nil {
+		return err
+	}
+	var f fields
+	until := f.time("held_until", in.HeldUntil)
+	if f.err != nil {
+		return f.err
+	}
+	o, err := s.ledger.Extend(r.Context(), id, until)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, o)
+}
+
 func (s server) order(w http.ResponseWriter, r *http.Request) error {
 	id, err := web.PathUUID(r, "id")
 	if err != nil {

@@ -163,6 +163,40 @@ func TestFailEndsOnlyPending(t *testing.T) {
 	}
 }
 
+// An order that waits may wait longer, as its hold does; one that is over or paid may not.
+func TestAnOrdersHoldIsExtended(t *testing.T) {
+	s := start(t)
+	b := pendingOrder()
+	until := b["held_until"].(time.Time).Truncate(time.Microsecond)
+	extend := func(b body, until any) (o order.Order, err error) {
+		err = s.post("/orders/"+b["order_id"].(string)+"/extend", body{"held_until": until}, &o)
+		return o, err
+	}
+	_, err := extend(b, until)
+	want(t, err, "ORDER_NOT_FOUND")
+	s.place(b)
+	later := until.Add(5 * time.Minute)
+	for _, asked := range []time.Time{later, later, until} { // a repeat, and what is late, change nothing
+		if o, err := extend(b, asked); err != nil || !o.HeldUntil.Equal(later) || o.Status != order.Pending {
+			t.Errorf("%+v %v, want %s", o, err, later)
+		}
+	}
+	for _, bad := range []any{nil, "soon", later.Add(2 * time.Hour)} {
+		_, err := extend(b, bad)
+		wantField(t, err, "held_until")
+	}
+	p := paid(pendingOrder())
+	s.place(p)
+	_, err = extend(p, later)
+	want(t, err, "ORDER_INVALID_STATE")
+	if err := s.failOrder(b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := extend(b, later.Add(time.Minute)); want(t, err, "ORDER_INVALID_STATE").Details["status"] != "FAILED" {
+		t.Error("it does not say that the order is over")
+	}
+}
+
 func TestASeatIsSoldOnceUntilRefunded(t *testing.T) {
 	s := start(t)
 	first, second := pendingOrder(), pendingOrder()

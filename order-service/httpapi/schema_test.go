@@ -34,6 +34,10 @@ func TestSchemaGuardsOrders(t *testing.T) {
 	} {
 		s.refuses("orders_immutable", fmt.Sprintf(`UPDATE orders SET status = 'REFUNDED', failure_reason = 'x', %s WHERE order_id = $1`, change), paidID)
 	}
+	for _, change := range []string{"held_until = held_until - interval '1s'", "held_until = held_until + interval '2h'", "price = 1"} {
+		s.refuses("orders_transition", fmt.Sprintf(`UPDATE orders SET %s WHERE order_id = $1`, change), pendingID)
+	}
+	s.refuses("orders_immutable", `UPDATE orders SET held_until = held_until + interval '1min', price = 1 WHERE order_id = $1`, pendingID)
 	s.refuses("orders_paid_or_not", `UPDATE orders SET status = 'CONFIRMED' WHERE order_id = $1`, pendingID)
 	s.refuses("orders_paid_or_not", `UPDATE orders SET status = 'FAILED', failure_reason = 'x', credits_charged = 1 WHERE order_id = $1`, pendingID)
 	s.refuses("orders_reason_if_ended", `UPDATE orders SET status = 'FAILED' WHERE order_id = $1`, pendingID)

@@ -46,6 +46,7 @@ func New(ledger postgres.Store, secrets ...string) http.Handler {
 		r.Method(http.MethodGet, "/orders/{id}", edge(s.order))
 		r.Method(http.MethodPost, "/orders/{id}/undo-confirm", edge(s.undoConfirm))
 		r.Method(http.MethodPost, "/orders/{id}/fail", edge(s.failOrder))
+		r.Method(http.MethodPost, "/orders/{id}/extend", edge(s.extendOrder))
 
 		r.Method(http.MethodPost, "/refunds", edge(s.refund))
 		r.Method(http.MethodGet, "/orders/{id}/refunds", edge(s.refundsOfOrder))

@@ -262,6 +262,23 @@ func (s Store) Fail(ctx context.Context, id uuid.UUID, reason string) (order.Ord
 	return o, err
 }
 
+// Extend notes that an order's hold lasts longer, by an hour at most; a repeat, or an earlier time, leaves it as it is. It
+// returns order.ErrNotFound, or order.ErrInvalidState for an order that is over or paid.
+func (s Store) Extend(ctx context.Context, id uuid.UUID, until time.Time) (order.Order, error) {
+	o, err := oneOrder(s.Pool.Query(ctx,
+		`UPDATE orders SET held_until = $2 WHERE order_id = $1 AND status = 'PENDING' AND held_until < $2 RETURNING `+orderColumns, id, until))
+	if database.Violates(err, "orders_transition") {
+		err = fault.Field("held_until", "must be at most an hour after the present end")
+	}
+	if !errors.Is(err, order.ErrNotFound) {
+		return o, err
+	}
+	if o, err = s.Order(ctx, id); err == nil && o.Status != order.Pending {
+		err = order.InvalidState(o.Status)
+	}
+	return o, err
+}
+
 // Orders returns a page of the orders that f lets through, newest first, and how many there are in all.
 func (s Store) Orders(ctx context.Context, f order.Filter, page web.Page) ([]order.Order, int, error) {
 	var w where

@@ -72,6 +72,7 @@ func (a *API) Handler() http.Handler {
 		handle(r, "PATCH", "/internal/users/{id}", a.setStanding)
 		handle(r, "GET", "/internal/revocations", a.revocations)
 		handle(r, "GET", "/internal/debts", a.debts)
+		handle(r, "GET", "/internal/payers", a.payers)
 		handle(r, "GET", "/internal/payments", a.listPayments)
 		handle(r, "POST", "/internal/payments/{id}/resolve", a.resolvePayment)
 		handle(r, "POST", "/credits/deduct", a.take(a.Store.Deduct))

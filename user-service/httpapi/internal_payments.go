@@ -67,6 +67,19 @@ func (a *API) listPayments(w http.ResponseWriter, r *http.Request) error {
 	return web.List(w, out, page, total)
 }
 
+// payers lists whose top-up is under way; after is the last user of the page before.
+func (a *API) payers(w http.ResponseWriter, r *http.Request) error {
+	after, err := lastRead(r)
+	if err != nil {
+		return err
+	}
+	payers, err := a.Store.Payers(r.Context(), after)
+	if err != nil {
+		return err
+	}
+	return web.OK(w, payers)
+}
+
 func (a *API) resolvePayment(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		By     string `json:"by_user_id"`

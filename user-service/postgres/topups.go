@@ -68,3 +68,18 @@ func (s *Store) TopUp(ctx context.Context, id, userID uuid.UUID) (t user.TopUpSt
 	}
 	return t, faulty(err)
 }
+
+// Payers returns the users whose top-up is under way: a PaymentIntent of the last TopUpUnderWay that was not paid, refused
+// or cancelled. They are those whose id comes after this one, in the order of their ids, MostPayers at most.
+func (s *Store) Payers(ctx context.Context, after uuid.UUID) ([]user.Payer, error) {
+	rows, err := s.pool.Query(ctx, `
+		SELECT DISTINCT u.user_id, coalesce(p.person_id, u.user_id) FROM topups t JOIN users u USING (user_id) LEFT JOIN people p ON u.is_verified AND p.key = phone_key(u.phone)
+		WHERE t.created_at > now() - $2::interval AND credited_at IS NULL AND failed_at IS NULL AND cancelled_at IS NULL AND payment_intent_id IS NOT NULL
+		  AND u.user_id > $1
+		ORDER BY u.user_id LIMIT $3`, after, user.TopUpUnderWay, user.MostPayers)
+	if err != nil {
+		return nil, faulty(err)
+	}
+	payers, err := pgx.AppendRows([]user.Payer{}, rows, pgx.RowToStructByPos[user.Payer])
+	return payers, faulty(err)
+}

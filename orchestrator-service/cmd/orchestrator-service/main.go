@@ -161,7 +161,8 @@ func start(ctx context.Context, s settings) error {
 			func(ctx context.Context) {
 				sweep.Run(ctx, s.SweepInterval, purchases.Sweep(), transfers.Sweep(), market.Sweep())
 			},
-			func(ctx context.Context) { sweep.Run(ctx, s.SweepInterval, refunds.Sweep) }, // by itself: it may take a while
+			func(ctx context.Context) { sweep.Run(ctx, s.SweepInterval, refunds.Sweep) },         // by itself: it may take a while
+			func(ctx context.Context) { sweep.Run(ctx, s.SweepInterval, purchases.ExtendHolds) }, // likewise: it must not be late
 			parked.Collect,
 			purchases.GiveBackLost,
 			sagas.Recover,

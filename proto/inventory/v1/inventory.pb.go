@@ -1785,6 +1785,7 @@ func (x *ReleaseSeatRequest) GetOnlyIfExpired() bool {
 type ReleaseSeatResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Outcome       ReleaseOutcome         `protobuf:"varint,1,opt,name=outcome,proto3,enum=ticketremaster.inventory.v1.ReleaseOutcome" json:"outcome,omitempty"`
+	HeldUntil     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"` // of NOT_DUE: when it will be
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1826,6 +1827,169 @@ func (x *ReleaseSeatResponse) GetOutcome() ReleaseOutcome {
 	return ReleaseOutcome_RELEASE_OUTCOME_UNSPECIFIED
 }
 
+func (x *ReleaseSeatResponse) GetHeldUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldUntil
+	}
+	return nil
+}
+
+type Holder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	PersonId      string                 `protobuf:"bytes,2,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holder) Reset() {
+	*x = Holder{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holder) ProtoMessage() {}
+
+func (x *Holder) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holder.ProtoReflect.Descriptor instead.
+func (*Holder) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Holder) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *Holder) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+type ExtendHoldsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Holders       []*Holder              `protobuf:"bytes,1,rep,name=holders,proto3" json:"holders,omitempty"`
+	WithinMs      int64                  `protobuf:"varint,2,opt,name=within_ms,json=withinMs,proto3" json:"within_ms,omitempty"`
+	ByMs          int64                  `protobuf:"varint,3,opt,name=by_ms,json=byMs,proto3" json:"by_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendHoldsRequest) Reset() {
+	*x = ExtendHoldsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendHoldsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendHoldsRequest) ProtoMessage() {}
+
+func (x *ExtendHoldsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendHoldsRequest.ProtoReflect.Descriptor instead.
+func (*ExtendHoldsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ExtendHoldsRequest) GetHolders() []*Holder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *ExtendHoldsRequest) GetWithinMs() int64 {
+	if x != nil {
+		return x.WithinMs
+	}
+	return 0
+}
+
+func (x *ExtendHoldsRequest) GetByMs() int64 {
+	if x != nil {
+		return x.ByMs
+	}
+	return 0
+}
+
+type ExtendHoldsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seats         []*Seat                `protobuf:"bytes,1,rep,name=seats,proto3" json:"seats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendHoldsResponse) Reset() {
+	*x = ExtendHoldsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendHoldsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendHoldsResponse) ProtoMessage() {}
+
+func (x *ExtendHoldsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendHoldsResponse.ProtoReflect.Descriptor instead.
+func (*ExtendHoldsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ExtendHoldsResponse) GetSeats() []*Seat {
+	if x != nil {
+		return x.Seats
+	}
+	return nil
+}
+
 type BlockSeatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
@@ -1837,7 +2001,7 @@ type BlockSeatsRequest struct {
 
 func (x *BlockSeatsRequest) Reset() {
 	*x = BlockSeatsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2013,7 @@ func (x *BlockSeatsRequest) String() string {
 func (*BlockSeatsRequest) ProtoMessage() {}
 
 func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2026,7 @@ func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsRequest.ProtoReflect.Descriptor instead.
 func (*BlockSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *BlockSeatsRequest) GetEventId() string {
@@ -1895,7 +2059,7 @@ type BlockSeatsResponse struct {
 
 func (x *BlockSeatsResponse) Reset() {
 	*x = BlockSeatsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1907,7 +2071,7 @@ func (x *BlockSeatsResponse) String() string {
 func (*BlockSeatsResponse) ProtoMessage() {}
 
 func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1920,7 +2084,7 @@ func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsResponse.ProtoReflect.Descriptor instead.
 func (*BlockSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BlockSeatsResponse) GetChanged() int32 {
@@ -1943,7 +2107,7 @@ type AddRowsRequest struct {
 
 func (x *AddRowsRequest) Reset() {
 	*x = AddRowsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2119,7 @@ func (x *AddRowsRequest) String() string {
 func (*AddRowsRequest) ProtoMessage() {}
 
 func (x *AddRowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2132,7 @@ func (x *AddRowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddRowsRequest.ProtoReflect.Descriptor instead.
 func (*AddRowsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AddRowsRequest) GetEventId() string {
@@ -2017,7 +2181,7 @@ type AddRowsResponse struct {
 
 func (x *AddRowsResponse) Reset() {
 	*x = AddRowsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2193,7 @@ func (x *AddRowsResponse) String() string {
 func (*AddRowsResponse) ProtoMessage() {}
 
 func (x *AddRowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2206,7 @@ func (x *AddRowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddRowsResponse.ProtoReflect.Descriptor instead.
 func (*AddRowsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AddRowsResponse) GetSeatsAdded() int32 {
@@ -2077,7 +2241,7 @@ type VoidTicketRequest struct {
 
 func (x *VoidTicketRequest) Reset() {
 	*x = VoidTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2253,7 @@ func (x *VoidTicketRequest) String() string {
 func (*VoidTicketRequest) ProtoMessage() {}
 
 func (x *VoidTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2266,7 @@ func (x *VoidTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketRequest.ProtoReflect.Descriptor instead.
 func (*VoidTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *VoidTicketRequest) GetSeatId() string {
@@ -2135,7 +2299,7 @@ type VoidTicketResponse struct {
 
 func (x *VoidTicketResponse) Reset() {
 	*x = VoidTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +2311,7 @@ func (x *VoidTicketResponse) String() string {
 func (*VoidTicketResponse) ProtoMessage() {}
 
 func (x *VoidTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +2324,7 @@ func (x *VoidTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketResponse.ProtoReflect.Descriptor instead.
 func (*VoidTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *VoidTicketResponse) GetSeat() *Seat {
@@ -2181,7 +2345,7 @@ type RestoreTicketsRequest struct {
 
 func (x *RestoreTicketsRequest) Reset() {
 	*x = RestoreTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2357,7 @@ func (x *RestoreTicketsRequest) String() string {
 func (*RestoreTicketsRequest) ProtoMessage() {}
 
 func (x *RestoreTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2370,7 @@ func (x *RestoreTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreTicketsRequest.ProtoReflect.Descriptor instead.
 func (*RestoreTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RestoreTicketsRequest) GetSeatIds() []string {
@@ -2231,7 +2395,7 @@ type RestoreTicketsResponse struct {
 
 func (x *RestoreTicketsResponse) Reset() {
 	*x = RestoreTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2407,7 @@ func (x *RestoreTicketsResponse) String() string {
 func (*RestoreTicketsResponse) ProtoMessage() {}
 
 func (x *RestoreTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2420,7 @@ func (x *RestoreTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreTicketsResponse.ProtoReflect.Descriptor instead.
 func (*RestoreTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
 }
 
 type SettleRefundsRequest struct {
@@ -2269,7 +2433,7 @@ type SettleRefundsRequest struct {
 
 func (x *SettleRefundsRequest) Reset() {
 	*x = SettleRefundsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2281,7 +2445,7 @@ func (x *SettleRefundsRequest) String() string {
 func (*SettleRefundsRequest) ProtoMessage() {}
 
 func (x *SettleRefundsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2294,7 +2458,7 @@ func (x *SettleRefundsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRefundsRequest.ProtoReflect.Descriptor instead.
 func (*SettleRefundsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SettleRefundsRequest) GetSeatIds() []string {
@@ -2319,7 +2483,7 @@ type SettleRefundsResponse struct {
 
 func (x *SettleRefundsResponse) Reset() {
 	*x = SettleRefundsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2495,7 @@ func (x *SettleRefundsResponse) String() string {
 func (*SettleRefundsResponse) ProtoMessage() {}
 
 func (x *SettleRefundsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2508,7 @@ func (x *SettleRefundsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRefundsResponse.ProtoReflect.Descriptor instead.
 func (*SettleRefundsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
 }
 
 type FreeTicketRequest struct {
@@ -2358,7 +2522,7 @@ type FreeTicketRequest struct {
 
 func (x *FreeTicketRequest) Reset() {
 	*x = FreeTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2534,7 @@ func (x *FreeTicketRequest) String() string {
 func (*FreeTicketRequest) ProtoMessage() {}
 
 func (x *FreeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2547,7 @@ func (x *FreeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeTicketRequest.ProtoReflect.Descriptor instead.
 func (*FreeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *FreeTicketRequest) GetSeatId() string {
@@ -2415,7 +2579,7 @@ type FreeTicketResponse struct {
 
 func (x *FreeTicketResponse) Reset() {
 	*x = FreeTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2427,7 +2591,7 @@ func (x *FreeTicketResponse) String() string {
 func (*FreeTicketResponse) ProtoMessage() {}
 
 func (x *FreeTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2440,7 +2604,7 @@ func (x *FreeTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeTicketResponse.ProtoReflect.Descriptor instead.
 func (*FreeTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
 }
 
 type CloseEventRequest struct {
@@ -2452,7 +2616,7 @@ type CloseEventRequest struct {
 
 func (x *CloseEventRequest) Reset() {
 	*x = CloseEventRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2628,7 @@ func (x *CloseEventRequest) String() string {
 func (*CloseEventRequest) ProtoMessage() {}
 
 func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2641,7 @@ func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventRequest.ProtoReflect.Descriptor instead.
 func (*CloseEventRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CloseEventRequest) GetEventId() string {
@@ -2497,7 +2661,7 @@ type CloseEventResponse struct {
 
 func (x *CloseEventResponse) Reset() {
 	*x = CloseEventResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2673,7 @@ func (x *CloseEventResponse) String() string {
 func (*CloseEventResponse) ProtoMessage() {}
 
 func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2686,7 @@ func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventResponse.ProtoReflect.Descriptor instead.
 func (*CloseEventResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CloseEventResponse) GetReleased() int32 {
@@ -2550,7 +2714,7 @@ type VoidTicketsRequest struct {
 
 func (x *VoidTicketsRequest) Reset() {
 	*x = VoidTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2726,7 @@ func (x *VoidTicketsRequest) String() string {
 func (*VoidTicketsRequest) ProtoMessage() {}
 
 func (x *VoidTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2739,7 @@ func (x *VoidTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketsRequest.ProtoReflect.Descriptor instead.
 func (*VoidTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *VoidTicketsRequest) GetEventId() string {
@@ -2608,7 +2772,7 @@ type VoidTicketsResponse struct {
 
 func (x *VoidTicketsResponse) Reset() {
 	*x = VoidTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2620,7 +2784,7 @@ func (x *VoidTicketsResponse) String() string {
 func (*VoidTicketsResponse) ProtoMessage() {}
 
 func (x *VoidTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2633,7 +2797,7 @@ func (x *VoidTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketsResponse.ProtoReflect.Descriptor instead.
 func (*VoidTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *VoidTicketsResponse) GetSeats() []*Seat {
@@ -2652,7 +2816,7 @@ type CountUnsettledRequest struct {
 
 func (x *CountUnsettledRequest) Reset() {
 	*x = CountUnsettledRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2664,7 +2828,7 @@ func (x *CountUnsettledRequest) String() string {
 func (*CountUnsettledRequest) ProtoMessage() {}
 
 func (x *CountUnsettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2677,7 +2841,7 @@ func (x *CountUnsettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountUnsettledRequest.ProtoReflect.Descriptor instead.
 func (*CountUnsettledRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CountUnsettledRequest) GetEventId() string {
@@ -2700,7 +2864,7 @@ type CountUnsettledResponse struct {
 
 func (x *CountUnsettledResponse) Reset() {
 	*x = CountUnsettledResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +2876,7 @@ func (x *CountUnsettledResponse) String() string {
 func (*CountUnsettledResponse) ProtoMessage() {}
 
 func (x *CountUnsettledResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +2889,7 @@ func (x *CountUnsettledResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountUnsettledResponse.ProtoReflect.Descriptor instead.
 func (*CountUnsettledResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CountUnsettledResponse) GetTickets() int32 {
@@ -2772,7 +2936,7 @@ type GetSeatOwnerRequest struct {
 
 func (x *GetSeatOwnerRequest) Reset() {
 	*x = GetSeatOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2948,7 @@ func (x *GetSeatOwnerRequest) String() string {
 func (*GetSeatOwnerRequest) ProtoMessage() {}
 
 func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2961,7 @@ func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerRequest.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GetSeatOwnerRequest) GetSeatId() string {
@@ -2817,7 +2981,7 @@ type GetSeatOwnerResponse struct {
 
 func (x *GetSeatOwnerResponse) Reset() {
 	*x = GetSeatOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2829,7 +2993,7 @@ func (x *GetSeatOwnerResponse) String() string {
 func (*GetSeatOwnerResponse) ProtoMessage() {}
 
 func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2842,7 +3006,7 @@ func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerResponse.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetSeatOwnerResponse) GetOwnerUserId() string {
@@ -2872,7 +3036,7 @@ type UpdateOwnerRequest struct {
 
 func (x *UpdateOwnerRequest) Reset() {
 	*x = UpdateOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +3048,7 @@ func (x *UpdateOwnerRequest) String() string {
 func (*UpdateOwnerRequest) ProtoMessage() {}
 
 func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +3061,7 @@ func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *UpdateOwnerRequest) GetSeatId() string {
@@ -2944,7 +3108,7 @@ type UpdateOwnerResponse struct {
 
 func (x *UpdateOwnerResponse) Reset() {
 	*x = UpdateOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2956,7 +3120,7 @@ func (x *UpdateOwnerResponse) String() string {
 func (*UpdateOwnerResponse) ProtoMessage() {}
 
 func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2969,7 +3133,7 @@ func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *UpdateOwnerResponse) GetSeat() *Seat {
@@ -2988,7 +3152,7 @@ type ListOwnershipRequest struct {
 
 func (x *ListOwnershipRequest) Reset() {
 	*x = ListOwnershipRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3000,7 +3164,7 @@ func (x *ListOwnershipRequest) String() string {
 func (*ListOwnershipRequest) ProtoMessage() {}
 
 func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3013,7 +3177,7 @@ func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipRequest.ProtoReflect.Descriptor instead.
 func (*ListOwnershipRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListOwnershipRequest) GetSeatId() string {
@@ -3037,7 +3201,7 @@ type Ownership struct {
 
 func (x *Ownership) Reset() {
 	*x = Ownership{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3049,7 +3213,7 @@ func (x *Ownership) String() string {
 func (*Ownership) ProtoMessage() {}
 
 func (x *Ownership) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3062,7 +3226,7 @@ func (x *Ownership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ownership.ProtoReflect.Descriptor instead.
 func (*Ownership) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Ownership) GetOperationId() string {
@@ -3117,7 +3281,7 @@ type ListOwnershipResponse struct {
 
 func (x *ListOwnershipResponse) Reset() {
 	*x = ListOwnershipResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3129,7 +3293,7 @@ func (x *ListOwnershipResponse) String() string {
 func (*ListOwnershipResponse) ProtoMessage() {}
 
 func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3142,7 +3306,7 @@ func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipResponse.ProtoReflect.Descriptor instead.
 func (*ListOwnershipResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListOwnershipResponse) GetChanges() []*Ownership {
@@ -3171,7 +3335,7 @@ type RecordQRRequest struct {
 
 func (x *RecordQRRequest) Reset() {
 	*x = RecordQRRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3183,7 +3347,7 @@ func (x *RecordQRRequest) String() string {
 func (*RecordQRRequest) ProtoMessage() {}
 
 func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3196,7 +3360,7 @@ func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRRequest.ProtoReflect.Descriptor instead.
 func (*RecordQRRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RecordQRRequest) GetSeatId() string {
@@ -3235,7 +3399,7 @@ type RecordQRResponse struct {
 
 func (x *RecordQRResponse) Reset() {
 	*x = RecordQRResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3247,7 +3411,7 @@ func (x *RecordQRResponse) String() string {
 func (*RecordQRResponse) ProtoMessage() {}
 
 func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3260,7 +3424,7 @@ func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRResponse.ProtoReflect.Descriptor instead.
 func (*RecordQRResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
 }
 
 type VerifyTicketRequest struct {
@@ -3272,7 +3436,7 @@ type VerifyTicketRequest struct {
 
 func (x *VerifyTicketRequest) Reset() {
 	*x = VerifyTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3448,7 @@ func (x *VerifyTicketRequest) String() string {
 func (*VerifyTicketRequest) ProtoMessage() {}
 
 func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3461,7 @@ func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketRequest.ProtoReflect.Descriptor instead.
 func (*VerifyTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *VerifyTicketRequest) GetSeatId() string {
@@ -3321,7 +3485,7 @@ type VerifyTicketResponse struct {
 
 func (x *VerifyTicketResponse) Reset() {
 	*x = VerifyTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3333,7 +3497,7 @@ func (x *VerifyTicketResponse) String() string {
 func (*VerifyTicketResponse) ProtoMessage() {}
 
 func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3346,7 +3510,7 @@ func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketResponse.ProtoReflect.Descriptor instead.
 func (*VerifyTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *VerifyTicketResponse) GetSeat() *Seat {
@@ -3420,7 +3584,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3432,7 +3596,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3445,7 +3609,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Scan) GetScanId() string {
@@ -3600,7 +3764,7 @@ type MarkCheckedInRequest struct {
 
 func (x *MarkCheckedInRequest) Reset() {
 	*x = MarkCheckedInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3612,7 +3776,7 @@ func (x *MarkCheckedInRequest) String() string {
 func (*MarkCheckedInRequest) ProtoMessage() {}
 
 func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3625,7 +3789,7 @@ func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInRequest.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *MarkCheckedInRequest) GetScan() *Scan {
@@ -3666,7 +3830,7 @@ type MarkCheckedInResponse struct {
 
 func (x *MarkCheckedInResponse) Reset() {
 	*x = MarkCheckedInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3678,7 +3842,7 @@ func (x *MarkCheckedInResponse) String() string {
 func (*MarkCheckedInResponse) ProtoMessage() {}
 
 func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3691,7 +3855,7 @@ func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInResponse.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *MarkCheckedInResponse) GetResult() ScanResult {
@@ -3718,7 +3882,7 @@ type MarkExitedRequest struct {
 
 func (x *MarkExitedRequest) Reset() {
 	*x = MarkExitedRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3730,7 +3894,7 @@ func (x *MarkExitedRequest) String() string {
 func (*MarkExitedRequest) ProtoMessage() {}
 
 func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3743,7 +3907,7 @@ func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedRequest.ProtoReflect.Descriptor instead.
 func (*MarkExitedRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *MarkExitedRequest) GetScan() *Scan {
@@ -3770,7 +3934,7 @@ type MarkExitedResponse struct {
 
 func (x *MarkExitedResponse) Reset() {
 	*x = MarkExitedResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3782,7 +3946,7 @@ func (x *MarkExitedResponse) String() string {
 func (*MarkExitedResponse) ProtoMessage() {}
 
 func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3795,7 +3959,7 @@ func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedResponse.ProtoReflect.Descriptor instead.
 func (*MarkExitedResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *MarkExitedResponse) GetResult() ScanResult {
@@ -3823,7 +3987,7 @@ type UndoCheckInRequest struct {
 
 func (x *UndoCheckInRequest) Reset() {
 	*x = UndoCheckInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3835,7 +3999,7 @@ func (x *UndoCheckInRequest) String() string {
 func (*UndoCheckInRequest) ProtoMessage() {}
 
 func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3848,7 +4012,7 @@ func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInRequest.ProtoReflect.Descriptor instead.
 func (*UndoCheckInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *UndoCheckInRequest) GetScan() *Scan {
@@ -3881,7 +4045,7 @@ type UndoCheckInResponse struct {
 
 func (x *UndoCheckInResponse) Reset() {
 	*x = UndoCheckInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3893,7 +4057,7 @@ func (x *UndoCheckInResponse) String() string {
 func (*UndoCheckInResponse) ProtoMessage() {}
 
 func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3906,7 +4070,7 @@ func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInResponse.ProtoReflect.Descriptor instead.
 func (*UndoCheckInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{61}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *UndoCheckInResponse) GetSeat() *Seat {
@@ -3925,7 +4089,7 @@ type RecordScanRequest struct {
 
 func (x *RecordScanRequest) Reset() {
 	*x = RecordScanRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3937,7 +4101,7 @@ func (x *RecordScanRequest) String() string {
 func (*RecordScanRequest) ProtoMessage() {}
 
 func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3950,7 +4114,7 @@ func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanRequest.ProtoReflect.Descriptor instead.
 func (*RecordScanRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{62}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *RecordScanRequest) GetScan() *Scan {
@@ -3968,7 +4132,7 @@ type RecordScanResponse struct {
 
 func (x *RecordScanResponse) Reset() {
 	*x = RecordScanResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3980,7 +4144,7 @@ func (x *RecordScanResponse) String() string {
 func (*RecordScanResponse) ProtoMessage() {}
 
 func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3993,7 +4157,7 @@ func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanResponse.ProtoReflect.Descriptor instead.
 func (*RecordScanResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{63}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{66}
 }
 
 type ListScansRequest struct {
@@ -4009,7 +4173,7 @@ type ListScansRequest struct {
 
 func (x *ListScansRequest) Reset() {
 	*x = ListScansRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4021,7 +4185,7 @@ func (x *ListScansRequest) String() string {
 func (*ListScansRequest) ProtoMessage() {}
 
 func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4034,7 +4198,7 @@ func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansRequest.ProtoReflect.Descriptor instead.
 func (*ListScansRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{64}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ListScansRequest) GetEventId() string {
@@ -4084,7 +4248,7 @@ type ListScansResponse struct {
 
 func (x *ListScansResponse) Reset() {
 	*x = ListScansResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4096,7 +4260,7 @@ func (x *ListScansResponse) String() string {
 func (*ListScansResponse) ProtoMessage() {}
 
 func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4109,7 +4273,7 @@ func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansResponse.ProtoReflect.Descriptor instead.
 func (*ListScansResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{65}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ListScansResponse) GetScans() []*Scan {
@@ -4149,7 +4313,7 @@ type CountInsideRequest struct {
 
 func (x *CountInsideRequest) Reset() {
 	*x = CountInsideRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4161,7 +4325,7 @@ func (x *CountInsideRequest) String() string {
 func (*CountInsideRequest) ProtoMessage() {}
 
 func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4174,7 +4338,7 @@ func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideRequest.ProtoReflect.Descriptor instead.
 func (*CountInsideRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{66}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *CountInsideRequest) GetEventId() string {
@@ -4195,7 +4359,7 @@ type CountInsideResponse struct {
 
 func (x *CountInsideResponse) Reset() {
 	*x = CountInsideResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4207,7 +4371,7 @@ func (x *CountInsideResponse) String() string {
 func (*CountInsideResponse) ProtoMessage() {}
 
 func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4220,7 +4384,7 @@ func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideResponse.ProtoReflect.Descriptor instead.
 func (*CountInsideResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{67}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *CountInsideResponse) GetInside() int32 {
@@ -4261,7 +4425,7 @@ type GateTicket struct {
 
 func (x *GateTicket) Reset() {
 	*x = GateTicket{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4273,7 +4437,7 @@ func (x *GateTicket) String() string {
 func (*GateTicket) ProtoMessage() {}
 
 func (x *GateTicket) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4286,7 +4450,7 @@ func (x *GateTicket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateTicket.ProtoReflect.Descriptor instead.
 func (*GateTicket) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{68}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *GateTicket) GetSeatId() string {
@@ -4363,7 +4527,7 @@ type ListTicketsRequest struct {
 
 func (x *ListTicketsRequest) Reset() {
 	*x = ListTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4375,7 +4539,7 @@ func (x *ListTicketsRequest) String() string {
 func (*ListTicketsRequest) ProtoMessage() {}
 
 func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4388,7 +4552,7 @@ func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{69}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListTicketsRequest) GetEventId() string {
@@ -4422,7 +4586,7 @@ type ListTicketsResponse struct {
 
 func (x *ListTicketsResponse) Reset() {
 	*x = ListTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4434,7 +4598,7 @@ func (x *ListTicketsResponse) String() string {
 func (*ListTicketsResponse) ProtoMessage() {}
 
 func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4447,7 +4611,7 @@ func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{70}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListTicketsResponse) GetTickets() []*GateTicket {
@@ -4477,7 +4641,7 @@ type FindTicketsRequest struct {
 
 func (x *FindTicketsRequest) Reset() {
 	*x = FindTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4489,7 +4653,7 @@ func (x *FindTicketsRequest) String() string {
 func (*FindTicketsRequest) ProtoMessage() {}
 
 func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4502,7 +4666,7 @@ func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsRequest.ProtoReflect.Descriptor instead.
 func (*FindTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{71}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *FindTicketsRequest) GetEventId() string {
@@ -4549,7 +4713,7 @@ type FindTicketsResponse struct {
 
 func (x *FindTicketsResponse) Reset() {
 	*x = FindTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4561,7 +4725,7 @@ func (x *FindTicketsResponse) String() string {
 func (*FindTicketsResponse) ProtoMessage() {}
 
 func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4574,7 +4738,7 @@ func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsResponse.ProtoReflect.Descriptor instead.
 func (*FindTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{72}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *FindTicketsResponse) GetTickets() []*GateTicket {
@@ -4596,7 +4760,7 @@ type AllowEntryRequest struct {
 
 func (x *AllowEntryRequest) Reset() {
 	*x = AllowEntryRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4608,7 +4772,7 @@ func (x *AllowEntryRequest) String() string {
 func (*AllowEntryRequest) ProtoMessage() {}
 
 func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4621,7 +4785,7 @@ func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryRequest.ProtoReflect.Descriptor instead.
 func (*AllowEntryRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{73}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *AllowEntryRequest) GetSeatId() string {
@@ -4660,7 +4824,7 @@ type AllowEntryResponse struct {
 
 func (x *AllowEntryResponse) Reset() {
 	*x = AllowEntryResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4672,7 +4836,7 @@ func (x *AllowEntryResponse) String() string {
 func (*AllowEntryResponse) ProtoMessage() {}
 
 func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4685,7 +4849,7 @@ func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryResponse.ProtoReflect.Descriptor instead.
 func (*AllowEntryResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{74}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{77}
 }
 
 type GetAssignmentRequest struct {
@@ -4697,7 +4861,7 @@ type GetAssignmentRequest struct {
 
 func (x *GetAssignmentRequest) Reset() {
 	*x = GetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4709,7 +4873,7 @@ func (x *GetAssignmentRequest) String() string {
 func (*GetAssignmentRequest) ProtoMessage() {}
 
 func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4722,7 +4886,7 @@ func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*GetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{75}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *GetAssignmentRequest) GetStaffId() string {
@@ -4742,7 +4906,7 @@ type GetAssignmentResponse struct {
 
 func (x *GetAssignmentResponse) Reset() {
 	*x = GetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4754,7 +4918,7 @@ func (x *GetAssignmentResponse) String() string {
 func (*GetAssignmentResponse) ProtoMessage() {}
 
 func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4767,7 +4931,7 @@ func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*GetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{76}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *GetAssignmentResponse) GetVenueIds() []string {
@@ -4797,7 +4961,7 @@ type SetAssignmentRequest struct {
 
 func (x *SetAssignmentRequest) Reset() {
 	*x = SetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4809,7 +4973,7 @@ func (x *SetAssignmentRequest) String() string {
 func (*SetAssignmentRequest) ProtoMessage() {}
 
 func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4822,7 +4986,7 @@ func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*SetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{77}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *SetAssignmentRequest) GetStaffId() string {
@@ -4868,7 +5032,7 @@ type SetAssignmentResponse struct {
 
 func (x *SetAssignmentResponse) Reset() {
 	*x = SetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4880,7 +5044,7 @@ func (x *SetAssignmentResponse) String() string {
 func (*SetAssignmentResponse) ProtoMessage() {}
 
 func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4893,7 +5057,7 @@ func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*SetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{78}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{81}
 }
 
 var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
@@ -5011,9 +5175,20 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x12ReleaseSeatRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12&\n" +
-	"\x0fonly_if_expired\x18\x03 \x01(\bR\ronlyIfExpired\"\\\n" +
+	"\x0fonly_if_expired\x18\x03 \x01(\bR\ronlyIfExpired\"\x97\x01\n" +
 	"\x13ReleaseSeatResponse\x12E\n" +
-	"\aoutcome\x18\x01 \x01(\x0e2+.ticketremaster.inventory.v1.ReleaseOutcomeR\aoutcome\"c\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2+.ticketremaster.inventory.v1.ReleaseOutcomeR\aoutcome\x129\n" +
+	"\n" +
+	"held_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\">\n" +
+	"\x06Holder\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n" +
+	"\tperson_id\x18\x02 \x01(\tR\bpersonId\"\x85\x01\n" +
+	"\x12ExtendHoldsRequest\x12=\n" +
+	"\aholders\x18\x01 \x03(\v2#.ticketremaster.inventory.v1.HolderR\aholders\x12\x1b\n" +
+	"\twithin_ms\x18\x02 \x01(\x03R\bwithinMs\x12\x13\n" +
+	"\x05by_ms\x18\x03 \x01(\x03R\x04byMs\"N\n" +
+	"\x13ExtendHoldsResponse\x127\n" +
+	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\"c\n" +
 	"\x11BlockSeatsRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x19\n" +
 	"\bseat_ids\x18\x02 \x03(\tR\aseatIds\x12\x18\n" +
@@ -5264,7 +5439,7 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\tDirection\x12\x06\n" +
 	"\x02IN\x10\x00\x12\a\n" +
 	"\x03OUT\x10\x01\x12\b\n" +
-	"\x04UNDO\x10\x022\xf3 \n" +
+	"\x04UNDO\x10\x022\xe5!\n" +
 	"\tInventory\x12p\n" +
 	"\vCreateSeats\x12/.ticketremaster.inventory.v1.CreateSeatsRequest\x1a0.ticketremaster.inventory.v1.CreateSeatsResponse\x12p\n" +
 	"\vDeleteSeats\x12/.ticketremaster.inventory.v1.DeleteSeatsRequest\x1a0.ticketremaster.inventory.v1.DeleteSeatsResponse\x12j\n" +
@@ -5278,7 +5453,8 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\aPinHold\x12+.ticketremaster.inventory.v1.PinHoldRequest\x1a,.ticketremaster.inventory.v1.PinHoldResponse\x12j\n" +
 	"\tUnpinHold\x12-.ticketremaster.inventory.v1.UnpinHoldRequest\x1a..ticketremaster.inventory.v1.UnpinHoldResponse\x12p\n" +
 	"\vConfirmSeat\x12/.ticketremaster.inventory.v1.ConfirmSeatRequest\x1a0.ticketremaster.inventory.v1.ConfirmSeatResponse\x12p\n" +
-	"\vReleaseSeat\x12/.ticketremaster.inventory.v1.ReleaseSeatRequest\x1a0.ticketremaster.inventory.v1.ReleaseSeatResponse\x12m\n" +
+	"\vReleaseSeat\x12/.ticketremaster.inventory.v1.ReleaseSeatRequest\x1a0.ticketremaster.inventory.v1.ReleaseSeatResponse\x12p\n" +
+	"\vExtendHolds\x12/.ticketremaster.inventory.v1.ExtendHoldsRequest\x1a0.ticketremaster.inventory.v1.ExtendHoldsResponse\x12m\n" +
 	"\n" +
 	"BlockSeats\x12..ticketremaster.inventory.v1.BlockSeatsRequest\x1a/.ticketremaster.inventory.v1.BlockSeatsResponse\x12d\n" +
 	"\aAddRows\x12+.ticketremaster.inventory.v1.AddRowsRequest\x1a,.ticketremaster.inventory.v1.AddRowsResponse\x12m\n" +
@@ -5325,7 +5501,7 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 }
 
 var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 84)
 var file_inventory_v1_inventory_proto_goTypes = []any{
 	(SeatStatus)(0),                // 0: ticketremaster.inventory.v1.SeatStatus
 	(ScanResult)(0),                // 1: ticketremaster.inventory.v1.ScanResult
@@ -5357,67 +5533,70 @@ var file_inventory_v1_inventory_proto_goTypes = []any{
 	(*ConfirmSeatResponse)(nil),    // 27: ticketremaster.inventory.v1.ConfirmSeatResponse
 	(*ReleaseSeatRequest)(nil),     // 28: ticketremaster.inventory.v1.ReleaseSeatRequest
 	(*ReleaseSeatResponse)(nil),    // 29: ticketremaster.inventory.v1.ReleaseSeatResponse
-	(*BlockSeatsRequest)(nil),      // 30: ticketremaster.inventory.v1.BlockSeatsRequest
-	(*BlockSeatsResponse)(nil),     // 31: ticketremaster.inventory.v1.BlockSeatsResponse
-	(*AddRowsRequest)(nil),         // 32: ticketremaster.inventory.v1.AddRowsRequest
-	(*AddRowsResponse)(nil),        // 33: ticketremaster.inventory.v1.AddRowsResponse
-	(*VoidTicketRequest)(nil),      // 34: ticketremaster.inventory.v1.VoidTicketRequest
-	(*VoidTicketResponse)(nil),     // 35: ticketremaster.inventory.v1.VoidTicketResponse
-	(*RestoreTicketsRequest)(nil),  // 36: ticketremaster.inventory.v1.RestoreTicketsRequest
-	(*RestoreTicketsResponse)(nil), // 37: ticketremaster.inventory.v1.RestoreTicketsResponse
-	(*SettleRefundsRequest)(nil),   // 38: ticketremaster.inventory.v1.SettleRefundsRequest
-	(*SettleRefundsResponse)(nil),  // 39: ticketremaster.inventory.v1.SettleRefundsResponse
-	(*FreeTicketRequest)(nil),      // 40: ticketremaster.inventory.v1.FreeTicketRequest
-	(*FreeTicketResponse)(nil),     // 41: ticketremaster.inventory.v1.FreeTicketResponse
-	(*CloseEventRequest)(nil),      // 42: ticketremaster.inventory.v1.CloseEventRequest
-	(*CloseEventResponse)(nil),     // 43: ticketremaster.inventory.v1.CloseEventResponse
-	(*VoidTicketsRequest)(nil),     // 44: ticketremaster.inventory.v1.VoidTicketsRequest
-	(*VoidTicketsResponse)(nil),    // 45: ticketremaster.inventory.v1.VoidTicketsResponse
-	(*CountUnsettledRequest)(nil),  // 46: ticketremaster.inventory.v1.CountUnsettledRequest
-	(*CountUnsettledResponse)(nil), // 47: ticketremaster.inventory.v1.CountUnsettledResponse
-	(*GetSeatOwnerRequest)(nil),    // 48: ticketremaster.inventory.v1.GetSeatOwnerRequest
-	(*GetSeatOwnerResponse)(nil),   // 49: ticketremaster.inventory.v1.GetSeatOwnerResponse
-	(*UpdateOwnerRequest)(nil),     // 50: ticketremaster.inventory.v1.UpdateOwnerRequest
-	(*UpdateOwnerResponse)(nil),    // 51: ticketremaster.inventory.v1.UpdateOwnerResponse
-	(*ListOwnershipRequest)(nil),   // 52: ticketremaster.inventory.v1.ListOwnershipRequest
-	(*Ownership)(nil),              // 53: ticketremaster.inventory.v1.Ownership
-	(*ListOwnershipResponse)(nil),  // 54: ticketremaster.inventory.v1.ListOwnershipResponse
-	(*RecordQRRequest)(nil),        // 55: ticketremaster.inventory.v1.RecordQRRequest
-	(*RecordQRResponse)(nil),       // 56: ticketremaster.inventory.v1.RecordQRResponse
-	(*VerifyTicketRequest)(nil),    // 57: ticketremaster.inventory.v1.VerifyTicketRequest
-	(*VerifyTicketResponse)(nil),   // 58: ticketremaster.inventory.v1.VerifyTicketResponse
-	(*Scan)(nil),                   // 59: ticketremaster.inventory.v1.Scan
-	(*MarkCheckedInRequest)(nil),   // 60: ticketremaster.inventory.v1.MarkCheckedInRequest
-	(*MarkCheckedInResponse)(nil),  // 61: ticketremaster.inventory.v1.MarkCheckedInResponse
-	(*MarkExitedRequest)(nil),      // 62: ticketremaster.inventory.v1.MarkExitedRequest
-	(*MarkExitedResponse)(nil),     // 63: ticketremaster.inventory.v1.MarkExitedResponse
-	(*UndoCheckInRequest)(nil),     // 64: ticketremaster.inventory.v1.UndoCheckInRequest
-	(*UndoCheckInResponse)(nil),    // 65: ticketremaster.inventory.v1.UndoCheckInResponse
-	(*RecordScanRequest)(nil),      // 66: ticketremaster.inventory.v1.RecordScanRequest
-	(*RecordScanResponse)(nil),     // 67: ticketremaster.inventory.v1.RecordScanResponse
-	(*ListScansRequest)(nil),       // 68: ticketremaster.inventory.v1.ListScansRequest
-	(*ListScansResponse)(nil),      // 69: ticketremaster.inventory.v1.ListScansResponse
-	(*CountInsideRequest)(nil),     // 70: ticketremaster.inventory.v1.CountInsideRequest
-	(*CountInsideResponse)(nil),    // 71: ticketremaster.inventory.v1.CountInsideResponse
-	(*GateTicket)(nil),             // 72: ticketremaster.inventory.v1.GateTicket
-	(*ListTicketsRequest)(nil),     // 73: ticketremaster.inventory.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),    // 74: ticketremaster.inventory.v1.ListTicketsResponse
-	(*FindTicketsRequest)(nil),     // 75: ticketremaster.inventory.v1.FindTicketsRequest
-	(*FindTicketsResponse)(nil),    // 76: ticketremaster.inventory.v1.FindTicketsResponse
-	(*AllowEntryRequest)(nil),      // 77: ticketremaster.inventory.v1.AllowEntryRequest
-	(*AllowEntryResponse)(nil),     // 78: ticketremaster.inventory.v1.AllowEntryResponse
-	(*GetAssignmentRequest)(nil),   // 79: ticketremaster.inventory.v1.GetAssignmentRequest
-	(*GetAssignmentResponse)(nil),  // 80: ticketremaster.inventory.v1.GetAssignmentResponse
-	(*SetAssignmentRequest)(nil),   // 81: ticketremaster.inventory.v1.SetAssignmentRequest
-	(*SetAssignmentResponse)(nil),  // 82: ticketremaster.inventory.v1.SetAssignmentResponse
-	nil,                            // 83: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	nil,                            // 84: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	(*timestamppb.Timestamp)(nil),  // 85: google.protobuf.Timestamp
+	(*Holder)(nil),                 // 30: ticketremaster.inventory.v1.Holder
+	(*ExtendHoldsRequest)(nil),     // 31: ticketremaster.inventory.v1.ExtendHoldsRequest
+	(*ExtendHoldsResponse)(nil),    // 32: ticketremaster.inventory.v1.ExtendHoldsResponse
+	(*BlockSeatsRequest)(nil),      // 33: ticketremaster.inventory.v1.BlockSeatsRequest
+	(*BlockSeatsResponse)(nil),     // 34: ticketremaster.inventory.v1.BlockSeatsResponse
+	(*AddRowsRequest)(nil),         // 35: ticketremaster.inventory.v1.AddRowsRequest
+	(*AddRowsResponse)(nil),        // 36: ticketremaster.inventory.v1.AddRowsResponse
+	(*VoidTicketRequest)(nil),      // 37: ticketremaster.inventory.v1.VoidTicketRequest
+	(*VoidTicketResponse)(nil),     // 38: ticketremaster.inventory.v1.VoidTicketResponse
+	(*RestoreTicketsRequest)(nil),  // 39: ticketremaster.inventory.v1.RestoreTicketsRequest
+	(*RestoreTicketsResponse)(nil), // 40: ticketremaster.inventory.v1.RestoreTicketsResponse
+	(*SettleRefundsRequest)(nil),   // 41: ticketremaster.inventory.v1.SettleRefundsRequest
+	(*SettleRefundsResponse)(nil),  // 42: ticketremaster.inventory.v1.SettleRefundsResponse
+	(*FreeTicketRequest)(nil),      // 43: ticketremaster.inventory.v1.FreeTicketRequest
+	(*FreeTicketResponse)(nil),     // 44: ticketremaster.inventory.v1.FreeTicketResponse
+	(*CloseEventRequest)(nil),      // 45: ticketremaster.inventory.v1.CloseEventRequest
+	(*CloseEventResponse)(nil),     // 46: ticketremaster.inventory.v1.CloseEventResponse
+	(*VoidTicketsRequest)(nil),     // 47: ticketremaster.inventory.v1.VoidTicketsRequest
+	(*VoidTicketsResponse)(nil),    // 48: ticketremaster.inventory.v1.VoidTicketsResponse
+	(*CountUnsettledRequest)(nil),  // 49: ticketremaster.inventory.v1.CountUnsettledRequest
+	(*CountUnsettledResponse)(nil), // 50: ticketremaster.inventory.v1.CountUnsettledResponse
+	(*GetSeatOwnerRequest)(nil),    // 51: ticketremaster.inventory.v1.GetSeatOwnerRequest
+	(*GetSeatOwnerResponse)(nil),   // 52: ticketremaster.inventory.v1.GetSeatOwnerResponse
+	(*UpdateOwnerRequest)(nil),     // 53: ticketremaster.inventory.v1.UpdateOwnerRequest
+	(*UpdateOwnerResponse)(nil),    // 54: ticketremaster.inventory.v1.UpdateOwnerResponse
+	(*ListOwnershipRequest)(nil),   // 55: ticketremaster.inventory.v1.ListOwnershipRequest
+	(*Ownership)(nil),              // 56: ticketremaster.inventory.v1.Ownership
+	(*ListOwnershipResponse)(nil),  // 57: ticketremaster.inventory.v1.ListOwnershipResponse
+	(*RecordQRRequest)(nil),        // 58: ticketremaster.inventory.v1.RecordQRRequest
+	(*RecordQRResponse)(nil),       // 59: ticketremaster.inventory.v1.RecordQRResponse
+	(*VerifyTicketRequest)(nil),    // 60: ticketremaster.inventory.v1.VerifyTicketRequest
+	(*VerifyTicketResponse)(nil),   // 61: ticketremaster.inventory.v1.VerifyTicketResponse
+	(*Scan)(nil),                   // 62: ticketremaster.inventory.v1.Scan
+	(*MarkCheckedInRequest)(nil),   // 63: ticketremaster.inventory.v1.MarkCheckedInRequest
+	(*MarkCheckedInResponse)(nil),  // 64: ticketremaster.inventory.v1.MarkCheckedInResponse
+	(*MarkExitedRequest)(nil),      // 65: ticketremaster.inventory.v1.MarkExitedRequest
+	(*MarkExitedResponse)(nil),     // 66: ticketremaster.inventory.v1.MarkExitedResponse
+	(*UndoCheckInRequest)(nil),     // 67: ticketremaster.inventory.v1.UndoCheckInRequest
+	(*UndoCheckInResponse)(nil),    // 68: ticketremaster.inventory.v1.UndoCheckInResponse
+	(*RecordScanRequest)(nil),      // 69: ticketremaster.inventory.v1.RecordScanRequest
+	(*RecordScanResponse)(nil),     // 70: ticketremaster.inventory.v1.RecordScanResponse
+	(*ListScansRequest)(nil),       // 71: ticketremaster.inventory.v1.ListScansRequest
+	(*ListScansResponse)(nil),      // 72: ticketremaster.inventory.v1.ListScansResponse
+	(*CountInsideRequest)(nil),     // 73: ticketremaster.inventory.v1.CountInsideRequest
+	(*CountInsideResponse)(nil),    // 74: ticketremaster.inventory.v1.CountInsideResponse
+	(*GateTicket)(nil),             // 75: ticketremaster.inventory.v1.GateTicket
+	(*ListTicketsRequest)(nil),     // 76: ticketremaster.inventory.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),    // 77: ticketremaster.inventory.v1.ListTicketsResponse
+	(*FindTicketsRequest)(nil),     // 78: ticketremaster.inventory.v1.FindTicketsRequest
+	(*FindTicketsResponse)(nil),    // 79: ticketremaster.inventory.v1.FindTicketsResponse
+	(*AllowEntryRequest)(nil),      // 80: ticketremaster.inventory.v1.AllowEntryRequest
+	(*AllowEntryResponse)(nil),     // 81: ticketremaster.inventory.v1.AllowEntryResponse
+	(*GetAssignmentRequest)(nil),   // 82: ticketremaster.inventory.v1.GetAssignmentRequest
+	(*GetAssignmentResponse)(nil),  // 83: ticketremaster.inventory.v1.GetAssignmentResponse
+	(*SetAssignmentRequest)(nil),   // 84: ticketremaster.inventory.v1.SetAssignmentRequest
+	(*SetAssignmentResponse)(nil),  // 85: ticketremaster.inventory.v1.SetAssignmentResponse
+	nil,                            // 86: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	nil,                            // 87: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	(*timestamppb.Timestamp)(nil),  // 88: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0,  // 0: ticketremaster.inventory.v1.Seat.status:type_name -> ticketremaster.inventory.v1.SeatStatus
-	85, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
-	85, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
+	88, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
+	88, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
 	4,  // 3: ticketremaster.inventory.v1.ListSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	14, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
 	4,  // 5: ticketremaster.inventory.v1.GetSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
@@ -5426,116 +5605,121 @@ var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	4,  // 8: ticketremaster.inventory.v1.PinHoldResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 9: ticketremaster.inventory.v1.ConfirmSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	2,  // 10: ticketremaster.inventory.v1.ReleaseSeatResponse.outcome:type_name -> ticketremaster.inventory.v1.ReleaseOutcome
-	4,  // 11: ticketremaster.inventory.v1.VoidTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 12: ticketremaster.inventory.v1.VoidTicketsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 13: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 14: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	85, // 15: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
-	53, // 16: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
-	4,  // 17: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 18: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	85, // 19: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
-	1,  // 20: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	85, // 21: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
-	3,  // 22: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
-	85, // 23: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
-	1,  // 24: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
-	59, // 25: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 26: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	4,  // 27: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	59, // 28: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 29: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	4,  // 30: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	59, // 31: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	4,  // 32: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	59, // 33: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 34: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	59, // 35: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
-	83, // 36: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	84, // 37: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	85, // 38: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
-	72, // 39: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	72, // 40: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	59, // 41: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
-	5,  // 42: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
-	7,  // 43: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
-	9,  // 44: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
-	11, // 45: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
-	13, // 46: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
-	16, // 47: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
-	18, // 48: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
-	20, // 49: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
-	22, // 50: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
-	24, // 51: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
-	26, // 52: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
-	28, // 53: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
-	30, // 54: ticketremaster.inventory.v1.Inventory.BlockSeats:input_type -> ticketremaster.inventory.v1.BlockSeatsRequest
-	32, // 55: ticketremaster.inventory.v1.Inventory.AddRows:input_type -> ticketremaster.inventory.v1.AddRowsRequest
-	34, // 56: ticketremaster.inventory.v1.Inventory.VoidTicket:input_type -> ticketremaster.inventory.v1.VoidTicketRequest
-	36, // 57: ticketremaster.inventory.v1.Inventory.RestoreTickets:input_type -> ticketremaster.inventory.v1.RestoreTicketsRequest
-	40, // 58: ticketremaster.inventory.v1.Inventory.FreeTicket:input_type -> ticketremaster.inventory.v1.FreeTicketRequest
-	42, // 59: ticketremaster.inventory.v1.Inventory.CloseEvent:input_type -> ticketremaster.inventory.v1.CloseEventRequest
-	44, // 60: ticketremaster.inventory.v1.Inventory.VoidTickets:input_type -> ticketremaster.inventory.v1.VoidTicketsRequest
-	38, // 61: ticketremaster.inventory.v1.Inventory.SettleRefunds:input_type -> ticketremaster.inventory.v1.SettleRefundsRequest
-	46, // 62: ticketremaster.inventory.v1.Inventory.CountUnsettled:input_type -> ticketremaster.inventory.v1.CountUnsettledRequest
-	48, // 63: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
-	50, // 64: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
-	52, // 65: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
-	55, // 66: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
-	57, // 67: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
-	60, // 68: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
-	62, // 69: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
-	64, // 70: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
-	66, // 71: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
-	68, // 72: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
-	70, // 73: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
-	73, // 74: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
-	75, // 75: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
-	77, // 76: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
-	79, // 77: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
-	81, // 78: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
-	6,  // 79: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
-	8,  // 80: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
-	10, // 81: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
-	12, // 82: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
-	15, // 83: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
-	17, // 84: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
-	19, // 85: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	21, // 86: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
-	23, // 87: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
-	25, // 88: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
-	27, // 89: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
-	29, // 90: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
-	31, // 91: ticketremaster.inventory.v1.Inventory.BlockSeats:output_type -> ticketremaster.inventory.v1.BlockSeatsResponse
-	33, // 92: ticketremaster.inventory.v1.Inventory.AddRows:output_type -> ticketremaster.inventory.v1.AddRowsResponse
-	35, // 93: ticketremaster.inventory.v1.Inventory.VoidTicket:output_type -> ticketremaster.inventory.v1.VoidTicketResponse
-	37, // 94: ticketremaster.inventory.v1.Inventory.RestoreTickets:output_type -> ticketremaster.inventory.v1.RestoreTicketsResponse
-	41, // 95: ticketremaster.inventory.v1.Inventory.FreeTicket:output_type -> ticketremaster.inventory.v1.FreeTicketResponse
-	43, // 96: ticketremaster.inventory.v1.Inventory.CloseEvent:output_type -> ticketremaster.inventory.v1.CloseEventResponse
-	45, // 97: ticketremaster.inventory.v1.Inventory.VoidTickets:output_type -> ticketremaster.inventory.v1.VoidTicketsResponse
-	39, // 98: ticketremaster.inventory.v1.Inventory.SettleRefunds:output_type -> ticketremaster.inventory.v1.SettleRefundsResponse
-	47, // 99: ticketremaster.inventory.v1.Inventory.CountUnsettled:output_type -> ticketremaster.inventory.v1.CountUnsettledResponse
-	49, // 100: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
-	51, // 101: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
-	54, // 102: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
-	56, // 103: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
-	58, // 104: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
-	61, // 105: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
-	63, // 106: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
-	65, // 107: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
-	67, // 108: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
-	69, // 109: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
-	71, // 110: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
-	74, // 111: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
-	76, // 112: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
-	78, // 113: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
-	80, // 114: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
-	82, // 115: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
-	79, // [79:116] is the sub-list for method output_type
-	42, // [42:79] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	88, // 11: ticketremaster.inventory.v1.ReleaseSeatResponse.held_until:type_name -> google.protobuf.Timestamp
+	30, // 12: ticketremaster.inventory.v1.ExtendHoldsRequest.holders:type_name -> ticketremaster.inventory.v1.Holder
+	4,  // 13: ticketremaster.inventory.v1.ExtendHoldsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 14: ticketremaster.inventory.v1.VoidTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 15: ticketremaster.inventory.v1.VoidTicketsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 16: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 17: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	88, // 18: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
+	56, // 19: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
+	4,  // 20: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 21: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	88, // 22: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
+	1,  // 23: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	88, // 24: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
+	3,  // 25: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
+	88, // 26: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
+	1,  // 27: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
+	62, // 28: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 29: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 30: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	62, // 31: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 32: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 33: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	62, // 34: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	4,  // 35: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	62, // 36: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 37: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	62, // 38: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
+	86, // 39: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	87, // 40: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	88, // 41: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
+	75, // 42: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	75, // 43: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	62, // 44: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
+	5,  // 45: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
+	7,  // 46: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
+	9,  // 47: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
+	11, // 48: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
+	13, // 49: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
+	16, // 50: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
+	18, // 51: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
+	20, // 52: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
+	22, // 53: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
+	24, // 54: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
+	26, // 55: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
+	28, // 56: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
+	31, // 57: ticketremaster.inventory.v1.Inventory.ExtendHolds:input_type -> ticketremaster.inventory.v1.ExtendHoldsRequest
+	33, // 58: ticketremaster.inventory.v1.Inventory.BlockSeats:input_type -> ticketremaster.inventory.v1.BlockSeatsRequest
+	35, // 59: ticketremaster.inventory.v1.Inventory.AddRows:input_type -> ticketremaster.inventory.v1.AddRowsRequest
+	37, // 60: ticketremaster.inventory.v1.Inventory.VoidTicket:input_type -> ticketremaster.inventory.v1.VoidTicketRequest
+	39, // 61: ticketremaster.inventory.v1.Inventory.RestoreTickets:input_type -> ticketremaster.inventory.v1.RestoreTicketsRequest
+	43, // 62: ticketremaster.inventory.v1.Inventory.FreeTicket:input_type -> ticketremaster.inventory.v1.FreeTicketRequest
+	45, // 63: ticketremaster.inventory.v1.Inventory.CloseEvent:input_type -> ticketremaster.inventory.v1.CloseEventRequest
+	47, // 64: ticketremaster.inventory.v1.Inventory.VoidTickets:input_type -> ticketremaster.inventory.v1.VoidTicketsRequest
+	41, // 65: ticketremaster.inventory.v1.Inventory.SettleRefunds:input_type -> ticketremaster.inventory.v1.SettleRefundsRequest
+	49, // 66: ticketremaster.inventory.v1.Inventory.CountUnsettled:input_type -> ticketremaster.inventory.v1.CountUnsettledRequest
+	51, // 67: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
+	53, // 68: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
+	55, // 69: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
+	58, // 70: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
+	60, // 71: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
+	63, // 72: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
+	65, // 73: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
+	67, // 74: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
+	69, // 75: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
+	71, // 76: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
+	73, // 77: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
+	76, // 78: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
+	78, // 79: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
+	80, // 80: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
+	82, // 81: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
+	84, // 82: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
+	6,  // 83: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
+	8,  // 84: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
+	10, // 85: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
+	12, // 86: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
+	15, // 87: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
+	17, // 88: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
+	19, // 89: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	21, // 90: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
+	23, // 91: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
+	25, // 92: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
+	27, // 93: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
+	29, // 94: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
+	32, // 95: ticketremaster.inventory.v1.Inventory.ExtendHolds:output_type -> ticketremaster.inventory.v1.ExtendHoldsResponse
+	34, // 96: ticketremaster.inventory.v1.Inventory.BlockSeats:output_type -> ticketremaster.inventory.v1.BlockSeatsResponse
+	36, // 97: ticketremaster.inventory.v1.Inventory.AddRows:output_type -> ticketremaster.inventory.v1.AddRowsResponse
+	38, // 98: ticketremaster.inventory.v1.Inventory.VoidTicket:output_type -> ticketremaster.inventory.v1.VoidTicketResponse
+	40, // 99: ticketremaster.inventory.v1.Inventory.RestoreTickets:output_type -> ticketremaster.inventory.v1.RestoreTicketsResponse
+	44, // 100: ticketremaster.inventory.v1.Inventory.FreeTicket:output_type -> ticketremaster.inventory.v1.FreeTicketResponse
+	46, // 101: ticketremaster.inventory.v1.Inventory.CloseEvent:output_type -> ticketremaster.inventory.v1.CloseEventResponse
+	48, // 102: ticketremaster.inventory.v1.Inventory.VoidTickets:output_type -> ticketremaster.inventory.v1.VoidTicketsResponse
+	42, // 103: ticketremaster.inventory.v1.Inventory.SettleRefunds:output_type -> ticketremaster.inventory.v1.SettleRefundsResponse
+	50, // 104: ticketremaster.inventory.v1.Inventory.CountUnsettled:output_type -> ticketremaster.inventory.v1.CountUnsettledResponse
+	52, // 105: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
+	54, // 106: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
+	57, // 107: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
+	59, // 108: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
+	61, // 109: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
+	64, // 110: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
+	66, // 111: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
+	68, // 112: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
+	70, // 113: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
+	72, // 114: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
+	74, // 115: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
+	77, // 116: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
+	79, // 117: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
+	81, // 118: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
+	83, // 119: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
+	85, // 120: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
+	83, // [83:121] is the sub-list for method output_type
+	45, // [45:83] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_inventory_v1_inventory_proto_init() }
@@ -5549,7 +5733,7 @@ func file_inventory_v1_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   81,
+			NumMessages:   84,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,6 +43,7 @@ const (
 	Inventory_UnpinHold_FullMethodName      = "/ticketremaster.inventory.v1.Inventory/UnpinHold"
 	Inventory_ConfirmSeat_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ConfirmSeat"
 	Inventory_ReleaseSeat_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ReleaseSeat"
+	Inventory_ExtendHolds_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ExtendHolds"
 	Inventory_BlockSeats_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/BlockSeats"
 	Inventory_AddRows_FullMethodName        = "/ticketremaster.inventory.v1.Inventory/AddRows"
 	Inventory_VoidTicket_FullMethodName     = "/ticketremaster.inventory.v1.Inventory/VoidTicket"
@@ -113,6 +114,9 @@ type InventoryClient interface {
 	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
 	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(ctx context.Context, in *ReleaseSeatRequest, opts ...grpc.CallOption) (*ReleaseSeatResponse, error)
+	// ExtendHolds prolongs the live holds of users that end within within_ms, by by_ms and each hold once, and gives their
+	// seats. What is pinned, blocked or locked at the moment is left out: ask again.
+	ExtendHolds(ctx context.Context, in *ExtendHoldsRequest, opts ...grpc.CallOption) (*ExtendHoldsResponse, error)
 	// BlockSeats takes seats of an event off sale, or puts them back: all of them or none. In ListStatuses they read HELD.
 	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE when one is held or sold.
 	BlockSeats(ctx context.Context, in *BlockSeatsRequest, opts ...grpc.CallOption) (*BlockSeatsResponse, error)
@@ -306,6 +310,16 @@ func (c *inventoryClient) ReleaseSeat(ctx context.Context, in *ReleaseSeatReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseSeatResponse)
 	err := c.cc.Invoke(ctx, Inventory_ReleaseSeat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) ExtendHolds(ctx context.Context, in *ExtendHoldsRequest, opts ...grpc.CallOption) (*ExtendHoldsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendHoldsResponse)
+	err := c.cc.Invoke(ctx, Inventory_ExtendHolds_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -605,6 +619,9 @@ type InventoryServer interface {
 	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
 	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(context.Context, *ReleaseSeatRequest) (*ReleaseSeatResponse, error)
+	// ExtendHolds prolongs the live holds of users that end within within_ms, by by_ms and each hold once, and gives their
+	// seats. What is pinned, blocked or locked at the moment is left out: ask again.
+	ExtendHolds(context.Context, *ExtendHoldsRequest) (*ExtendHoldsResponse, error)
 	// BlockSeats takes seats of an event off sale, or puts them back: all of them or none. In ListStatuses they read HELD.
 	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE when one is held or sold.
 	BlockSeats(context.Context, *BlockSeatsRequest) (*BlockSeatsResponse, error)
@@ -719,6 +736,9 @@ func (UnimplementedInventoryServer) ConfirmSeat(context.Context, *ConfirmSeatReq
 }
 func (UnimplementedInventoryServer) ReleaseSeat(context.Context, *ReleaseSeatRequest) (*ReleaseSeatResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseSeat not implemented")
+}
+func (UnimplementedInventoryServer) ExtendHolds(context.Context, *ExtendHoldsRequest) (*ExtendHoldsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExtendHolds not implemented")
 }
 func (UnimplementedInventoryServer) BlockSeats(context.Context, *BlockSeatsRequest) (*BlockSeatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BlockSeats not implemented")
@@ -1028,6 +1048,24 @@ func _Inventory_ReleaseSeat_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InventoryServer).ReleaseSeat(ctx, req.(*ReleaseSeatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_ExtendHolds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendHoldsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).ExtendHolds(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_ExtendHolds_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).ExtendHolds(ctx, req.(*ExtendHoldsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1536,6 +1574,10 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseSeat",
 			Handler:    _Inventory_ReleaseSeat_Handler,
+		},
+		{
+			MethodName: "ExtendHolds",
+			Handler:    _Inventory_ExtendHolds_Handler,
 		},
 		{
 			MethodName: "BlockSeats",

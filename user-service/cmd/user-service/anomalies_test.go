@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -177,6 +178,51 @@ func failedPayment(topUp, message string) obj {
 	return event("evt_"+newID(), "payment_intent.payment_failed", obj{
 		"id": intentOf(topUp), "object": "payment_intent", "amount": 50_00, "currency": "sgd", "status": "requires_payment_method",
 		"metadata": obj{"topup_id": topUp}, "last_payment_error": obj{"code": "card_declined", "decline_code": "insufficient_funds", "message": message}})
+}
+
+// Who is at paying a top-up is listed, with the person whose account it is: not who has paid, was refused or has given up.
+func TestWhoseTopUpIsUnderWay(t *testing.T) {
+	w := startWorld(t)
+	ada, her, bob := w.joinAs("ada@example.com", "+6591111111"), w.joinAs("ada+2@example.com", "+6591111111"), w.join()
+	payers := func(after string) (list []string) {
+		for _, x := range w.internal("GET", "/internal/payers?after="+after, nil).want(t, 200, "").body["data"].([]any) {
+			list = append(list, x.(obj)["user_id"].(string)+" "+x.(obj)["person_id"].(string))
+		}
+		return list
+	}
+	begun := func(p person) (topUp string) {
+		topUp = newID()
+		w.wish(topUp, p, "50")
+		return topUp
+	}
+	atStripe := func(topUp string) {
+		_, err := w.db.Exec(t.Context(), `UPDATE topups SET payment_intent_id = $2 WHERE topup_id = $1`, topUp, intentOf(topUp))
+		must(t, err)
+	}
+	first, second, his := begun(ada), begun(her), begun(bob)
+	if list := payers(""); len(list) != 0 {
+		t.Fatalf("Stripe has no payment yet, and there are payers: %v", list)
+	}
+	for _, topUp := range []string{first, second, his} {
+		atStripe(topUp)
+	}
+	all := []string{ada.id + " " + w.personOf(ada), her.id + " " + w.personOf(ada), bob.id + " " + w.personOf(bob)}
+	slices.Sort(all)
+	if list := payers(""); !slices.Equal(list, all) {
+		t.Fatalf("%v, want %v", list, all)
+	}
+	if list := payers(all[0][:36]); !slices.Equal(list, all[1:]) {
+		t.Errorf("the page after the first is %v, want %v", list, all[1:])
+	}
+	w.stripe(paid(first, 50_00)).want(t, 200, "")
+	w.stripe(failedPayment(second, "Your card was declined.")).want(t, 200, "")
+	_, err := w.db.Exec(t.Context(), `UPDATE topups SET created_at = now() - interval '11 minutes' WHERE topup_id = $1`, his)
+	must(t, err)
+	if list := payers(""); len(list) != 0 {
+		t.Errorf("paid, refused, given up: %v", list)
+	}
+	w.internal("GET", "/internal/payers?after=x", nil).want(t, 400, "INVALID_UUID")
+	w.call("GET", "/internal/payers", ada.access, nil).want(t, 401, "UNAUTHORIZED")
 }
 
 // A top-up says where it stands.
