@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ticketremaster/platform/money"
 	"ticketremaster/stack/client"
 )
 
@@ -58,11 +59,11 @@ func TestAListingIsBoughtAndApproved(t *testing.T) {
 	guest := &client.Person{App: app, Access: "stale"}
 	a, err := guest.Get(t.Context(), "/marketplace/listings?status=ACTIVE&per_page=100")
 	var list []struct {
-		ID      string  `json:"listing_id"`
-		Price   float64 `json:"asking_price"`
-		Status  string  `json:"status"`
-		Seller  string  `json:"seller_user_id"`
-		Created string  `json:"created_at"`
+		ID      string      `json:"listing_id"`
+		Price   money.Cents `json:"asking_price"`
+		Status  string      `json:"status"`
+		Seller  string      `json:"seller_user_id"`
+		Created string      `json:"created_at"`
 		Event   struct {
 			Name string `json:"name"`
 			Date string `json:"event_date"`
@@ -75,7 +76,7 @@ func TestAListingIsBoughtAndApproved(t *testing.T) {
 	if err := must(t, a, err, http.StatusOK).Into(&list); err != nil || len(list) == 0 {
 		t.Fatal(err, string(a.Raw))
 	}
-	if l := list[0]; l.ID != listing || l.Price != 5.5 || l.Status != "ACTIVE" || l.Seller != seller.ID || l.Event.Name == "" || l.Event.Date == "" || l.Seat.Row == "" || l.Seat.Number == 0 {
+	if l := list[0]; l.ID != listing || l.Price != 5_50 || l.Status != "ACTIVE" || l.Seller != seller.ID || l.Event.Name == "" || l.Event.Date == "" || l.Seat.Row == "" || l.Seat.Number == 0 {
 		t.Errorf("listed as %+v", list[0])
 	}
 	qr, before := qrOf(t, seller, seat), balance(t, seller)

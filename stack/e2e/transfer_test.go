@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ticketremaster/platform/money"
 	"ticketremaster/stack/client"
 )
 
@@ -182,7 +183,7 @@ func TestARefusedTransferSendsNoCode(t *testing.T) {
 func TestWhatOffersDoNotTell(t *testing.T) {
 	seller, buyer := person(t, 100_00), person(t, 20_00)
 	s, free := ticket(t, seller), nextSeat(t)
-	ask := func(by *client.Person, seat string, amount float64) client.Answer {
+	ask := func(by *client.Person, seat string, amount money.Cents) client.Answer {
 		t.Helper()
 		a, err := by.Post(t.Context(), "/transfer/initiate", map[string]any{"seat_id": seat, "seller_id": seller.ID, "buyer_id": buyer.ID, "credits_amount": amount})
 		if err != nil {
@@ -190,7 +191,7 @@ func TestWhatOffersDoNotTell(t *testing.T) {
 		}
 		return a
 	}
-	a := must(t, ask(seller, s, 900), nil, http.StatusCreated)
+	a := must(t, ask(seller, s, 900_00), nil, http.StatusCreated)
 	code, err := app.OTP(t.Context(), buyer.Phone, time.Now().Add(-time.Minute))
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +201,7 @@ func TestWhatOffersDoNotTell(t *testing.T) {
 	if got := transferStatus(t, buyer, a.Text("transfer_id")); got != "PENDING_OTP" {
 		t.Errorf("it is %s", got)
 	}
-	first := ask(buyer, free, 1)
+	first := ask(buyer, free, 1_00)
 	refused(t, first, nil, http.StatusForbidden, "NOT_SEAT_OWNER")
 	list, err := seller.Get(t.Context(), "/transfers")
 	var seen []struct{}
@@ -208,10 +209,10 @@ func TestWhatOffersDoNotTell(t *testing.T) {
 		t.Errorf("the seller sees what was refused to the buyer: %s", list.Data)
 	}
 	for range 19 {
-		refused(t, ask(buyer, free, 1), nil, http.StatusForbidden, "NOT_SEAT_OWNER")
+		refused(t, ask(buyer, free, 1_00), nil, http.StatusForbidden, "NOT_SEAT_OWNER")
 	}
-	refused(t, ask(buyer, free, 1), nil, http.StatusTooManyRequests, "TOO_MANY_OFFERS")
-	refused(t, ask(buyer, s, 1), nil, http.StatusTooManyRequests, "TOO_MANY_OFFERS") // the right one is not told from the wrong
+	refused(t, ask(buyer, free, 1_00), nil, http.StatusTooManyRequests, "TOO_MANY_OFFERS")
+	refused(t, ask(buyer, s, 1_00), nil, http.StatusTooManyRequests, "TOO_MANY_OFFERS") // the right one is not told from the wrong
 }
 
 // A party that disputes and withdraws, again and again, does not use up the other's disputes.

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"ticketremaster/platform/money"
 )
 
 // A TypeScript client that is generated of docs/openapi.yaml compiles under --strict, and plays a purchase.
@@ -50,12 +52,12 @@ func TestTheGeneratedTypeScriptClient(t *testing.T) {
 	npm("run", "--silent", "compile")
 	var bought struct {
 		SeatID  string `json:"seat_id"`
-		Charged float64
+		Charged money.Cents
 		Refused string
 		QR      string `json:"qr_payload"`
 	}
 	out := npm("run", "--silent", "purchase")
-	if err := json.Unmarshal(out, &bought); err != nil || bought.SeatID != e.Seats[0].ID || bought.Charged != 60 || bought.Refused != "SEAT_ALREADY_SOLD" || bought.QR == "" {
+	if err := json.Unmarshal(out, &bought); err != nil || bought.SeatID != e.Seats[0].ID || bought.Charged != 60_00 || bought.Refused != "SEAT_ALREADY_SOLD" || bought.QR == "" {
 		t.Errorf("%s", out)
 	}
 }

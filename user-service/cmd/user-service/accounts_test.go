@@ -144,15 +144,6 @@ func TestRegistrationRefusals(t *testing.T) {
 	w.login("a@example.com", strings.Repeat("x", 73)).want(t, 401, "UNAUTHORIZED") // bcrypt alone would let it in
 }
 
-// A session that another replica revoked is refused here within a second.
-
-// Revocations that commit at once leave no gap that a follower could step over.
-
-// An answer must not tell by its time whether an address is known. A hash costs far more than all else, so either both
-// logins
-
-// hash or the difference is plain.
-
 func TestStanding(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -229,7 +220,7 @@ func TestCreateAdmin(t *testing.T) {
 	for range 2 {
 		must(t, svc.grant(t.Context(), p.email, "12.50", id))
 	}
-	w.has(person{access: w.login(p.email, p.password).data()["access_token"].(string)}, 12.5)
+	w.has(person{access: w.login(p.email, p.password).data()["access_token"].(string)}, 12_50)
 	t.Setenv("ADMIN_PASSWORD", "short")
 	if svc.createAdmin(t.Context(), "x@example.com", "+6590000001") == nil {
 		t.Fatal("a short password was taken")

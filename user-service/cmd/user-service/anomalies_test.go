@@ -46,12 +46,12 @@ func TestAFailedRefundIsGivenBack(t *testing.T) {
 				for _, e := range events {
 					w.stripe(e).want(t, 200, "")
 				}
-				w.has(p, 50)
+				w.has(p, 50_00)
 				again := at(10, refundEvent(kind, "re_1", topUp, 30_00, "failed")) // told once more, as another event
 				w.stripe(again).want(t, 200, "")
-				w.has(p, 50)
+				w.has(p, 50_00)
 				w.stripe(at(20, refunded(topUp, 30_00))).want(t, 200, "") // tried anew: Stripe's count has the failed one no more
-				w.has(p, 20)
+				w.has(p, 20_00)
 				w.booksAreRight()
 			})
 		}
@@ -69,9 +69,9 @@ func TestAFailedRefundForgivesItsDebt(t *testing.T) {
 	w.give(p, "15")
 	w.has(p, 0)
 	w.stripe(at(9, refundEvent("refund.failed", "re_1", topUp, 50_00, "failed"))).want(t, 200, "")
-	w.has(p, 25) // 10 that were taken and 15 that went to the debt; the 25 still owed are forgiven
+	w.has(p, 25_00) // 10 that were taken and 15 that went to the debt; the 25 still owed are forgiven
 	w.give(p, "5")
-	w.has(p, 30)
+	w.has(p, 30_00)
 	w.booksAreRight()
 }
 
@@ -92,7 +92,7 @@ func TestRefundsAndFailuresAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.has(p, 40)
+	w.has(p, 40_00)
 	w.booksAreRight()
 }
 
@@ -119,7 +119,7 @@ func TestDisputesInAnotherCurrency(t *testing.T) {
 	w.stripe(in("jpy", disputed(topUp, 40_00, "won"))).want(t, 200, "")
 	w.stripe(in("usd", refunded(topUp, 40_00))).want(t, 200, "")
 	w.stripe(in("usd", refundEvent("refund.failed", "re_1", topUp, 40_00, "failed"))).want(t, 200, "")
-	w.has(p, 50)
+	w.has(p, 50_00)
 	w.isFlagged(p, false)
 	w.booksAreRight()
 
@@ -139,7 +139,7 @@ func TestDisputesInAnotherCurrency(t *testing.T) {
 	w.wish(second, p, "50")
 	w.stripe(in("eur", disputed(second, 40_00, "needs_response"))).want(t, 200, "")
 	w.stripe(paid(second, 50_00)).want(t, 200, "")
-	w.has(p, 100)
+	w.has(p, 100_00)
 }
 
 func TestAnomaliesAreResolvedWithAReason(t *testing.T) {
@@ -328,6 +328,6 @@ func TestTheFormerPaymentFunction(t *testing.T) {
 	if got := call("e2", nil, "20"); got != "taken_back" {
 		t.Error(got)
 	}
-	w.has(p, 30)
+	w.has(p, 30_00)
 	w.booksAreRight()
 }

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+
+	"ticketremaster/platform/money"
 )
 
+// rich is join with credits.
 func (w *world) rich(credits string) person {
 	w.t.Helper()
 	p := w.join()
@@ -19,14 +23,22 @@ func (w *world) give(p person, credits string) {
 	must(w.t, err)
 }
 
-func (w *world) has(p person, credits float64) {
+// has fails the test unless the person has that many credits.
+func (w *world) has(p person, credits money.Cents) {
 	w.t.Helper()
 	a := w.call("GET", "/credits/balance", p.access, nil).want(w.t, 200, "")
-	if a.data()["credit_balance"] != credits {
-		w.t.Fatalf("%s has %v, want %v", p.email, a.data()["credit_balance"], credits)
+	var balance struct {
+		Data struct {
+			Credits *money.Cents `json:"credit_balance"`
+		}
+	}
+	must(w.t, json.Unmarshal([]byte(a.raw), &balance))
+	if got := balance.Data.Credits; got == nil || *got != credits {
+		w.t.Fatalf("%s has %v, want %v", p.email, got, credits)
 	}
 }
 
+// booksAreRight checks the ledger's invariants.
 func (w *world) booksAreRight() {
 	w.t.Helper()
 	var wrongBalances, wrongSum, wrongDebts int

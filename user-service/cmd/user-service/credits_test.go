@@ -23,23 +23,23 @@ func TestDeduct(t *testing.T) {
 		t.Fatalf("a repeat answers the same: %s", a.raw)
 	}
 	w.deduct(first, p, 31).want(t, 409, "OPERATION_MISMATCH")
-	w.has(p, 69.5)
+	w.has(p, 69_50)
 
 	second := newID()
 	w.deduct(second, p, 70).want(t, 402, "INSUFFICIENT_CREDITS")
 	w.give(p, "1")
 	w.deduct(second, p, 70).want(t, 200, "") // the refusal recorded nothing
-	w.has(p, 0.5)
+	w.has(p, 50)
 	w.deduct(newID(), p, 0).want(t, 200, "")
 	w.deduct(newID(), person{id: newID()}, 1).want(t, 404, "USER_NOT_FOUND")
 
 	w.undo("/credits/return", second, true)
-	w.has(p, 70.5)
+	w.has(p, 70_50)
 	w.deduct(second, p, 70).want(t, 409, "OPERATION_VOIDED")
 	never := newID()
 	w.undo("/credits/return", never, false)
 	w.deduct(never, p, 1).want(t, 409, "OPERATION_VOIDED") // the mark stands
-	w.has(p, 70.5)
+	w.has(p, 70_50)
 	w.booksAreRight()
 }
 
@@ -84,7 +84,7 @@ func TestDeductAndReturnAtOnce(t *testing.T) {
 		}
 		wg.Wait()
 		w.deduct(id, p, 100).want(t, 409, "OPERATION_VOIDED")
-		w.has(p, 100) // whoever came first, the undoing has the last word
+		w.has(p, 100_00) // whoever came first, the undoing has the last word
 	}
 	w.booksAreRight()
 }

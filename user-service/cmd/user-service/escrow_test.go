@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"ticketremaster/platform/money"
 )
 
 func (w *world) escrow(id string, p person, amount any) answer {
@@ -55,7 +57,7 @@ func TestEscrow(t *testing.T) {
 	}
 	w.release(swap, buyer).want(t, 409, "OPERATION_MISMATCH")
 	w.internal("POST", "/credits/escrow/return", obj{"operation_id": swap}).want(t, 409, "ESCROW_RELEASED")
-	w.has(seller, 60)
+	w.has(seller, 60_00)
 
 	failed := newID()
 	w.escrow(failed, buyer, 40).want(t, 200, "")
@@ -70,18 +72,18 @@ func TestEscrow(t *testing.T) {
 	gift := newID()
 	w.escrow(gift, buyer, 0).want(t, 200, "")
 	w.release(gift, seller).want(t, 200, "")
-	w.has(buyer, 40)
-	w.has(seller, 60)
+	w.has(buyer, 40_00)
+	w.has(seller, 60_00)
 
 	sale := newID() // less the platform's fee
-	release := func(fee float64) answer {
+	release := func(fee money.Cents) answer {
 		return w.internal("POST", "/credits/escrow/release", obj{"operation_id": sale, "user_id": seller.id, "fee": fee})
 	}
 	w.escrow(sale, buyer, 10).want(t, 200, "")
-	release(10.01).want(t, 409, "OPERATION_MISMATCH")
-	release(-1).want(t, 400, "VALIDATION_ERROR")
+	release(10_01).want(t, 409, "OPERATION_MISMATCH")
+	release(-1_00).want(t, 400, "VALIDATION_ERROR")
 	for range 2 {
-		if a := release(0.5).want(t, 200, ""); a.data()["credit_balance"] != 69.5 {
+		if a := release(50).want(t, 200, ""); a.data()["credit_balance"] != 69.5 {
 			t.Fatal(a.raw)
 		}
 	}
@@ -91,7 +93,7 @@ func TestEscrow(t *testing.T) {
 func TestReleaseAndReturnAtOnce(t *testing.T) {
 	w := startWorld(t)
 	buyer, seller := w.rich("20"), w.join()
-	paid := 0
+	var paid money.Cents
 	for range 20 {
 		id := newID()
 		w.escrow(id, buyer, 1).want(t, 200, "")
@@ -102,14 +104,14 @@ func TestReleaseAndReturnAtOnce(t *testing.T) {
 		wg.Wait()
 		if released.status == 200 {
 			returned.want(t, 409, "ESCROW_RELEASED")
-			paid++
+			paid += 1_00
 		} else {
 			released.want(t, 409, "OPERATION_VOIDED")
 			returned.want(t, 200, "")
 		}
 	}
-	w.has(buyer, float64(20-paid))
-	w.has(seller, float64(paid))
+	w.has(buyer, 20_00-paid)
+	w.has(seller, paid)
 	w.booksAreRight()
 }
 
@@ -131,7 +133,7 @@ func TestFreeze(t *testing.T) {
 		t.Fatal(a.raw)
 	}
 	w.give(seller, "25")
-	w.has(seller, 5)
+	w.has(seller, 5_00)
 
 	reversal := newID()
 	for range 2 {
@@ -145,7 +147,7 @@ func TestFreeze(t *testing.T) {
 	w.undo("/credits/freeze/escrow/return", reversal, true)
 	w.freezeToEscrow(reversal, dispute, false).want(t, 409, "OPERATION_VOIDED")
 	w.undo("/credits/unfreeze", dispute, true)
-	w.has(seller, 105)
+	w.has(seller, 105_00)
 	w.freeze(dispute, seller, 100).want(t, 409, "OPERATION_VOIDED")
 	w.freezeToEscrow(newID(), dispute, false).want(t, 409, "OPERATION_VOIDED")
 	w.freezeToEscrow(newID(), newID(), false).want(t, 404, "FREEZE_NOT_FOUND")
@@ -163,9 +165,9 @@ func TestUnfreezeForgivesWhatWasShort(t *testing.T) {
 	dispute := newID()
 	w.freeze(dispute, seller, 100).want(t, 200, "")
 	w.undo("/credits/unfreeze", dispute, true)
-	w.has(seller, 30)
+	w.has(seller, 30_00)
 	w.give(seller, "10")
-	w.has(seller, 40)
+	w.has(seller, 40_00)
 	w.booksAreRight()
 }
 
@@ -186,9 +188,9 @@ func TestThePlatformCoversWhatIsShort(t *testing.T) {
 	}
 	w.freezeToEscrow(second, dispute, true).want(t, 200, "")
 	w.release(second, buyer).want(t, 200, "")
-	w.has(buyer, 100)
+	w.has(buyer, 100_00)
 	w.give(seller, "60")
-	w.has(seller, 10) // 50 went to the platform, which had covered them
+	w.has(seller, 10_00) // 50 went to the platform, which had covered them
 	w.booksAreRight()
 }
 
@@ -245,7 +247,7 @@ func TestAReleaseWaitsForWhatIsUnderWay(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `SELECT credits_escrow_return($1)`, swap)
 	must(t, err)
 	w.afterWaiting(tx, func() answer { return w.release(swap, seller) }).want(t, 409, "OPERATION_VOIDED")
-	w.has(buyer, 10)
+	w.has(buyer, 10_00)
 	w.booksAreRight()
 }
 

@@ -29,7 +29,6 @@ import (
 )
 
 // world is one running user service on a database of its own, with the phones that its codes reach.
-
 type world struct {
 	t        testing.TB
 	url      string
@@ -44,7 +43,6 @@ type world struct {
 const serviceToken = "the-user-services-own-secret"
 
 // startWorld starts a service; change may alter its settings first.
-
 func startWorld(t *testing.T, change ...func(*settings)) *world {
 	t.Helper()
 	return startWorldFor(t, change...)
@@ -72,7 +70,6 @@ func startWorldFor(t testing.TB, change ...func(*settings)) *world {
 }
 
 // run starts the service's program on a free port.
-
 func (w *world) run() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -123,7 +120,6 @@ func must(t testing.TB, err error) {
 }
 
 // answer is one HTTP answer, its body decoded.
-
 type answer struct {
 	status int
 	body   map[string]any
@@ -136,7 +132,6 @@ func (a answer) code() string { s, _ := a.body["error_code"].(string); return s 
 func (a answer) data() map[string]any { m, _ := a.body["data"].(map[string]any); return m }
 
 // want fails the test unless the answer has that status and code ("" for a success).
-
 func (a answer) want(t testing.TB, status int, code string) answer {
 	t.Helper()
 	if a.status != status || a.code() != code {
@@ -149,7 +144,6 @@ func (a answer) want(t testing.TB, status int, code string) answer {
 }
 
 // call sends body (a string as it is, anything else as JSON, nil nothing) with bearer.
-
 func (w *world) call(method, path, bearer string, body any, headers ...string) answer {
 	a, err := w.try(method, path, bearer, body, headers...)
 	if err != nil {
@@ -195,11 +189,9 @@ func (w *world) try(method, path, bearer string, body any, headers ...string) (a
 }
 
 // from is the header by which the gateway tells where a request came from.
-
 func from(address string) []string { return []string{"X-Real-IP", address} }
 
 // internal calls as another of our services.
-
 func (w *world) internal(method, path string, body any) answer {
 	return w.call(method, path, serviceToken, body)
 }
@@ -207,21 +199,18 @@ func (w *world) internal(method, path string, body any) answer {
 type obj = map[string]any
 
 // person is someone with an account, logged in.
-
 type person struct {
 	id, email, phone, password string
 	access, refresh            string
 }
 
 // join registers and verifies someone and logs in.
-
 func (w *world) join() person {
 	w.t.Helper()
 	return w.joinAs(fmt.Sprintf("p%s@example.com", uuid.NewString()[:13]), fmt.Sprintf("+65%08d", 80_000_000+uuid.New().ID()%20_000_000))
 }
 
 // joinAs is join with an address and a phone.
-
 func (w *world) joinAs(email, phone string) person {
 	w.t.Helper()
 	p := person{email: email, phone: phone, password: "correct horse"}
@@ -231,12 +220,6 @@ func (w *world) joinAs(email, phone string) person {
 	p.access, p.refresh = a.data()["access_token"].(string), a.data()["refresh_token"].(string)
 	return p
 }
-
-// rich is join with credits.
-
-// has fails the test unless the person's credits are that many.
-
-// booksAreRight checks the ledger's invariants.
 
 func parse(id string) uuid.UUID { return uuid.MustParse(id) }
 
@@ -256,7 +239,6 @@ func TestMain(m *testing.M) {
 }
 
 // assembled gives the service's parts on the same database, as a command of the binary has them.
-
 func (w *world) assembled() *parts {
 	svc, err := assemble(w.settings, postgres.New(w.db))
 	must(w.t, err)
@@ -264,7 +246,6 @@ func (w *world) assembled() *parts {
 }
 
 // live is the purpose of the person's live challenge, "" if there is none.
-
 func (w *world) live(p person) (purpose string) {
 	must(w.t, w.db.QueryRow(w.t.Context(), `
 		SELECT coalesce(max(purpose::text), '') FROM otp_challenges WHERE user_id = $1 AND state = 'PENDING'`, p.id).Scan(&purpose))
@@ -274,7 +255,6 @@ func (w *world) live(p person) (purpose string) {
 func jsonNumber(f float64) string { return fmt.Sprintf("%.0f", f) }
 
 // twice gives a body two readers.
-
 func twice(t testing.TB, body io.Reader) (a, b io.ReadCloser) {
 	raw, err := io.ReadAll(body)
 	must(t, err)
@@ -288,7 +268,6 @@ func vault(t testing.TB) *user.Vault {
 }
 
 // withPool gives the address with a pool of that size, as the settings do.
-
 func withPool(dsn string, conns int) string {
 	separator := "?"
 	if strings.Contains(dsn, "?") {

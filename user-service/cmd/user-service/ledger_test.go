@@ -1,10 +1,11 @@
 package main
 
 import (
-	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"ticketremaster/platform/money"
 )
 
 // Whatever is done to credits, in whatever order, the books are right: every balance is the sum of its entries, all
@@ -21,12 +22,12 @@ func TestTheLedgerStaysRight(t *testing.T) {
 			return rapid.SampledFrom(ids).Draw(r, "id")
 		}
 		who := func() person { return rapid.SampledFrom(people).Draw(r, "who") }
-		amount := func() float64 { return float64(rapid.IntRange(0, 5000).Draw(r, "cents")) / 100 }
+		amount := func() money.Cents { return money.Cents(rapid.IntRange(0, 50_00).Draw(r, "cents")) }
 		undo := func(path string) func(*rapid.T) {
 			return func(*rapid.T) { w.internal("POST", path, obj{"operation_id": pick()}) }
 		}
 		r.Repeat(map[string]func(*rapid.T){
-			"grant":          func(*rapid.T) { w.give(who(), fmt.Sprint(amount())) },
+			"grant":          func(*rapid.T) { w.give(who(), amount().String()) },
 			"deduct":         func(*rapid.T) { w.deduct(pick(), who(), amount()) },
 			"return":         undo("/credits/return"),
 			"escrow":         func(*rapid.T) { w.escrow(pick(), who(), amount()) },

@@ -155,5 +155,5 @@ func TestAmounts(t *testing.T) {
 			t.Errorf("%s: %s", raw, a.raw)
 		}
 	}
-	w.has(p, 10)
+	w.has(p, 10_00)
 }

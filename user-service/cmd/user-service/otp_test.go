@@ -127,7 +127,6 @@ func TestThreeWrongCodesEndAChallenge(t *testing.T) {
 }
 
 // After the window an equal code is a new try.
-
 func TestARepeatIsOneTryForTenSeconds(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -143,7 +142,6 @@ func TestARepeatIsOneTryForTenSeconds(t *testing.T) {
 }
 
 // Forty identical codes at once are one try, whether right or wrong.
-
 func TestVerificationIsSingleFlight(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -191,7 +189,6 @@ func TestCodesExpire(t *testing.T) {
 }
 
 // A counterparty's transfer does not take a purchase's challenge away, nor can it flood a phone.
-
 func TestACounterpartyIsBounded(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPPairPerHour, s.OTPSendsPerHour = 3, 8 })
 	p, nagger := w.join(), newID()
@@ -213,7 +210,6 @@ func TestACounterpartyIsBounded(t *testing.T) {
 
 // Whoever knows an address can ask for a reset of its password, from the owner's own network too, and takes nothing
 // from its owner by it.
-
 func TestAStrangersResetRequests(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 4 })
 	p := w.join()
@@ -239,7 +235,6 @@ func TestAStrangersResetRequests(t *testing.T) {
 }
 
 // Ten wrong codes a day, over all transfers.
-
 func TestWrongCodesOfADay(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -259,9 +254,3 @@ func TestWrongCodesOfADay(t *testing.T) {
 	w.send(p, "purchase", order).want(t, 200, "")
 	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "") // a purchase is counted by itself
 }
-
-// SMU down: an answer within a second, nothing lost, no state that blocks.
-
-// SMU slow: nobody knows if a code went out, so neither the old nor the new one is live; and money moves meanwhile.
-
-// A process that died while it was sending blocks nobody for long, and what it may have sent confirms nothing else.

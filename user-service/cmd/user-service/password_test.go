@@ -44,6 +44,8 @@ func TestPasswordReset(t *testing.T) {
 	w.login(p.email, "another horse").want(t, 200, "")
 }
 
+// An answer must not tell by its time whether an address is known. A hash costs far more than all else, so either both
+// logins hash or the difference is plain.
 func TestLoginTakesTheSameTime(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.BcryptCost = 11 })
 	p := w.join()

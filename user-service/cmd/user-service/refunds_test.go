@@ -21,15 +21,15 @@ func TestTicketRefunds(t *testing.T) {
 	for range 2 {
 		w.refund(first, second, third).want(t, 200, "")
 	}
-	w.has(p, 60)
-	w.has(q, 30.5)
+	w.has(p, 60_00)
+	w.has(q, 30_50)
 	// All or none: what differs from the first, or goes to nobody, takes the others with it.
 	differs := obj{"operation_id": first["operation_id"], "user_id": p.id, "amount": 41, "reference_id": newID()}
 	w.refund(refundOf(q, 1), differs).want(t, 409, "OPERATION_MISMATCH")
 	w.refund(refundOf(q, 1), refundOf(person{id: newID()}, 1)).want(t, 404, "USER_NOT_FOUND")
 	w.refund(refundOf(q, -1)).want(t, 400, "VALIDATION_ERROR")
 	w.refund().want(t, 400, "VALIDATION_ERROR")
-	w.has(q, 30.5)
+	w.has(q, 30_50)
 	w.booksAreRight()
 }
 
@@ -49,7 +49,7 @@ func TestTicketRefundsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	w.has(p, 20)
-	w.has(q, 120)
+	w.has(p, 20_00)
+	w.has(q, 120_00)
 	w.booksAreRight()
 }

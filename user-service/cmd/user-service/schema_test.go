@@ -37,7 +37,7 @@ func TestTheSchemaRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want a violation of %s", name, err, c.constraint)
 		}
 	}
-	w.has(p, 9)
+	w.has(p, 9_00)
 	w.booksAreRight()
 }
 

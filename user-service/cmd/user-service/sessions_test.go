@@ -47,6 +47,7 @@ func TestSessions(t *testing.T) {
 	refresh(other.data()["refresh_token"].(string)).want(t, 401, "UNAUTHORIZED")
 }
 
+// A session that another replica revoked is refused here within a second.
 func TestAnotherReplicaRevokes(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -58,6 +59,7 @@ func TestAnotherReplicaRevokes(t *testing.T) {
 	})
 }
 
+// Revocations that commit at once leave no gap that a follower could step over.
 func TestTheFeedHasNoGaps(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()

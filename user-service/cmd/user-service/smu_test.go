@@ -6,6 +6,7 @@ import (
 	"time"
 )
 
+// While SMU is down an answer comes within a second, nothing is lost, and no state blocks what comes after.
 func TestDeadSMU(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -44,6 +45,8 @@ func TestDeadSMU(t *testing.T) {
 	}
 }
 
+// While SMU is slow credits can be moved. Whether a code was sent is unknown then, so neither the old one nor the new one
+// is live.
 func TestSlowSMU(t *testing.T) {
 	w := startWorld(t)
 	p := w.rich("100")
@@ -96,6 +99,7 @@ func TestASendingOfUnknownOutcome(t *testing.T) {
 	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
 }
 
+// A process that died while it was sending blocks nobody for long, and a code that it may have sent confirms nothing else.
 func TestACrashWhileSending(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()

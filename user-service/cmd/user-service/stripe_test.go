@@ -83,13 +83,13 @@ func TestAPaymentCreditsOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.has(p, 50)
+	w.has(p, 50_00)
 
 	other := paid(topUp, 50_00)
 	other["id"], other["api_version"] = "evt_other", "2029-01-01"
 	w.stripe(other).want(t, 200, "")
 	w.stripe(event("evt_x", "customer.created", obj{"id": "cus_1"})).want(t, 200, "")
-	w.has(p, 50)
+	w.has(p, 50_00)
 	w.booksAreRight()
 }
 
@@ -102,7 +102,7 @@ func TestStripesAmountCounts(t *testing.T) {
 	e := paid(topUp, 12_34)
 	e["api_version"] = "2019-05-16"
 	w.stripe(e).want(t, 200, "")
-	w.has(p, 12.34)
+	w.has(p, 12_34)
 }
 
 // Money that cannot be credited to anyone is written down for a person, and the event is not asked for again.
@@ -131,9 +131,9 @@ func TestPaymentsThatAreNotCredited(t *testing.T) {
 	object(twice)["id"], twice["id"] = "pi_twice", "evt_twice"
 	w.stripe(twice).want(t, 200, "")
 	w.isAnomaly("pi_twice", "topup_paid_twice")
-	w.has(p, 50)
+	w.has(p, 50_00)
 	w.stripe(event("evt_foreign_refund", "charge.refunded", obj{"id": "ch", "amount_refunded": 50_00, "payment_intent": "pi_usd"})).want(t, 200, "")
-	w.has(p, 50)
+	w.has(p, 50_00)
 	w.booksAreRight()
 
 	nonsense := paid(topUp, -5)
@@ -175,7 +175,7 @@ func TestARefundTakesTheCreditsBack(t *testing.T) {
 	altered := refunded(topUp, 50_00)
 	altered["id"] = part["id"]
 	w.stripe(altered).want(t, 200, "") // an event's id counts once, whatever comes under it
-	w.has(p, 30)
+	w.has(p, 30_00)
 	w.isFlagged(p, true)
 	w.deduct(newID(), p, 25).want(t, 200, "")
 	w.stripe(refunded(topUp, 50_00)).want(t, 200, "") // cumulative: 30 more, of which 25 are spent
@@ -184,7 +184,7 @@ func TestARefundTakesTheCreditsBack(t *testing.T) {
 	w.give(p, "10")
 	w.has(p, 0)
 	w.give(p, "20")
-	w.has(p, 5)
+	w.has(p, 5_00)
 	w.booksAreRight()
 	w.call("GET", "/credits/balance", p.access, nil).want(t, 200, "") // being flagged by Stripe logs nobody out
 }
@@ -204,7 +204,7 @@ func TestReorderedEvents(t *testing.T) {
 	w.stripe(disputed(second, 50_00, "won")).want(t, 200, "") // the end before the beginning
 	w.stripe(paid(second, 50_00)).want(t, 200, "")
 	w.stripe(disputed(second, 50_00, "needs_response")).want(t, 200, "")
-	w.has(p, 50)
+	w.has(p, 50_00)
 	w.booksAreRight()
 }
 
@@ -215,7 +215,7 @@ func TestAChargeback(t *testing.T) {
 	w.wish(topUp, p, "50")
 	w.stripe(paid(topUp, 50_00)).want(t, 200, "")
 	w.stripe(disputed(topUp, 50_00, "warning_needs_response")).want(t, 200, "") // an inquiry moves no money
-	w.has(p, 50)
+	w.has(p, 50_00)
 	w.deduct(newID(), p, 20).want(t, 200, "")
 	w.stripe(disputed(topUp, 50_00, "needs_response")).want(t, 200, "")
 	w.has(p, 0)
@@ -226,8 +226,8 @@ func TestAChargeback(t *testing.T) {
 	w.give(p, "5")
 	w.has(p, 0)
 	w.stripe(disputed(topUp, 50_00, "won")).want(t, 200, "")
-	w.has(p, 35) // 30 that were taken and 5 that went to the debt; the 15 still owed are forgiven
+	w.has(p, 35_00) // 30 that were taken and 5 that went to the debt; the 15 still owed are forgiven
 	w.give(p, "5")
-	w.has(p, 40)
+	w.has(p, 40_00)
 	w.booksAreRight()
 }

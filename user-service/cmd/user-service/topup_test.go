@@ -75,7 +75,7 @@ func TestTopUp(t *testing.T) {
 	}
 	w.has(p, 0) // nothing before the webhook
 	w.stripe(paid(id, 25_50)).want(t, 200, "")
-	w.has(p, 25.5)
+	w.has(p, 25_50)
 
 	first := topUp(10, "Idempotency-Key", "mine").want(t, 200, "")
 	if again := topUp(10, "Idempotency-Key", "mine").want(t, 200, ""); again.data()["topup_id"] != first.data()["topup_id"] {
