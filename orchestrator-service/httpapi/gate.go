@@ -351,13 +351,7 @@ func (s *Server) allowEntry(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var in struct {
-		Reason string `json:"reason"`
-	}
-	if err := web.Decode(r, &in); err != nil {
-		return err
-	}
-	reason, err := web.Text("reason", in.Reason, maxNote)
+	reason, err := web.ReadReason(r, maxNote)
 	if err != nil {
 		return err
 	}

@@ -27,13 +27,7 @@ func (s *Server) listPayments(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) resolvePayment(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Reason string `json:"reason"`
-	}
-	if err := web.Decode(r, &in); err != nil {
-		return err
-	}
-	reason, err := web.Text("reason", in.Reason, maxAdminReason)
+	reason, err := web.ReadReason(r, maxAdminReason)
 	if err != nil {
 		return err
 	}

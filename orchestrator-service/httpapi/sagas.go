@@ -45,13 +45,7 @@ func (s *Server) reopenSaga(reopen func(ctx context.Context, id uuid.UUID, by, r
 		if err != nil {
 			return err
 		}
-		var in struct {
-			Reason string `json:"reason"`
-		}
-		if err := web.Decode(r, &in); err != nil {
-			return err
-		}
-		reason, err := web.Text("reason", in.Reason, maxReason)
+		reason, err := web.ReadReason(r, maxReason)
 		if err != nil {
 			return err
 		}

@@ -44,18 +44,6 @@ func (s server) list(w http.ResponseWriter, r *http.Request) error {
 	return web.Answer(w, http.StatusCreated, l)
 }
 
-func (s server) listing(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	l, err := s.ledger.Listing(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, l)
-}
-
 func (s server) listings(w http.ResponseWriter, r *http.Request) error {
 	var f fields
 	filter := order.ListingFilter{
@@ -79,18 +67,6 @@ func (s server) listings(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.List(w, listings, page, total)
-}
-
-func (s server) listingsToCheck(w http.ResponseWriter, r *http.Request) error {
-	limit, err := web.QueryInt(r, "limit", defaultOverdue, 1, maxOverdue)
-	if err != nil {
-		return err
-	}
-	listings, err := s.ledger.ListingsToCheck(r.Context(), limit)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, listings)
 }
 
 func (s server) buy(w http.ResponseWriter, r *http.Request) error {
@@ -140,22 +116,6 @@ func readPurchase(r *http.Request, undo bool) (p order.Purchase, reason string, 
 		p.ExpiresAt = f.time("expires_at", in.ExpiresAt)
 	}
 	return p, reason, f.err
-}
-
-func (s server) endListing(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	reason, err := readReason(r, maxFailureReason)
-	if err != nil {
-		return err
-	}
-	l, err := s.ledger.EndListing(r.Context(), id, reason)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, l)
 }
 
 func (s server) endListingsOfEvent(w http.ResponseWriter, r *http.Request) error {

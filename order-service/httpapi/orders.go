@@ -183,33 +183,6 @@ func (s server) undoConfirm(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, o)
 }
 
-func (s server) failOrder(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	reason, err := readReason(r, maxFailureReason)
-	if err != nil {
-		return err
-	}
-	o, err := s.ledger.Fail(r.Context(), id, reason)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, o)
-}
-
-// readReason reads a body that has only a reason.
-func readReason(r *http.Request, most int) (string, error) {
-	var in struct {
-		Reason string `json:"reason"`
-	}
-	if err := web.Decode(r, &in); err != nil {
-		return "", err
-	}
-	return web.Text("reason", in.Reason, most)
-}
-
 // extendOrder serves POST /orders/{id}/extend: the order's hold lasts longer.
 func (s server) extendOrder(w http.ResponseWriter, r *http.Request) error {
 	id, err := web.PathUUID(r, "id")
@@ -228,18 +201,6 @@ func (s server) extendOrder(w http.ResponseWriter, r *http.Request) error {
 		return f.err
 	}
 	o, err := s.ledger.Extend(r.Context(), id, until)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, o)
-}
-
-func (s server) order(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	o, err := s.ledger.Order(r.Context(), id)
 	if err != nil {
 		return err
 	}

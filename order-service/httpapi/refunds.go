@@ -95,25 +95,13 @@ func (in refundJSON) request(f *fields) order.RefundRequest {
 	return r
 }
 
-func (s server) refundsOfOrder(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	refunds, err := s.ledger.Refunds(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, refunds)
-}
-
 // failPending serves POST /events/{id}/fail-pending: an event is cancelled.
 func (s server) failPending(w http.ResponseWriter, r *http.Request) error {
 	id, err := web.PathUUID(r, "id")
 	if err != nil {
 		return err
 	}
-	reason, err := readReason(r, maxFailureReason)
+	reason, err := web.ReadReason(r, maxFailureReason)
 	if err != nil {
 		return err
 	}
@@ -122,19 +110,6 @@ func (s server) failPending(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.OK(w, map[string]int64{"failed": n})
-}
-
-// unsettled serves GET /events/{id}/unsettled: seats whose tickets cannot be refunded yet.
-func (s server) unsettled(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	seats, err := s.ledger.Unsettled(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, seats)
 }
 
 // liveTransfers serves GET /events/{id}/live-transfers: those that nobody has confirmed.

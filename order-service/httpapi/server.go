@@ -43,15 +43,15 @@ func New(ledger postgres.Store, secrets ...string) http.Handler {
 		r.Method(http.MethodPost, "/orders/confirmed", edge(s.confirmed))
 		r.Method(http.MethodGet, "/orders", edge(s.orders))
 		r.Method(http.MethodGet, "/orders/overdue", edge(s.overdueOrders))
-		r.Method(http.MethodGet, "/orders/{id}", edge(s.order))
+		r.Method(http.MethodGet, "/orders/{id}", edge(byID(ledger.Order)))
 		r.Method(http.MethodPost, "/orders/{id}/undo-confirm", edge(s.undoConfirm))
-		r.Method(http.MethodPost, "/orders/{id}/fail", edge(s.failOrder))
+		r.Method(http.MethodPost, "/orders/{id}/fail", edge(byIDAndReason(ledger.Fail)))
 		r.Method(http.MethodPost, "/orders/{id}/extend", edge(s.extendOrder))
 
 		r.Method(http.MethodPost, "/refunds", edge(s.refund))
-		r.Method(http.MethodGet, "/orders/{id}/refunds", edge(s.refundsOfOrder))
+		r.Method(http.MethodGet, "/orders/{id}/refunds", edge(byID(ledger.Refunds)))
 		r.Method(http.MethodPost, "/events/{id}/fail-pending", edge(s.failPending))
-		r.Method(http.MethodGet, "/events/{id}/unsettled", edge(s.unsettled))
+		r.Method(http.MethodGet, "/events/{id}/unsettled", edge(byID(ledger.Unsettled)))
 		r.Method(http.MethodGet, "/events/{id}/live-transfers", edge(s.liveTransfers))
 
 		r.Method(http.MethodPost, "/offers", edge(s.beginOffer))
@@ -59,18 +59,18 @@ func New(ledger postgres.Store, secrets ...string) http.Handler {
 
 		r.Method(http.MethodPost, "/transfers", edge(s.initiate))
 		r.Method(http.MethodGet, "/transfers", edge(s.transfers))
-		r.Method(http.MethodGet, "/transfers/overdue", edge(s.overdueTransfers))
-		r.Method(http.MethodGet, "/transfers/{id}", edge(s.transfer))
+		r.Method(http.MethodGet, "/transfers/overdue", edge(byLimit(ledger.OverdueTransfers)))
+		r.Method(http.MethodGet, "/transfers/{id}", edge(byID(ledger.Transfer)))
 		r.Method(http.MethodPost, "/transfers/{id}/dispute", edge(s.dispute))
 
 		r.Method(http.MethodPost, "/listings", edge(s.list))
 		r.Method(http.MethodGet, "/listings", edge(s.listings))
-		r.Method(http.MethodPost, "/listings/check", edge(s.listingsToCheck))
+		r.Method(http.MethodPost, "/listings/check", edge(byLimit(ledger.ListingsToCheck)))
 		r.Method(http.MethodPost, "/listings/end", edge(s.endListingsOfEvent))
-		r.Method(http.MethodGet, "/listings/{id}", edge(s.listing))
+		r.Method(http.MethodGet, "/listings/{id}", edge(byID(ledger.Listing)))
 		r.Method(http.MethodPost, "/listings/{id}/buy", edge(s.buy))
 		r.Method(http.MethodPost, "/listings/{id}/abort-buy", edge(s.abortBuy))
-		r.Method(http.MethodPost, "/listings/{id}/end", edge(s.endListing))
+		r.Method(http.MethodPost, "/listings/{id}/end", edge(byIDAndReason(ledger.EndListing)))
 
 		for address, read := range moves {
 			r.Method(http.MethodPost, "/transfers/{id}/"+address, edge(s.move(read)))
@@ -85,6 +85,49 @@ func edge(h web.Handler) web.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), requestLimit)
 		defer cancel()
 		return database.Fault(h(w, r.WithContext(ctx)), "the order ledger")
+	}
+}
+
+// byID serves what needs the id of the path alone.
+func byID[T any](do func(context.Context, uuid.UUID) (T, error)) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, err := web.PathUUID(r, "id")
+		if err != nil {
+			return err
+		}
+		answer, err := do(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		return web.OK(w, answer)
+	}
+}
+
+// byIDAndReason serves what needs the id of the path and a reason.
+func byIDAndReason[T any](do func(ctx context.Context, id uuid.UUID, reason string) (T, error)) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return byID(func(ctx context.Context, id uuid.UUID) (answer T, err error) {
+			reason, err := web.ReadReason(r, maxFailureReason)
+			if err != nil {
+				return answer, err
+			}
+			return do(ctx, id, reason)
+		})(w, r)
+	}
+}
+
+// byLimit serves a list that a sweep works off: ?limit is how many it takes.
+func byLimit[T any](list func(context.Context, int) ([]T, error)) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		limit, err := web.QueryInt(r, "limit", defaultOverdue, 1, maxOverdue)
+		if err != nil {
+			return err
+		}
+		answer, err := list(r.Context(), limit)
+		if err != nil {
+			return err
+		}
+		return web.OK(w, answer)
 	}
 }
 

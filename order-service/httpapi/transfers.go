@@ -30,7 +30,7 @@ func plain(a order.Action) func(*http.Request) (order.Move, error) {
 
 func withReason(a order.Action) func(*http.Request) (order.Move, error) {
 	return func(r *http.Request) (order.Move, error) {
-		reason, err := readReason(r, maxFailureReason)
+		reason, err := web.ReadReason(r, maxFailureReason)
 		return order.Move{Action: a, Reason: reason}, err
 	}
 }
@@ -199,18 +199,6 @@ func readTransfer(r *http.Request) (order.TransferRequest, error) {
 	return t, f.err
 }
 
-func (s server) transfer(w http.ResponseWriter, r *http.Request) error {
-	id, err := web.PathUUID(r, "id")
-	if err != nil {
-		return err
-	}
-	t, err := s.ledger.Transfer(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, t)
-}
-
 func (s server) transfers(w http.ResponseWriter, r *http.Request) error {
 	filter, err := readTransferFilter(r)
 	if err != nil {
@@ -260,16 +248,4 @@ func readTransferFilter(r *http.Request) (order.TransferFilter, error) {
 		f.fail(fault.Field("user_id", "is required, or seat_id"))
 	}
 	return filter, f.err
-}
-
-func (s server) overdueTransfers(w http.ResponseWriter, r *http.Request) error {
-	limit, err := web.QueryInt(r, "limit", defaultOverdue, 1, maxOverdue)
-	if err != nil {
-		return err
-	}
-	transfers, err := s.ledger.OverdueTransfers(r.Context(), limit)
-	if err != nil {
-		return err
-	}
-	return web.OK(w, transfers)
 }

@@ -15,14 +15,7 @@ import (
 const listingColumns = `listing_id, seat_id, event_id, seller_user_id, asking_price, status, end_reason, transfer_id, created_at, updated_at`
 
 func oneListing(rows pgx.Rows, err error) (order.Listing, error) {
-	if err != nil {
-		return order.Listing{}, err
-	}
-	l, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[order.Listing])
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = order.ErrListingNotFound
-	}
-	return l, err
+	return one[order.Listing](rows, err, order.ErrListingNotFound)
 }
 
 // Listing returns a listing, or order.ErrListingNotFound.

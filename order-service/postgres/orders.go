@@ -42,16 +42,21 @@ const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credi
 
 const getOrder = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
 
+// one reads the single row of a query; none is the error if there is none.
+func one[T any](rows pgx.Rows, err, none error) (x T, _ error) {
+	if err != nil {
+		return x, err
+	}
+	x, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = none
+	}
+	return x, err
+}
+
 // oneOrder reads the single order of a query, or returns order.ErrNotFound.
 func oneOrder(rows pgx.Rows, err error) (order.Order, error) {
-	if err != nil {
-		return order.Order{}, err
-	}
-	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[order.Order])
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = order.ErrNotFound
-	}
-	return o, err
+	return one[order.Order](rows, err, order.ErrNotFound)
 }
 
 // Order returns an order, or order.ErrNotFound.

@@ -22,14 +22,7 @@ const getTransfer = `SELECT ` + transferColumns + ` FROM transfers WHERE transfe
 const lockSeat = `SELECT pg_advisory_xact_lock(hashtextextended(@seat::uuid::text, 0))`
 
 func oneTransfer(rows pgx.Rows, err error) (order.Transfer, error) {
-	if err != nil {
-		return order.Transfer{}, err
-	}
-	t, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[order.Transfer])
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = order.ErrTransferNotFound
-	}
-	return t, err
+	return one[order.Transfer](rows, err, order.ErrTransferNotFound)
 }
 
 // Transfer returns a transfer, or order.ErrTransferNotFound.

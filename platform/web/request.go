@@ -121,6 +121,17 @@ func Amount(field string, raw json.RawMessage) (money.Cents, error) {
 	return c, nil
 }
 
+// ReadReason reads a body whose only field is a reason, of at most so many characters.
+func ReadReason(r *http.Request, most int) (string, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if err := Decode(r, &in); err != nil {
+		return "", err
+	}
+	return Text("reason", in.Reason, most)
+}
+
 // Text returns a field's text without surrounding blanks. An empty text, more than most characters, and control
 // characters (PostgreSQL refuses NUL) are faults that name the field.
 func Text(field, value string, most int) (string, error) {

@@ -153,8 +153,8 @@ func (l *Log) Claim(ctx context.Context, owner uuid.UUID, lease time.Duration, l
 	return claimed, nil
 }
 
-// Renew implements saga.Log.
-func (l *Log) Renew(ctx context.Context, r *saga.Record, lease time.Duration) error {
+// update changes the saga that r names if r's claim is its latest.
+func (l *Log) update(ctx context.Context, r *saga.Record, change func(*row)) error {
 	leave, err := l.enter(ctx)
 	if err != nil {
 		return err
@@ -162,24 +162,22 @@ func (l *Log) Renew(ctx context.Context, r *saga.Record, lease time.Duration) er
 	defer leave()
 	s, err := l.claimed(r)
 	if err == nil {
-		s.until = l.now.Add(lease)
+		change(s)
 	}
 	return err
 }
 
+// Renew implements saga.Log.
+func (l *Log) Renew(ctx context.Context, r *saga.Record, lease time.Duration) error {
+	return l.update(ctx, r, func(s *row) { s.until = l.now.Add(lease) })
+}
+
 // Rest implements saga.Log.
 func (l *Log) Rest(ctx context.Context, r *saga.Record, pause time.Duration) error {
-	leave, err := l.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	s, err := l.claimed(r)
-	if err == nil {
+	return l.update(ctx, r, func(s *row) {
 		s.record.Owner, s.until = uuid.Nil, l.now.Add(pause)
 		s.record.Reached, s.record.Rounds, s.record.StalledSince = r.Reached, r.Rounds, r.StalledSince
-	}
-	return err
+	})
 }
 
 // Reopen implements saga.Log.
