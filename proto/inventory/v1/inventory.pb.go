@@ -6,15 +6,15 @@
 
 // The contract of inventory-service: seats, holds, ownership and scans.
 //
-// Errors are gRPC statuses with a google.rpc.ErrorInfo whose reason is the error code that clients
-// of the public API see (SEAT_UNAVAILABLE, HOLD_EXPIRED, …) and whose metadata has the fault's kind; each RPC
-// names its own below. Kind and status belong together by the one table of platform/rpc: a conflict with the present
-// state is ABORTED, what was possible once FAILED_PRECONDITION. Any RPC may also say INVALID_ARGUMENT / INVALID_UUID
-// or VALIDATION_ERROR, naming the field; UNAUTHENTICATED / UNAUTHORIZED; and UNAVAILABLE / SERVICE_UNAVAILABLE (the
-// database is down, or a seat's lock was taken for a second: the outcome is unknown, ask again under the same id).
+// Errors are gRPC statuses with a google.rpc.ErrorInfo. Its reason is the error code that clients of the public API see
+// (SEAT_UNAVAILABLE, HOLD_EXPIRED, …), its metadata has the fault's kind; each RPC lists its own errors below. The
+// table in platform/rpc maps kinds to statuses: a conflict with the present state is ABORTED, what is no longer
+// possible is FAILED_PRECONDITION. Any RPC may also return INVALID_ARGUMENT / INVALID_UUID or VALIDATION_ERROR, which
+// name the field; UNAUTHENTICATED / UNAUTHORIZED; and UNAVAILABLE / SERVICE_UNAVAILABLE (the database is down, or a
+// seat was locked for a second: the outcome is unknown, repeat the call with the same id).
 //
-// Every call that changes a seat carries the id of the operation that causes it (hold_id, pin_id,
-// operation_id, scan_id). A repeat changes nothing and answers the same.
+// Every call that changes a seat has the id of the operation that causes it (hold_id, pin_id, operation_id, scan_id). A
+// repeat changes nothing and returns the same.
 
 package inventoryv1
 
@@ -633,7 +633,7 @@ func (x *DeleteSeatsResponse) GetSeatsDeleted() int32 {
 type ListSeatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	AfterRow      string                 `protobuf:"bytes,2,opt,name=after_row,json=afterRow,proto3" json:"after_row,omitempty"` // goes on behind this seat; empty: from the first
+	AfterRow      string                 `protobuf:"bytes,2,opt,name=after_row,json=afterRow,proto3" json:"after_row,omitempty"` // the page begins after this seat; empty: with the first
 	AfterNumber   int32                  `protobuf:"varint,3,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
 	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"` // 1 to 5,000; 0: 5,000
 	unknownFields protoimpl.UnknownFields
@@ -882,9 +882,9 @@ type SeatCount struct {
 	Held          int32                  `protobuf:"varint,4,opt,name=held,proto3" json:"held,omitempty"`
 	Sold          int32                  `protobuf:"varint,5,opt,name=sold,proto3" json:"sold,omitempty"` // CHECKED_IN included
 	CheckedIn     int32                  `protobuf:"varint,6,opt,name=checked_in,json=checkedIn,proto3" json:"checked_in,omitempty"`
-	RevenueCents  int64                  `protobuf:"varint,7,opt,name=revenue_cents,json=revenueCents,proto3" json:"revenue_cents,omitempty"` // sum of price_paid of the sold
+	RevenueCents  int64                  `protobuf:"varint,7,opt,name=revenue_cents,json=revenueCents,proto3" json:"revenue_cents,omitempty"` // sum of price_paid of sold seats
 	Blocked       int32                  `protobuf:"varint,8,opt,name=blocked,proto3" json:"blocked,omitempty"`                               // not for sale, and neither held nor sold
-	Refunded      int32                  `protobuf:"varint,9,opt,name=refunded,proto3" json:"refunded,omitempty"`                             // void tickets; none of the sold
+	Refunded      int32                  `protobuf:"varint,9,opt,name=refunded,proto3" json:"refunded,omitempty"`                             // void tickets, which are not counted as sold
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2334,7 +2334,7 @@ func (x *VoidTicketResponse) GetSeat() *Seat {
 	return nil
 }
 
-// Refunds of tickets: a pair each.
+// Each seat id and the refund id at the same index are a pair.
 type RestoreTicketsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SeatIds       []string               `protobuf:"bytes,1,rep,name=seat_ids,json=seatIds,proto3" json:"seat_ids,omitempty"`
@@ -2706,7 +2706,7 @@ func (x *CloseEventResponse) GetPinned() int32 {
 type VoidTicketsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	SpareSeatIds  []string               `protobuf:"bytes,2,rep,name=spare_seat_ids,json=spareSeatIds,proto3" json:"spare_seat_ids,omitempty"` // that are disputed, for example
+	SpareSeatIds  []string               `protobuf:"bytes,2,rep,name=spare_seat_ids,json=spareSeatIds,proto3" json:"spare_seat_ids,omitempty"` // tickets to leave out, such as disputed ones
 	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                                    // 1 to 1,000
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3475,7 +3475,7 @@ type VerifyTicketResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seat          *Seat                  `protobuf:"bytes,1,opt,name=seat,proto3" json:"seat,omitempty"`
 	HasSuccessLog bool                   `protobuf:"varint,2,opt,name=has_success_log,json=hasSuccessLog,proto3" json:"has_success_log,omitempty"` // entry_logs has an admission of the seat that was not undone
-	Left          bool                   `protobuf:"varint,3,opt,name=left,proto3" json:"left,omitempty"`                                          // and its holder has left since
+	Left          bool                   `protobuf:"varint,3,opt,name=left,proto3" json:"left,omitempty"`                                          // its holder has left since
 	EntryScanId   string                 `protobuf:"bytes,4,opt,name=entry_scan_id,json=entryScanId,proto3" json:"entry_scan_id,omitempty"`        // the last admission that was not undone, if any
 	EnteredAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=entered_at,json=enteredAt,proto3" json:"entered_at,omitempty"`
 	EntryAllowed  bool                   `protobuf:"varint,6,opt,name=entry_allowed,json=entryAllowed,proto3" json:"entry_allowed,omitempty"` // AllowEntry was called for the present ownership
@@ -3560,8 +3560,8 @@ type Scan struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	ScanId          string                 `protobuf:"bytes,1,opt,name=scan_id,json=scanId,proto3" json:"scan_id,omitempty"`
 	SeatId          string                 `protobuf:"bytes,2,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`                              // empty: unknown seat
-	PresentedSeatId string                 `protobuf:"bytes,3,opt,name=presented_seat_id,json=presentedSeatId,proto3" json:"presented_seat_id,omitempty"` // as the QR said, if it could be read
-	EventId         string                 `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`                           // MarkCheckedIn logs the own event of a seat that exists
+	PresentedSeatId string                 `protobuf:"bytes,3,opt,name=presented_seat_id,json=presentedSeatId,proto3" json:"presented_seat_id,omitempty"` // the seat in the QR code, if it could be read
+	EventId         string                 `protobuf:"bytes,4,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`                           // if the seat exists, MarkCheckedIn logs the seat's event
 	StaffId         string                 `protobuf:"bytes,5,opt,name=staff_id,json=staffId,proto3" json:"staff_id,omitempty"`
 	Result          ScanResult             `protobuf:"varint,6,opt,name=result,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"result,omitempty"`
 	HallIdPresented string                 `protobuf:"bytes,7,opt,name=hall_id_presented,json=hallIdPresented,proto3" json:"hall_id_presented,omitempty"` // in the QR
@@ -3570,12 +3570,12 @@ type Scan struct {
 	HallIdStaff     string                 `protobuf:"bytes,10,opt,name=hall_id_staff,json=hallIdStaff,proto3" json:"hall_id_staff,omitempty"`            // where the member of staff stood
 	Direction       Direction              `protobuf:"varint,11,opt,name=direction,proto3,enum=ticketremaster.inventory.v1.Direction" json:"direction,omitempty"`
 	Device          string                 `protobuf:"bytes,12,opt,name=device,proto3" json:"device,omitempty"`                                                                              // at most 64 characters
-	Reason          string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`                                                                              // finer than the result: OTHER_EVENT, DOORS_CLOSED, …; at most 40 characters
-	Note            string                 `protobuf:"bytes,14,opt,name=note,proto3" json:"note,omitempty"`                                                                                  // why, in a person's words; at most 500 characters
-	Manual          bool                   `protobuf:"varint,15,opt,name=manual,proto3" json:"manual,omitempty"`                                                                             // found by a search, no code was read
+	Reason          string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`                                                                              // more specific than the result: OTHER_EVENT, DOORS_CLOSED, …; at most 40 characters
+	Note            string                 `protobuf:"bytes,14,opt,name=note,proto3" json:"note,omitempty"`                                                                                  // a person's explanation; at most 500 characters
+	Manual          bool                   `protobuf:"varint,15,opt,name=manual,proto3" json:"manual,omitempty"`                                                                             // the ticket was found by a search; no code was read
 	DecidedAt       *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`                                                       // by the device's clock, when it decided without network
 	DeviceResult    ScanResult             `protobuf:"varint,17,opt,name=device_result,json=deviceResult,proto3,enum=ticketremaster.inventory.v1.ScanResult" json:"device_result,omitempty"` // what the device decided then
-	ConflictsWith   string                 `protobuf:"bytes,18,opt,name=conflicts_with,json=conflictsWith,proto3" json:"conflicts_with,omitempty"`                                           // of a conflict: the admission that stands; set by the service
+	ConflictsWith   string                 `protobuf:"bytes,18,opt,name=conflicts_with,json=conflictsWith,proto3" json:"conflicts_with,omitempty"`                                           // of a conflict: the admission it conflicts with; set by the service
 	Undoes          string                 `protobuf:"bytes,19,opt,name=undoes,proto3" json:"undoes,omitempty"`                                                                              // of an UNDO: the scan_id of the admission
 	Entry           int32                  `protobuf:"varint,20,opt,name=entry,proto3" json:"entry,omitempty"`                                                                               // which admission of the seat this was, from 1; set by the service
 	unknownFields   protoimpl.UnknownFields
@@ -3757,7 +3757,7 @@ type MarkCheckedInRequest struct {
 	Scan             *Scan                  `protobuf:"bytes,1,opt,name=scan,proto3" json:"scan,omitempty"`
 	OwnerUserId      string                 `protobuf:"bytes,2,opt,name=owner_user_id,json=ownerUserId,proto3" json:"owner_user_id,omitempty"`
 	OwnershipVersion int64                  `protobuf:"varint,3,opt,name=ownership_version,json=ownershipVersion,proto3" json:"ownership_version,omitempty"`
-	Reentry          bool                   `protobuf:"varint,4,opt,name=reentry,proto3" json:"reentry,omitempty"` // who has left may come in again
+	Reentry          bool                   `protobuf:"varint,4,opt,name=reentry,proto3" json:"reentry,omitempty"` // a holder who has left may enter again
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -4241,7 +4241,7 @@ type ListScansResponse struct {
 	Scans         []*Scan                `protobuf:"bytes,1,rep,name=scans,proto3" json:"scans,omitempty"`
 	Total         int32                  `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`                                                                                // under the filter
 	Counts        map[string]int32       `protobuf:"bytes,3,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`    // per result, whatever the filter; entries and exits are both SUCCESS
-	Standing      map[string]*Scan       `protobuf:"bytes,4,rep,name=standing,proto3" json:"standing,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // with conflicts_only: the admissions that they collide with, by scan_id
+	Standing      map[string]*Scan       `protobuf:"bytes,4,rep,name=standing,proto3" json:"standing,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // with conflicts_only: the admissions that they conflict with, by scan_id
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4519,7 +4519,7 @@ func (x *GateTicket) GetEntryAllowed() bool {
 type ListTicketsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
-	AfterRow      string                 `protobuf:"bytes,2,opt,name=after_row,json=afterRow,proto3" json:"after_row,omitempty"` // goes on behind this seat; empty: from the first
+	AfterRow      string                 `protobuf:"bytes,2,opt,name=after_row,json=afterRow,proto3" json:"after_row,omitempty"` // the page begins after this seat; empty: with the first
 	AfterNumber   int32                  `protobuf:"varint,3,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

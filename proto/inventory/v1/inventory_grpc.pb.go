@@ -6,15 +6,15 @@
 
 // The contract of inventory-service: seats, holds, ownership and scans.
 //
-// Errors are gRPC statuses with a google.rpc.ErrorInfo whose reason is the error code that clients
-// of the public API see (SEAT_UNAVAILABLE, HOLD_EXPIRED, …) and whose metadata has the fault's kind; each RPC
-// names its own below. Kind and status belong together by the one table of platform/rpc: a conflict with the present
-// state is ABORTED, what was possible once FAILED_PRECONDITION. Any RPC may also say INVALID_ARGUMENT / INVALID_UUID
-// or VALIDATION_ERROR, naming the field; UNAUTHENTICATED / UNAUTHORIZED; and UNAVAILABLE / SERVICE_UNAVAILABLE (the
-// database is down, or a seat's lock was taken for a second: the outcome is unknown, ask again under the same id).
+// Errors are gRPC statuses with a google.rpc.ErrorInfo. Its reason is the error code that clients of the public API see
+// (SEAT_UNAVAILABLE, HOLD_EXPIRED, …), its metadata has the fault's kind; each RPC lists its own errors below. The
+// table in platform/rpc maps kinds to statuses: a conflict with the present state is ABORTED, what is no longer
+// possible is FAILED_PRECONDITION. Any RPC may also return INVALID_ARGUMENT / INVALID_UUID or VALIDATION_ERROR, which
+// name the field; UNAUTHENTICATED / UNAUTHORIZED; and UNAVAILABLE / SERVICE_UNAVAILABLE (the database is down, or a
+// seat was locked for a second: the outcome is unknown, repeat the call with the same id).
 //
-// Every call that changes a seat carries the id of the operation that causes it (hold_id, pin_id,
-// operation_id, scan_id). A repeat changes nothing and answers the same.
+// Every call that changes a seat has the id of the operation that causes it (hold_id, pin_id, operation_id, scan_id). A
+// repeat changes nothing and returns the same.
 
 package inventoryv1
 
@@ -75,23 +75,23 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type InventoryClient interface {
-	// CreateSeats makes all seats of an event at once: rows of seats_per_row, named A, B, … Z, AA, …;
-	// tiers in the order given, in equal blocks. Repeating it for an event that has its seats returns
-	// their number; with another total, row length or other tiers it is ABORTED / SEATS_EXIST; after DeleteSeats it is
-	// ABORTED / OPERATION_VOIDED. A large hall may take longer than its caller waits: the work goes on, the repeat answers.
+	// CreateSeats creates all seats of an event: rows of seats_per_row, named A, B, … Z, AA, …; tiers in the order given,
+	// in equal blocks. A repeat for an event that has its seats returns their number; with another total, row length or
+	// other tiers it is ABORTED / SEATS_EXIST, after DeleteSeats ABORTED / OPERATION_VOIDED. A large hall may take longer
+	// than its caller waits: the work continues, and a repeat returns its result.
 	CreateSeats(ctx context.Context, in *CreateSeatsRequest, opts ...grpc.CallOption) (*CreateSeatsResponse, error)
-	// DeleteSeats undoes CreateSeats and voids the event's id, also one that never had seats; ABORTED / SEATS_IN_USE once
-	// a seat was held or sold.
+	// DeleteSeats undoes CreateSeats and voids the event's id, even if the event never had seats. ABORTED / SEATS_IN_USE
+	// once a seat was held or sold.
 	DeleteSeats(ctx context.Context, in *DeleteSeatsRequest, opts ...grpc.CallOption) (*DeleteSeatsResponse, error)
-	// ListSeats gives an event's seats, by row then number, a portion at a time. A hold whose time is over reads AVAILABLE.
+	// ListSeats returns a page of an event's seats, ordered by row and number. An expired hold reads AVAILABLE.
 	ListSeats(ctx context.Context, in *ListSeatsRequest, opts ...grpc.CallOption) (*ListSeatsResponse, error)
-	// ListStatuses gives the statuses alone, of all seats of an event in the order of ListSeats: what of a hall changes.
+	// ListStatuses returns only the statuses, of all seats of an event, in the order of ListSeats.
 	ListStatuses(ctx context.Context, in *ListStatusesRequest, opts ...grpc.CallOption) (*ListStatusesResponse, error)
-	// CountSeats gives totals per status for each event asked for (at most 200).
+	// CountSeats returns the number of seats per status for each given event (at most 200).
 	CountSeats(ctx context.Context, in *CountSeatsRequest, opts ...grpc.CallOption) (*CountSeatsResponse, error)
-	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
+	// GetSeats returns the given seats (at most 1,000) in no order; unknown ids are left out.
 	GetSeats(ctx context.Context, in *GetSeatsRequest, opts ...grpc.CallOption) (*GetSeatsResponse, error)
-	// ListOwnedSeats gives a page of the seats that a user owns now, newest first, and how many they are in all.
+	// ListOwnedSeats returns a page of the seats that a user owns now, newest first, and their total number.
 	ListOwnedSeats(ctx context.Context, in *ListOwnedSeatsRequest, opts ...grpc.CallOption) (*ListOwnedSeatsResponse, error)
 	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
 	// already gives the same hold again (its hold_id may differ from the one proposed).
@@ -107,84 +107,88 @@ type InventoryClient interface {
 	// is over the seat is free at once. Nothing happens to a seat that is not pinned under pin_id.
 	// ABORTED / SEAT_ALREADY_SOLD when the pin became a ticket: that is never undone.
 	UnpinHold(ctx context.Context, in *UnpinHoldRequest, opts ...grpc.CallOption) (*UnpinHoldResponse, error)
-	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_NOT_HELD
-	// when the seat is not pinned under pin_id and was not sold by it. A repeat is right also after the ticket was passed
-	// on or used.
+	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. NOT_FOUND / SEAT_NOT_FOUND; ABORTED /
+	// SEAT_NOT_HELD when the seat is not pinned under pin_id and was not sold by it. A repeat is right also after the
+	// ticket was passed on or used.
 	ConfirmSeat(ctx context.Context, in *ConfirmSeatRequest, opts ...grpc.CallOption) (*ConfirmSeatResponse, error)
-	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
-	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
+	// ReleaseSeat releases the seat from this hold and from no other, unless it is pinned or sold. The seat's state is
+	// never an error: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(ctx context.Context, in *ReleaseSeatRequest, opts ...grpc.CallOption) (*ReleaseSeatResponse, error)
-	// ExtendHolds prolongs the live holds of users that end within within_ms, by by_ms and each hold once, and gives their
-	// seats. What is pinned, blocked or locked at the moment is left out: ask again.
+	// ExtendHolds extends users' live holds that end within within_ms by by_ms, each hold once, and returns their seats.
+	// Seats that are pinned, blocked or locked at the moment are left out: repeat the call.
 	ExtendHolds(ctx context.Context, in *ExtendHoldsRequest, opts ...grpc.CallOption) (*ExtendHoldsResponse, error)
-	// BlockSeats takes seats of an event off sale, or puts them back: all of them or none. In ListStatuses they read HELD.
-	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE when one is held or sold.
+	// BlockSeats takes seats of an event off sale, or puts them on sale again: all of them or none. In ListStatuses they
+	// read HELD. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE if one is held or sold.
 	BlockSeats(ctx context.Context, in *BlockSeatsRequest, opts ...grpc.CallOption) (*BlockSeatsResponse, error)
-	// AddRows makes rows behind the last one, once per operation_id. NOT_FOUND / SEAT_NOT_FOUND for an event without seats.
+	// AddRows adds rows after the last one, once per operation_id. NOT_FOUND / SEAT_NOT_FOUND for an event without seats.
 	AddRows(ctx context.Context, in *AddRowsRequest, opts ...grpc.CallOption) (*AddRowsResponse, error)
-	// VoidTicket makes a SOLD ticket void for its refund, once per refund_id: it cannot be shown, used or handed on any more.
-	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / TICKET_NOT_SOLD (not under this order), TICKET_REFUNDED, TICKET_ALREADY_USED.
+	// VoidTicket voids a SOLD ticket for its refund, once per refund_id: from then on it cannot be shown, used or
+	// transferred. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / TICKET_NOT_SOLD (not under this order), TICKET_REFUNDED,
+	// TICKET_ALREADY_USED.
 	VoidTicket(ctx context.Context, in *VoidTicketRequest, opts ...grpc.CallOption) (*VoidTicketResponse, error)
-	// RestoreTickets makes tickets valid again whose refund was given up; what is settled stays.
+	// RestoreTickets makes tickets valid again whose refund was abandoned; settled ones stay void.
 	RestoreTickets(ctx context.Context, in *RestoreTicketsRequest, opts ...grpc.CallOption) (*RestoreTicketsResponse, error)
-	// FreeTicket puts the seat of a void ticket on sale again, or blocks it. ABORTED / TICKET_NOT_SOLD unless it is void by this refund.
+	// FreeTicket puts the seat of a void ticket on sale again, or blocks it. ABORTED / TICKET_NOT_SOLD unless this refund
+	// voided it.
 	FreeTicket(ctx context.Context, in *FreeTicketRequest, opts ...grpc.CallOption) (*FreeTicketResponse, error)
-	// CloseEvent blocks all that is not sold of an event and gives its holds back. What is being paid for stays and is counted:
-	// repeat until there is none.
+	// CloseEvent blocks all seats of an event that are not sold and releases its holds. Seats that are being paid for
+	// stay and are counted: repeat the call until there are none.
 	CloseEvent(ctx context.Context, in *CloseEventRequest, opts ...grpc.CallOption) (*CloseEventResponse, error)
-	// VoidTickets makes the next tickets of an event void, those checked in too, each under a refund of its own, and gives them;
-	// what is void and not settled is given again.
+	// VoidTickets voids the next tickets of an event, including those checked in, each for a refund of its own, and
+	// returns them; those that are void and not settled are returned again.
 	VoidTickets(ctx context.Context, in *VoidTicketsRequest, opts ...grpc.CallOption) (*VoidTicketsResponse, error)
-	// SettleRefunds marks void tickets whose owners have their credits.
+	// SettleRefunds marks void tickets whose owners have been refunded.
 	SettleRefunds(ctx context.Context, in *SettleRefundsRequest, opts ...grpc.CallOption) (*SettleRefundsResponse, error)
 	// CountUnsettled adds up what a cancellation of the event has to refund, and what it has refunded.
 	CountUnsettled(ctx context.Context, in *CountUnsettledRequest, opts ...grpc.CallOption) (*CountUnsettledResponse, error)
-	// GetSeatOwner gives seat and owner. NOT_FOUND / SEAT_NOT_FOUND.
+	// GetSeatOwner returns a seat and its owner. NOT_FOUND / SEAT_NOT_FOUND.
 	GetSeatOwner(ctx context.Context, in *GetSeatOwnerRequest, opts ...grpc.CallOption) (*GetSeatOwnerResponse, error)
-	// UpdateOwner hands a SOLD seat from its expected owner to another, once per operation_id.
+	// UpdateOwner transfers a SOLD seat from its expected owner to another user, once per operation_id.
 	// NOT_FOUND / SEAT_NOT_FOUND; PERMISSION_DENIED / NOT_SEAT_OWNER (owned by someone else);
 	// ABORTED / SEAT_UNAVAILABLE (not SOLD: checked in, for example).
 	UpdateOwner(ctx context.Context, in *UpdateOwnerRequest, opts ...grpc.CallOption) (*UpdateOwnerResponse, error)
-	// ListOwnership gives the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
+	// ListOwnership returns the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
 	ListOwnership(ctx context.Context, in *ListOwnershipRequest, opts ...grpc.CallOption) (*ListOwnershipResponse, error)
-	// RecordQR keeps the SHA-256 of a QR payload of the present owner, if user_id owns the seat at ownership_version.
+	// RecordQR stores the SHA-256 of a QR payload of the present owner if user_id owns the seat at ownership_version.
 	// PERMISSION_DENIED / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (checked in).
 	RecordQR(ctx context.Context, in *RecordQRRequest, opts ...grpc.CallOption) (*RecordQRResponse, error)
-	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
+	// VerifyTicket returns what the gate's rules need to know about a seat. NOT_FOUND / SEAT_NOT_FOUND.
 	VerifyTicket(ctx context.Context, in *VerifyTicketRequest, opts ...grpc.CallOption) (*VerifyTicketResponse, error)
-	// MarkCheckedIn moves SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one
-	// transaction. The result is SUCCESS for exactly one scan of an entry; else, in this order, NOT_FOUND if there is no such
-	// seat, its ownership has changed or it is nobody's; DUPLICATE if its holder is inside, or has left and reentry is not
-	// set; UNPAID if it is held. The log has it as returned; a repeat under the same scan_id answers what was logged.
+	// MarkCheckedIn changes SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one transaction.
+	// The result is SUCCESS for exactly one scan of an entry; otherwise, in this order, NOT_FOUND if there is no such
+	// seat, its ownership has changed or it has no owner; DUPLICATE if its holder is inside, or has left and reentry is
+	// not set; UNPAID if it is held. The result is logged; a repeat with the same scan_id returns what was logged.
 	MarkCheckedIn(ctx context.Context, in *MarkCheckedInRequest, opts ...grpc.CallOption) (*MarkCheckedInResponse, error)
-	// MarkExited logs that the holder of a ticket leaves, in one transaction with the look at who is inside. SUCCESS if
-	// they were inside; else, in this order, NOT_FOUND as for MarkCheckedIn, DUPLICATE (nobody is inside on this ticket). A
-	// repeat under the same scan_id answers what was logged.
+	// MarkExited logs that the holder of a ticket leaves, in one transaction with the check that they are inside. SUCCESS
+	// if they were; otherwise, in this order, NOT_FOUND as for MarkCheckedIn, DUPLICATE (nobody is inside on this
+	// ticket). A repeat with the same scan_id returns what was logged.
 	MarkExited(ctx context.Context, in *MarkExitedRequest, opts ...grpc.CallOption) (*MarkExitedResponse, error)
-	// UndoCheckIn takes the last admission of a seat back and logs it under the undoing's own scan_id: the seat is SOLD again,
-	// or, after a re-entry, its holder is outside again. Only who made it may within ten minutes of it, or an administrator.
-	// A repeat under the same scan_id answers the same.
-	// NOT_FOUND / SCAN_NOT_FOUND (no such admission); PERMISSION_DENIED / FORBIDDEN (another's);
-	// FAILED_PRECONDITION / UNDO_TOO_LATE; ABORTED / UNDO_NOT_POSSIBLE (undone before, or its holder has left since).
+	// UndoCheckIn reverts the last admission of a seat and logs that under a scan_id of its own: the seat is SOLD again
+	// or, after a re-entry, its holder is outside again. Only the member of staff who admitted it may do so, within ten
+	// minutes, or an administrator. A repeat with the same scan_id returns the same. NOT_FOUND / SCAN_NOT_FOUND (no such
+	// admission); PERMISSION_DENIED / FORBIDDEN (another member of staff admitted it); FAILED_PRECONDITION /
+	// UNDO_TOO_LATE; ABORTED / UNDO_NOT_POSSIBLE (undone before, or its holder has left since).
 	UndoCheckIn(ctx context.Context, in *UndoCheckInRequest, opts ...grpc.CallOption) (*UndoCheckInResponse, error)
-	// RecordScan logs a scan that was decided without MarkCheckedIn or MarkExited, once per scan_id; any result but SUCCESS. A
-	// seat that does not exist is logged as presented only.
+	// RecordScan logs a scan that was decided without MarkCheckedIn or MarkExited, once per scan_id, with any result but
+	// SUCCESS. A seat that does not exist is logged only as presented.
 	RecordScan(ctx context.Context, in *RecordScanRequest, opts ...grpc.CallOption) (*RecordScanResponse, error)
-	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result. conflicts_only gives the
-	// scans that a device without network let in and the service could not, each with the admission that it collides with.
+	// ListScans returns a page of an event's scans, newest first, and the counts per result; with conflicts_only, the
+	// scans that a device admitted while it had no network and the service could not, each with the admission it
+	// conflicts with.
 	ListScans(ctx context.Context, in *ListScansRequest, opts ...grpc.CallOption) (*ListScansResponse, error)
-	// CountInside counts an event's admissions, and who is inside now.
+	// CountInside counts an event's admissions, and the people inside now.
 	CountInside(ctx context.Context, in *CountInsideRequest, opts ...grpc.CallOption) (*CountInsideResponse, error)
-	// ListTickets gives an event's sold seats as a gate knows them, by row then number, a portion at a time.
+	// ListTickets returns a page of an event's sold seats as a gate needs them, ordered by row and number.
 	ListTickets(ctx context.Context, in *ListTicketsRequest, opts ...grpc.CallOption) (*ListTicketsResponse, error)
-	// FindTickets gives an event's sold seats that fit any of what is asked for, by row then number, at most 100.
+	// FindTickets returns an event's sold seats that match any of the criteria, ordered by row and number, at most 100.
 	FindTickets(ctx context.Context, in *FindTicketsRequest, opts ...grpc.CallOption) (*FindTicketsResponse, error)
-	// AllowEntry lets a seat's present ownership in although its payment was taken back; the first reason stays.
-	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (nobody's ticket, or not of that version any more).
+	// AllowEntry has the gate admit a seat's present owner although the payment was taken back; the first reason is kept.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (it has no owner, or ownership_version is not the present
+	// one).
 	AllowEntry(ctx context.Context, in *AllowEntryRequest, opts ...grpc.CallOption) (*AllowEntryResponse, error)
-	// GetAssignment gives the venues and events that a member of staff works for; none means all.
+	// GetAssignment returns the venues and events where a member of staff works; none means all.
 	GetAssignment(ctx context.Context, in *GetAssignmentRequest, opts ...grpc.CallOption) (*GetAssignmentResponse, error)
-	// SetAssignment replaces them, and keeps who did it and why. At most 200 of each.
+	// SetAssignment replaces them and records who did so and why. At most 200 of each.
 	SetAssignment(ctx context.Context, in *SetAssignmentRequest, opts ...grpc.CallOption) (*SetAssignmentResponse, error)
 }
 
@@ -580,23 +584,23 @@ func (c *inventoryClient) SetAssignment(ctx context.Context, in *SetAssignmentRe
 // All implementations must embed UnimplementedInventoryServer
 // for forward compatibility.
 type InventoryServer interface {
-	// CreateSeats makes all seats of an event at once: rows of seats_per_row, named A, B, … Z, AA, …;
-	// tiers in the order given, in equal blocks. Repeating it for an event that has its seats returns
-	// their number; with another total, row length or other tiers it is ABORTED / SEATS_EXIST; after DeleteSeats it is
-	// ABORTED / OPERATION_VOIDED. A large hall may take longer than its caller waits: the work goes on, the repeat answers.
+	// CreateSeats creates all seats of an event: rows of seats_per_row, named A, B, … Z, AA, …; tiers in the order given,
+	// in equal blocks. A repeat for an event that has its seats returns their number; with another total, row length or
+	// other tiers it is ABORTED / SEATS_EXIST, after DeleteSeats ABORTED / OPERATION_VOIDED. A large hall may take longer
+	// than its caller waits: the work continues, and a repeat returns its result.
 	CreateSeats(context.Context, *CreateSeatsRequest) (*CreateSeatsResponse, error)
-	// DeleteSeats undoes CreateSeats and voids the event's id, also one that never had seats; ABORTED / SEATS_IN_USE once
-	// a seat was held or sold.
+	// DeleteSeats undoes CreateSeats and voids the event's id, even if the event never had seats. ABORTED / SEATS_IN_USE
+	// once a seat was held or sold.
 	DeleteSeats(context.Context, *DeleteSeatsRequest) (*DeleteSeatsResponse, error)
-	// ListSeats gives an event's seats, by row then number, a portion at a time. A hold whose time is over reads AVAILABLE.
+	// ListSeats returns a page of an event's seats, ordered by row and number. An expired hold reads AVAILABLE.
 	ListSeats(context.Context, *ListSeatsRequest) (*ListSeatsResponse, error)
-	// ListStatuses gives the statuses alone, of all seats of an event in the order of ListSeats: what of a hall changes.
+	// ListStatuses returns only the statuses, of all seats of an event, in the order of ListSeats.
 	ListStatuses(context.Context, *ListStatusesRequest) (*ListStatusesResponse, error)
-	// CountSeats gives totals per status for each event asked for (at most 200).
+	// CountSeats returns the number of seats per status for each given event (at most 200).
 	CountSeats(context.Context, *CountSeatsRequest) (*CountSeatsResponse, error)
-	// GetSeats gives the seats asked for (at most 1,000), in no order; unknown ids are left out.
+	// GetSeats returns the given seats (at most 1,000) in no order; unknown ids are left out.
 	GetSeats(context.Context, *GetSeatsRequest) (*GetSeatsResponse, error)
-	// ListOwnedSeats gives a page of the seats that a user owns now, newest first, and how many they are in all.
+	// ListOwnedSeats returns a page of the seats that a user owns now, newest first, and their total number.
 	ListOwnedSeats(context.Context, *ListOwnedSeatsRequest) (*ListOwnedSeatsResponse, error)
 	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
 	// already gives the same hold again (its hold_id may differ from the one proposed).
@@ -612,84 +616,88 @@ type InventoryServer interface {
 	// is over the seat is free at once. Nothing happens to a seat that is not pinned under pin_id.
 	// ABORTED / SEAT_ALREADY_SOLD when the pin became a ticket: that is never undone.
 	UnpinHold(context.Context, *UnpinHoldRequest) (*UnpinHoldResponse, error)
-	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_NOT_HELD
-	// when the seat is not pinned under pin_id and was not sold by it. A repeat is right also after the ticket was passed
-	// on or used.
+	// ConfirmSeat sells the seat pinned under pin_id to the hold's user. NOT_FOUND / SEAT_NOT_FOUND; ABORTED /
+	// SEAT_NOT_HELD when the seat is not pinned under pin_id and was not sold by it. A repeat is right also after the
+	// ticket was passed on or used.
 	ConfirmSeat(context.Context, *ConfirmSeatRequest) (*ConfirmSeatResponse, error)
-	// ReleaseSeat frees the seat from this hold and from no other, unless it is pinned or sold. It never fails
-	// for the seat's state: the outcome says what became of the hold (GONE for an unknown seat).
+	// ReleaseSeat releases the seat from this hold and from no other, unless it is pinned or sold. The seat's state is
+	// never an error: the outcome says what became of the hold (GONE for an unknown seat).
 	ReleaseSeat(context.Context, *ReleaseSeatRequest) (*ReleaseSeatResponse, error)
-	// ExtendHolds prolongs the live holds of users that end within within_ms, by by_ms and each hold once, and gives their
-	// seats. What is pinned, blocked or locked at the moment is left out: ask again.
+	// ExtendHolds extends users' live holds that end within within_ms by by_ms, each hold once, and returns their seats.
+	// Seats that are pinned, blocked or locked at the moment are left out: repeat the call.
 	ExtendHolds(context.Context, *ExtendHoldsRequest) (*ExtendHoldsResponse, error)
-	// BlockSeats takes seats of an event off sale, or puts them back: all of them or none. In ListStatuses they read HELD.
-	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE when one is held or sold.
+	// BlockSeats takes seats of an event off sale, or puts them on sale again: all of them or none. In ListStatuses they
+	// read HELD. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEATS_IN_USE if one is held or sold.
 	BlockSeats(context.Context, *BlockSeatsRequest) (*BlockSeatsResponse, error)
-	// AddRows makes rows behind the last one, once per operation_id. NOT_FOUND / SEAT_NOT_FOUND for an event without seats.
+	// AddRows adds rows after the last one, once per operation_id. NOT_FOUND / SEAT_NOT_FOUND for an event without seats.
 	AddRows(context.Context, *AddRowsRequest) (*AddRowsResponse, error)
-	// VoidTicket makes a SOLD ticket void for its refund, once per refund_id: it cannot be shown, used or handed on any more.
-	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / TICKET_NOT_SOLD (not under this order), TICKET_REFUNDED, TICKET_ALREADY_USED.
+	// VoidTicket voids a SOLD ticket for its refund, once per refund_id: from then on it cannot be shown, used or
+	// transferred. NOT_FOUND / SEAT_NOT_FOUND; ABORTED / TICKET_NOT_SOLD (not under this order), TICKET_REFUNDED,
+	// TICKET_ALREADY_USED.
 	VoidTicket(context.Context, *VoidTicketRequest) (*VoidTicketResponse, error)
-	// RestoreTickets makes tickets valid again whose refund was given up; what is settled stays.
+	// RestoreTickets makes tickets valid again whose refund was abandoned; settled ones stay void.
 	RestoreTickets(context.Context, *RestoreTicketsRequest) (*RestoreTicketsResponse, error)
-	// FreeTicket puts the seat of a void ticket on sale again, or blocks it. ABORTED / TICKET_NOT_SOLD unless it is void by this refund.
+	// FreeTicket puts the seat of a void ticket on sale again, or blocks it. ABORTED / TICKET_NOT_SOLD unless this refund
+	// voided it.
 	FreeTicket(context.Context, *FreeTicketRequest) (*FreeTicketResponse, error)
-	// CloseEvent blocks all that is not sold of an event and gives its holds back. What is being paid for stays and is counted:
-	// repeat until there is none.
+	// CloseEvent blocks all seats of an event that are not sold and releases its holds. Seats that are being paid for
+	// stay and are counted: repeat the call until there are none.
 	CloseEvent(context.Context, *CloseEventRequest) (*CloseEventResponse, error)
-	// VoidTickets makes the next tickets of an event void, those checked in too, each under a refund of its own, and gives them;
-	// what is void and not settled is given again.
+	// VoidTickets voids the next tickets of an event, including those checked in, each for a refund of its own, and
+	// returns them; those that are void and not settled are returned again.
 	VoidTickets(context.Context, *VoidTicketsRequest) (*VoidTicketsResponse, error)
-	// SettleRefunds marks void tickets whose owners have their credits.
+	// SettleRefunds marks void tickets whose owners have been refunded.
 	SettleRefunds(context.Context, *SettleRefundsRequest) (*SettleRefundsResponse, error)
 	// CountUnsettled adds up what a cancellation of the event has to refund, and what it has refunded.
 	CountUnsettled(context.Context, *CountUnsettledRequest) (*CountUnsettledResponse, error)
-	// GetSeatOwner gives seat and owner. NOT_FOUND / SEAT_NOT_FOUND.
+	// GetSeatOwner returns a seat and its owner. NOT_FOUND / SEAT_NOT_FOUND.
 	GetSeatOwner(context.Context, *GetSeatOwnerRequest) (*GetSeatOwnerResponse, error)
-	// UpdateOwner hands a SOLD seat from its expected owner to another, once per operation_id.
+	// UpdateOwner transfers a SOLD seat from its expected owner to another user, once per operation_id.
 	// NOT_FOUND / SEAT_NOT_FOUND; PERMISSION_DENIED / NOT_SEAT_OWNER (owned by someone else);
 	// ABORTED / SEAT_UNAVAILABLE (not SOLD: checked in, for example).
 	UpdateOwner(context.Context, *UpdateOwnerRequest) (*UpdateOwnerResponse, error)
-	// ListOwnership gives the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
+	// ListOwnership returns the chain of custody of a seat, oldest first. NOT_FOUND / SEAT_NOT_FOUND.
 	ListOwnership(context.Context, *ListOwnershipRequest) (*ListOwnershipResponse, error)
-	// RecordQR keeps the SHA-256 of a QR payload of the present owner, if user_id owns the seat at ownership_version.
+	// RecordQR stores the SHA-256 of a QR payload of the present owner if user_id owns the seat at ownership_version.
 	// PERMISSION_DENIED / NOT_SEAT_OWNER; NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (checked in).
 	RecordQR(context.Context, *RecordQRRequest) (*RecordQRResponse, error)
-	// VerifyTicket gives what the gate's rules need of a seat; an unknown seat is NOT_FOUND / SEAT_NOT_FOUND.
+	// VerifyTicket returns what the gate's rules need to know about a seat. NOT_FOUND / SEAT_NOT_FOUND.
 	VerifyTicket(context.Context, *VerifyTicketRequest) (*VerifyTicketResponse, error)
-	// MarkCheckedIn moves SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one
-	// transaction. The result is SUCCESS for exactly one scan of an entry; else, in this order, NOT_FOUND if there is no such
-	// seat, its ownership has changed or it is nobody's; DUPLICATE if its holder is inside, or has left and reentry is not
-	// set; UNPAID if it is held. The log has it as returned; a repeat under the same scan_id answers what was logged.
+	// MarkCheckedIn changes SOLD to CHECKED_IN for the owner at ownership_version and logs the scan, in one transaction.
+	// The result is SUCCESS for exactly one scan of an entry; otherwise, in this order, NOT_FOUND if there is no such
+	// seat, its ownership has changed or it has no owner; DUPLICATE if its holder is inside, or has left and reentry is
+	// not set; UNPAID if it is held. The result is logged; a repeat with the same scan_id returns what was logged.
 	MarkCheckedIn(context.Context, *MarkCheckedInRequest) (*MarkCheckedInResponse, error)
-	// MarkExited logs that the holder of a ticket leaves, in one transaction with the look at who is inside. SUCCESS if
-	// they were inside; else, in this order, NOT_FOUND as for MarkCheckedIn, DUPLICATE (nobody is inside on this ticket). A
-	// repeat under the same scan_id answers what was logged.
+	// MarkExited logs that the holder of a ticket leaves, in one transaction with the check that they are inside. SUCCESS
+	// if they were; otherwise, in this order, NOT_FOUND as for MarkCheckedIn, DUPLICATE (nobody is inside on this
+	// ticket). A repeat with the same scan_id returns what was logged.
 	MarkExited(context.Context, *MarkExitedRequest) (*MarkExitedResponse, error)
-	// UndoCheckIn takes the last admission of a seat back and logs it under the undoing's own scan_id: the seat is SOLD again,
-	// or, after a re-entry, its holder is outside again. Only who made it may within ten minutes of it, or an administrator.
-	// A repeat under the same scan_id answers the same.
-	// NOT_FOUND / SCAN_NOT_FOUND (no such admission); PERMISSION_DENIED / FORBIDDEN (another's);
-	// FAILED_PRECONDITION / UNDO_TOO_LATE; ABORTED / UNDO_NOT_POSSIBLE (undone before, or its holder has left since).
+	// UndoCheckIn reverts the last admission of a seat and logs that under a scan_id of its own: the seat is SOLD again
+	// or, after a re-entry, its holder is outside again. Only the member of staff who admitted it may do so, within ten
+	// minutes, or an administrator. A repeat with the same scan_id returns the same. NOT_FOUND / SCAN_NOT_FOUND (no such
+	// admission); PERMISSION_DENIED / FORBIDDEN (another member of staff admitted it); FAILED_PRECONDITION /
+	// UNDO_TOO_LATE; ABORTED / UNDO_NOT_POSSIBLE (undone before, or its holder has left since).
 	UndoCheckIn(context.Context, *UndoCheckInRequest) (*UndoCheckInResponse, error)
-	// RecordScan logs a scan that was decided without MarkCheckedIn or MarkExited, once per scan_id; any result but SUCCESS. A
-	// seat that does not exist is logged as presented only.
+	// RecordScan logs a scan that was decided without MarkCheckedIn or MarkExited, once per scan_id, with any result but
+	// SUCCESS. A seat that does not exist is logged only as presented.
 	RecordScan(context.Context, *RecordScanRequest) (*RecordScanResponse, error)
-	// ListScans gives an event's scans, newest first, a page at a time, and the counts per result. conflicts_only gives the
-	// scans that a device without network let in and the service could not, each with the admission that it collides with.
+	// ListScans returns a page of an event's scans, newest first, and the counts per result; with conflicts_only, the
+	// scans that a device admitted while it had no network and the service could not, each with the admission it
+	// conflicts with.
 	ListScans(context.Context, *ListScansRequest) (*ListScansResponse, error)
-	// CountInside counts an event's admissions, and who is inside now.
+	// CountInside counts an event's admissions, and the people inside now.
 	CountInside(context.Context, *CountInsideRequest) (*CountInsideResponse, error)
-	// ListTickets gives an event's sold seats as a gate knows them, by row then number, a portion at a time.
+	// ListTickets returns a page of an event's sold seats as a gate needs them, ordered by row and number.
 	ListTickets(context.Context, *ListTicketsRequest) (*ListTicketsResponse, error)
-	// FindTickets gives an event's sold seats that fit any of what is asked for, by row then number, at most 100.
+	// FindTickets returns an event's sold seats that match any of the criteria, ordered by row and number, at most 100.
 	FindTickets(context.Context, *FindTicketsRequest) (*FindTicketsResponse, error)
-	// AllowEntry lets a seat's present ownership in although its payment was taken back; the first reason stays.
-	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (nobody's ticket, or not of that version any more).
+	// AllowEntry has the gate admit a seat's present owner although the payment was taken back; the first reason is kept.
+	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (it has no owner, or ownership_version is not the present
+	// one).
 	AllowEntry(context.Context, *AllowEntryRequest) (*AllowEntryResponse, error)
-	// GetAssignment gives the venues and events that a member of staff works for; none means all.
+	// GetAssignment returns the venues and events where a member of staff works; none means all.
 	GetAssignment(context.Context, *GetAssignmentRequest) (*GetAssignmentResponse, error)
-	// SetAssignment replaces them, and keeps who did it and why. At most 200 of each.
+	// SetAssignment replaces them and records who did so and why. At most 200 of each.
 	SetAssignment(context.Context, *SetAssignmentRequest) (*SetAssignmentResponse, error)
 	mustEmbedUnimplementedInventoryServer()
 }
