@@ -12,14 +12,14 @@ import (
 func TestPreflight(t *testing.T) {
 	for _, e := range endpoints {
 		for _, path := range spellings(e.path) {
-			got := front.ask(t, "OPTIONS", path, nil, "Origin", origin,
+			got := shared.ask(t, "OPTIONS", path, nil, "Origin", origin,
 				"Access-Control-Request-Method", e.method, "Access-Control-Request-Headers", "authorization,content-type")
 			if got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != origin || len(got.body) > 0 {
 				t.Errorf("%s %s: %d, origin %q, body %q", e.method, path, got.status, got.header.Get("Access-Control-Allow-Origin"), got.body)
 			}
 		}
 	}
-	got := front.ask(t, "OPTIONS", "/api/reserve", nil, "Origin", origin, "Access-Control-Request-Method", "POST").header
+	got := shared.ask(t, "OPTIONS", "/api/reserve", nil, "Origin", origin, "Access-Control-Request-Method", "POST").header
 	contains := func(name string, want ...string) {
 		t.Helper()
 		have := strings.Split(strings.ToLower(strings.ReplaceAll(got.Get(name), " ", "")), ",")
@@ -40,11 +40,11 @@ func TestPreflight(t *testing.T) {
 func TestCORSOnAnswersAndErrors(t *testing.T) {
 	large := strings.NewReader(strings.Repeat("x", 64<<10+1))
 	for name, got := range map[string]reply{
-		"a page":      front.ask(t, "GET", "/events", nil, "Origin", origin),
-		"no token":    front.ask(t, "GET", "/tickets", nil, "Origin", origin),
-		"not found":   front.ask(t, "GET", "/internal", nil, "Origin", origin),
-		"too large":   front.ask(t, "POST", "/reserve", large, "Origin", origin, "Authorization", front.bearer(t)),
-		"a preflight": front.ask(t, "OPTIONS", "/internal", nil, "Origin", origin, "Access-Control-Request-Method", "GET"),
+		"a page":      shared.ask(t, "GET", "/events", nil, "Origin", origin),
+		"no token":    shared.ask(t, "GET", "/tickets", nil, "Origin", origin),
+		"not found":   shared.ask(t, "GET", "/internal", nil, "Origin", origin),
+		"too large":   shared.ask(t, "POST", "/reserve", large, "Origin", origin, "Authorization", shared.bearer(t)),
+		"a preflight": shared.ask(t, "OPTIONS", "/internal", nil, "Origin", origin, "Access-Control-Request-Method", "GET"),
 	} {
 		if v := got.header.Values("Access-Control-Allow-Origin"); len(v) != 1 || v[0] != origin {
 			t.Errorf("%s (%d): origin %q", name, got.status, v)
@@ -53,7 +53,7 @@ func TestCORSOnAnswersAndErrors(t *testing.T) {
 			t.Errorf("%s: Vary %q", name, got.header.Values("Vary"))
 		}
 	}
-	exposed := front.ask(t, "GET", "/events", nil, "Origin", origin).header.Get("Access-Control-Expose-Headers")
+	exposed := shared.ask(t, "GET", "/events", nil, "Origin", origin).header.Get("Access-Control-Expose-Headers")
 	if !strings.Contains(exposed, "X-Correlation-ID") || !strings.Contains(exposed, "Retry-After") {
 		t.Errorf("exposed headers: %q", exposed)
 	}
@@ -62,8 +62,8 @@ func TestCORSOnAnswersAndErrors(t *testing.T) {
 func TestForeignOriginGetsNoLeave(t *testing.T) {
 	for _, foreign := range []string{"http://evil.example", "http://localhost:5173.evil.example", "https://localhost:5173", "null"} {
 		for name, got := range map[string]reply{
-			"preflight": front.ask(t, "OPTIONS", "/reserve", nil, "Origin", foreign, "Access-Control-Request-Method", "POST"),
-			"page":      front.ask(t, "GET", "/events", nil, "Origin", foreign),
+			"preflight": shared.ask(t, "OPTIONS", "/reserve", nil, "Origin", foreign, "Access-Control-Request-Method", "POST"),
+			"page":      shared.ask(t, "GET", "/events", nil, "Origin", foreign),
 		} {
 			if v := got.header.Get("Access-Control-Allow-Origin"); v != "" {
 				t.Errorf("%s for %s: %q", name, foreign, v)
@@ -75,21 +75,21 @@ func TestForeignOriginGetsNoLeave(t *testing.T) {
 func TestCorrelationID(t *testing.T) {
 	for name, path := range map[string]string{"a page": "/events", "no token": "/tickets", "not found": "/internal"} {
 		t.Run(name, func(t *testing.T) {
-			made := front.ask(t, "GET", path, nil).header.Values("X-Correlation-ID")
+			made := shared.ask(t, "GET", path, nil).header.Values("X-Correlation-ID")
 			if len(made) != 1 || uuid.Validate(made[0]) != nil {
 				t.Errorf("made %q, want one UUID", made)
 			}
-			if again := front.ask(t, "GET", path, nil).header.Get("X-Correlation-ID"); again == made[0] {
+			if again := shared.ask(t, "GET", path, nil).header.Get("X-Correlation-ID"); again == made[0] {
 				t.Errorf("two requests share %s", again)
 			}
-			kept := front.ask(t, "GET", path, nil, "X-Correlation-ID", "from-the-client").header.Values("X-Correlation-ID")
+			kept := shared.ask(t, "GET", path, nil, "X-Correlation-ID", "from-the-client").header.Values("X-Correlation-ID")
 			if len(kept) != 1 || kept[0] != "from-the-client" {
 				t.Errorf("answered %q, want the client's", kept)
 			}
 		})
 	}
-	if front.echoes {
-		got := front.ask(t, "GET", "/events", nil)
+	if shared.echoes {
+		got := shared.ask(t, "GET", "/events", nil)
 		if h := got.heard(t).Header.Values("X-Correlation-ID"); len(h) != 1 || h[0] != got.header.Get("X-Correlation-ID") {
 			t.Errorf("the service got %q, the client %q", h, got.header.Get("X-Correlation-ID"))
 		}
@@ -100,7 +100,7 @@ func TestCorrelationID(t *testing.T) {
 func TestCorrelationIDsThatNobodyCanCarry(t *testing.T) {
 	long := strings.Repeat("a", 128)
 	for _, kept := range []string{"!", "~", long, "a-1_B.c:d/e[]{}"} {
-		if got := front.ask(t, "GET", "/events", nil, "X-Correlation-ID", kept).header.Get("X-Correlation-ID"); got != kept {
+		if got := shared.ask(t, "GET", "/events", nil, "X-Correlation-ID", kept).header.Get("X-Correlation-ID"); got != kept {
 			t.Errorf("%q became %q", kept, got)
 		}
 	}
@@ -110,11 +110,11 @@ func TestCorrelationIDsThatNobodyCanCarry(t *testing.T) {
 			headers = append(headers, "X-Correlation-ID", id)
 		}
 		for _, path := range []string{"/events", "/internal"} {
-			got := front.ask(t, "GET", path, nil, headers...)
+			got := shared.ask(t, "GET", path, nil, headers...)
 			made := got.header.Values("X-Correlation-ID")
 			if len(made) != 1 || uuid.Validate(made[0]) != nil {
 				t.Errorf("%q became %q, want one UUID", bad, made)
-			} else if front.echoes && path == "/events" && !slices.Equal(got.heard(t).Header.Values("X-Correlation-ID"), made) {
+			} else if shared.echoes && path == "/events" && !slices.Equal(got.heard(t).Header.Values("X-Correlation-ID"), made) {
 				t.Errorf("%q: the client got %q, the service %q", bad, made, got.heard(t).Header.Values("X-Correlation-ID"))
 			}
 		}
@@ -123,11 +123,11 @@ func TestCorrelationIDsThatNobodyCanCarry(t *testing.T) {
 
 // What Connection names is of the client's connection: it goes no further, whatever it is.
 func TestWhatConnectionNamesIsDropped(t *testing.T) {
-	got := front.ask(t, "GET", "/events", nil, "X-Hop", "1", "X-Correlation-ID", "mine", "Connection", "X-Hop, X-Correlation-ID")
+	got := shared.ask(t, "GET", "/events", nil, "X-Hop", "1", "X-Correlation-ID", "mine", "Connection", "X-Hop, X-Correlation-ID")
 	if id := got.header.Get("X-Correlation-ID"); got.status != http.StatusOK || id != "mine" {
 		t.Errorf("answered %d with %q", got.status, id)
 	}
-	if front.echoes {
+	if shared.echoes {
 		for _, name := range []string{"X-Hop", "X-Correlation-ID"} {
 			if v := got.heard(t).Header.Get(name); v != "" {
 				t.Errorf("the service got %s: %q", name, v)
@@ -147,16 +147,16 @@ func TestSpoofedIdentityIsCleared(t *testing.T) {
 	for _, name := range spoofed {
 		headers = append(headers, name, "admin")
 	}
-	front.ask(t, "GET", "/admin/users", nil, headers...).wantError(t, 401, "UNAUTHORIZED")
+	shared.ask(t, "GET", "/admin/users", nil, headers...).wantError(t, 401, "UNAUTHORIZED")
 	for _, r := range []reply{
-		front.ask(t, "GET", "/events", nil, headers...),
-		front.ask(t, "GET", "/tickets", nil, append(headers, "Authorization", front.bearer(t))...),
-		front.ask(t, "POST", "/auth/refresh", nil, headers...),
+		shared.ask(t, "GET", "/events", nil, headers...),
+		shared.ask(t, "GET", "/tickets", nil, append(headers, "Authorization", shared.bearer(t))...),
+		shared.ask(t, "POST", "/auth/refresh", nil, headers...),
 	} {
 		if r.status == 404 || r.byGateway(401) {
 			t.Errorf("refused: %s", r.body)
 		}
-		if front.echoes {
+		if shared.echoes {
 			h := r.heard(t).Header
 			for _, name := range spoofed {
 				if h.Get(name) != "" {

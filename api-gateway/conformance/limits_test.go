@@ -35,7 +35,7 @@ func TestBodySizes(t *testing.T) {
 				if chunked {
 					content = io.MultiReader(content) // hides the length
 				}
-				got := front.ask(t, "POST", c.path, content, "Authorization", front.bearer(t), "Content-Type", "application/json")
+				got := shared.ask(t, "POST", c.path, content, "Authorization", shared.bearer(t), "Content-Type", "application/json")
 				if c.refuse {
 					got.wantError(t, 413, "PAYLOAD_TOO_LARGE")
 					return
@@ -43,20 +43,20 @@ func TestBodySizes(t *testing.T) {
 				if got.byGateway(413) {
 					t.Errorf("refused: %s", got.body)
 				}
-				if front.echoes && got.heard(t).Length != c.size {
+				if shared.echoes && got.heard(t).Length != c.size {
 					t.Errorf("the service got %d bytes", got.heard(t).Length)
 				}
 			})
 		}
 	}
-	got := front.ask(t, "POST", "/reserve", strings.NewReader(strings.Repeat("x", 65*kilobyte)), "Authorization", front.bearer(t), "Expect", "100-continue")
+	got := shared.ask(t, "POST", "/reserve", strings.NewReader(strings.Repeat("x", 65*kilobyte)), "Authorization", shared.bearer(t), "Expect", "100-continue")
 	got.wantError(t, http.StatusExpectationFailed, "PAYLOAD_TOO_LARGE")
 }
 
 // Every answer tells how much is left, and one minute's calls of a walk through the app fit well in.
 func TestRateLimitIsTold(t *testing.T) {
 	left := func(path string) (limit, remaining, reset int) {
-		h := front.ask(t, "POST", path, strings.NewReader("{}")).header
+		h := shared.ask(t, "POST", path, strings.NewReader("{}")).header
 		number := func(name string) int {
 			n, err := strconv.Atoi(h.Get(name))
 			if err != nil {
@@ -86,11 +86,11 @@ func TestRateLimitIsTold(t *testing.T) {
 
 // Beyond the limit: 429 with Retry-After, which is true. Other services' paths go on.
 func TestRateLimit(t *testing.T) {
-	d := front
-	if d.echoes {
-		d = own(t, map[string]string{"RATE_LIMIT_OTP": "5"}, nil)
+	g := shared
+	if g.echoes {
+		g = own(t, map[string]string{"RATE_LIMIT_OTP": "5"}, nil)
 	}
-	try := func(path string) reply { return d.ask(t, "POST", path, strings.NewReader("{}"), "Origin", origin) }
+	try := func(path string) reply { return g.ask(t, "POST", path, strings.NewReader("{}"), "Origin", origin) }
 	limit, _ := strconv.Atoi(try("/auth/password/reset").header.Get("RateLimit-Limit"))
 	if limit == 0 || limit > 1000 {
 		t.Logf("the limit is %d, as for a load test: it is not exhausted", limit)
@@ -119,7 +119,7 @@ func TestRateLimit(t *testing.T) {
 	if got := try("/auth/login"); got.byGateway(429) {
 		t.Error("the limit on codes bars the login")
 	}
-	if d.echoes {
+	if g.echoes {
 		return
 	}
 	// The limit counts minutes of the clock: the rest of this one must pass.

@@ -130,18 +130,18 @@ func TestEveryPublicPathReachesItsService(t *testing.T) {
 			t.Run(e.method+path, func(t *testing.T) {
 				headers := []string{"Content-Type", "application/json"}
 				if e.token {
-					headers = append(headers, "Authorization", front.bearer(t))
+					headers = append(headers, "Authorization", shared.bearer(t))
 				}
-				got := front.ask(t, e.method, path+"?page=2&per_page=5", body(e.method), headers...)
+				got := shared.ask(t, e.method, path+"?page=2&per_page=5", body(e.method), headers...)
 				for status := range texts {
 					if got.byGateway(status) {
-						t.Fatalf("refused at the door: %d %s", got.status, got.body)
+						t.Fatalf("refused by the gateway: %d %s", got.status, got.body)
 					}
 				}
 				if got.status == http.StatusBadGateway || got.status == http.StatusGatewayTimeout {
 					t.Fatalf("no service behind it: %d %s", got.status, got.body)
 				}
-				if !front.echoes {
+				if !shared.echoes {
 					return
 				}
 				h := got.heard(t)
@@ -160,11 +160,11 @@ func TestHEADWhereverGETIs(t *testing.T) {
 		}
 		headers := []string{}
 		if e.token {
-			headers = append(headers, "Authorization", front.bearer(t))
+			headers = append(headers, "Authorization", shared.bearer(t))
 		}
 		for _, path := range spellings(e.path) {
-			get, head := front.ask(t, http.MethodGet, path, nil, headers...), front.ask(t, http.MethodHead, path, nil, headers...)
-			if front.echoes && head.status != get.status || head.status == http.StatusUnauthorized || len(head.body) > 0 {
+			get, head := shared.ask(t, http.MethodGet, path, nil, headers...), shared.ask(t, http.MethodHead, path, nil, headers...)
+			if shared.echoes && head.status != get.status || head.status == http.StatusUnauthorized || len(head.body) > 0 {
 				t.Errorf("%s: HEAD is answered %d %q, GET %d", path, head.status, head.body, get.status)
 			}
 		}
@@ -176,7 +176,7 @@ func TestTokenIsDemandedWhereItMust(t *testing.T) {
 		for _, path := range spellings(e.path) {
 			if e.token {
 				t.Run(e.method+path, func(t *testing.T) {
-					front.ask(t, e.method, path, body(e.method)).wantError(t, 401, "UNAUTHORIZED")
+					shared.ask(t, e.method, path, body(e.method)).wantError(t, 401, "UNAUTHORIZED")
 				})
 			}
 		}
@@ -186,7 +186,7 @@ func TestTokenIsDemandedWhereItMust(t *testing.T) {
 var malformed = regexp.MustCompile(`(?i)^/(api/)?(\.\.|%2e%2e)|%00`)
 
 func TestNothingElseIsReachable(t *testing.T) {
-	good := front.bearer(t)
+	good := shared.bearer(t)
 	for _, request := range []string{
 		"POST /credits/deduct", "POST /api/credits/deduct", "POST //credits/deduct", "POST /credits//deduct",
 		"POST /credits/./deduct", "POST /credits/x/../deduct", "POST /credits/balance/../deduct", "POST /credits/%64educt",
@@ -213,7 +213,7 @@ func TestNothingElseIsReachable(t *testing.T) {
 	} {
 		t.Run(request, func(t *testing.T) {
 			method, path, _ := strings.Cut(request, " ")
-			got := front.ask(t, method, path, body(method), "Authorization", good)
+			got := shared.ask(t, method, path, body(method), "Authorization", good)
 			if method == http.MethodHead {
 				if got.status != 404 {
 					t.Errorf("status %d", got.status)
@@ -239,11 +239,11 @@ func TestNothingElseIsReachable(t *testing.T) {
 func TestSpellingsAreNormalizedOnce(t *testing.T) {
 	for _, path := range []string{"//events", "/./events", "/x/../events", "/%65vents", "/api//events", "/api/./events", "/x/%2e%2e/api/%65vents", "/api/../events"} {
 		t.Run(path, func(t *testing.T) {
-			got := front.ask(t, "GET", path, nil)
+			got := shared.ask(t, "GET", path, nil)
 			if got.byGateway(404) {
 				t.Fatal("not found")
 			}
-			if front.echoes {
+			if shared.echoes {
 				if h := got.heard(t); h.Path != "/events" || h.Upstream != "orchestrator" {
 					t.Errorf("reached %s as %s", h.Upstream, h.Path)
 				}

@@ -22,26 +22,26 @@ func TestAPIKeyWhenOn(t *testing.T) {
 	const key = "an-api-key-of-the-tests-0123456789"
 	env := maps.Clone(generous)
 	env["GATEWAY_API_KEY"] = key
-	d := own(t, env, nil)
+	g := own(t, env, nil)
 	for _, e := range endpoints {
 		for _, path := range spellings(e.path) {
 			t.Run(e.method+path, func(t *testing.T) {
-				token := []string{"Authorization", d.bearer(t)}
-				without := d.ask(t, e.method, path, body(e.method), token...)
+				token := []string{"Authorization", g.bearer(t)}
+				without := g.ask(t, e.method, path, body(e.method), token...)
 				if !e.apiKey {
 					without.heard(t)
 					return
 				}
 				without.wantError(t, 401, "UNAUTHORIZED")
-				d.ask(t, e.method, path, body(e.method), append(token, "apikey", "wrong")...).wantError(t, 401, "UNAUTHORIZED")
-				d.ask(t, e.method, path, body(e.method), append(token, "apikey", key, "apikey", key)...).wantError(t, 401, "UNAUTHORIZED")
-				d.ask(t, e.method, path+"?apikey="+key, body(e.method), token...).wantError(t, 401, "UNAUTHORIZED")
-				d.ask(t, e.method, path, body(e.method), "apikey", key).wantError(t, 401, "UNAUTHORIZED") // the token is still needed
-				with := d.ask(t, e.method, path, body(e.method), append(token, "apikey", key)...).heard(t)
+				g.ask(t, e.method, path, body(e.method), append(token, "apikey", "wrong")...).wantError(t, 401, "UNAUTHORIZED")
+				g.ask(t, e.method, path, body(e.method), append(token, "apikey", key, "apikey", key)...).wantError(t, 401, "UNAUTHORIZED")
+				g.ask(t, e.method, path+"?apikey="+key, body(e.method), token...).wantError(t, 401, "UNAUTHORIZED")
+				g.ask(t, e.method, path, body(e.method), "apikey", key).wantError(t, 401, "UNAUTHORIZED") // the token is still needed
+				with := g.ask(t, e.method, path, body(e.method), append(token, "apikey", key)...).heard(t)
 				if with.Header.Get("apikey") != "" {
 					t.Error("the service sees the API key")
 				}
-				preflight := d.ask(t, "OPTIONS", path, nil, "Origin", origin, "Access-Control-Request-Method", e.method)
+				preflight := g.ask(t, "OPTIONS", path, nil, "Origin", origin, "Access-Control-Request-Method", e.method)
 				if preflight.status != http.StatusOK {
 					t.Errorf("preflight: %d", preflight.status)
 				}
@@ -52,32 +52,32 @@ func TestAPIKeyWhenOn(t *testing.T) {
 
 // The key that stands in the file while key-auth is off opens nothing and bars nothing.
 func TestAPIKeyIsOffByDefault(t *testing.T) {
-	d := own(t, nil, nil)
-	d.ask(t, "GET", "/tickets", nil, "Authorization", d.bearer(t)).heard(t)
-	d.ask(t, "GET", "/tickets", nil, "apikey", "key-auth-is-off-and-this-opens-nothing").wantError(t, 401, "UNAUTHORIZED")
+	g := own(t, nil, nil)
+	g.ask(t, "GET", "/tickets", nil, "Authorization", g.bearer(t)).heard(t)
+	g.ask(t, "GET", "/tickets", nil, "apikey", "key-auth-is-off-and-this-opens-nothing").wantError(t, 401, "UNAUTHORIZED")
 }
 
 func TestGeneralRateLimit(t *testing.T) {
-	d := own(t, map[string]string{"RATE_LIMIT": "3"}, nil)
+	g := own(t, map[string]string{"RATE_LIMIT": "3"}, nil)
 	for range 8 { // a new minute of the clock may begin in between
-		d.ask(t, "GET", "/events", nil)
+		g.ask(t, "GET", "/events", nil)
 	}
 	time.Sleep(counted)
-	if got := d.ask(t, "GET", "/internal", nil); got.status == 404 && time.Now().Second() > 1 {
+	if got := g.ask(t, "GET", "/internal", nil); got.status == 404 && time.Now().Second() > 1 {
 		t.Error("paths that do not exist are not counted")
 	}
-	if got := d.ask(t, "POST", "/auth/login", nil); got.status != 200 {
+	if got := g.ask(t, "POST", "/auth/login", nil); got.status != 200 {
 		t.Errorf("a limit of its own replaces the general one, it does not add up: %d", got.status)
 	}
 }
 
-// Devices at a door are limited by their tokens: those of one address do not share a limit, nor do they use up its
-// fans'.
+// Devices at a gate are limited by token: those behind one address do not share a limit, nor do they use up that of the
+// customers there.
 func TestTheGateIsLimitedPerToken(t *testing.T) {
-	d := own(t, map[string]string{"RATE_LIMIT": "3", "RATE_LIMIT_GATE": "4"}, nil)
-	first, second := d.bearer(t), d.bearer(t)
+	g := own(t, map[string]string{"RATE_LIMIT": "3", "RATE_LIMIT_GATE": "4"}, nil)
+	first, second := g.bearer(t), g.bearer(t)
 	scan := func(path, token string) reply {
-		return d.ask(t, "POST", path, strings.NewReader("{}"), "Authorization", token, "Origin", origin)
+		return g.ask(t, "POST", path, strings.NewReader("{}"), "Authorization", token, "Origin", origin)
 	}
 	var refused reply
 	for range 10 { // a new minute may begin in between
@@ -103,13 +103,13 @@ func TestTheGateIsLimitedPerToken(t *testing.T) {
 	if got := scan("/verify", second); got.status != 200 || got.header.Get("RateLimit-Limit") != "4" {
 		t.Errorf("another token: %d, limit %q", got.status, got.header.Get("RateLimit-Limit"))
 	}
-	d.ask(t, "POST", "/verify", nil, "Authorization", "Bearer garbage").wantError(t, 401, "UNAUTHORIZED")
-	if got := d.ask(t, "GET", "/events", nil); got.status != 200 {
-		t.Errorf("a fan at the same address: %d", got.status)
+	g.ask(t, "POST", "/verify", nil, "Authorization", "Bearer garbage").wantError(t, 401, "UNAUTHORIZED")
+	if got := g.ask(t, "GET", "/events", nil); got.status != 200 {
+		t.Errorf("a customer at the same address: %d", got.status)
 	}
 }
 
-// A crowd at one path is refused at the door, in our words; other paths stay open, and afterwards all is as before.
+// A crowd at one path is refused by the gateway, in our words; other paths stay open, and afterwards all is as before.
 func TestACrowdAtOnePath(t *testing.T) {
 	const crowd = 400
 	release := make(chan struct{})
@@ -123,10 +123,10 @@ func TestACrowdAtOnePath(t *testing.T) {
 	defer let()
 	env := maps.Clone(generous)
 	env["ORCHESTRATOR_URL"] = busy.URL
-	d := own(t, env, nil)
+	g := own(t, env, nil)
 	answers := make(chan reply, crowd)
 	for range crowd {
-		go func() { answers <- d.ask(t, "GET", "/events", nil, "Origin", origin) }()
+		go func() { answers <- g.ask(t, "GET", "/events", nil, "Origin", origin) }()
 	}
 	for range crowd - 296 { // the bound
 		select {
@@ -139,7 +139,7 @@ func TestACrowdAtOnePath(t *testing.T) {
 			t.Fatalf("only %d of %d are refused", len(answers), crowd)
 		}
 	}
-	if got := d.ask(t, "GET", "/health", nil); got.status != 200 {
+	if got := g.ask(t, "GET", "/health", nil); got.status != 200 {
 		t.Errorf("another path: %d", got.status)
 	}
 	let()
@@ -151,15 +151,15 @@ func TestACrowdAtOnePath(t *testing.T) {
 	for range 96 {
 		<-answers
 	}
-	if got := d.ask(t, "GET", "/events", nil); got.status != 200 {
+	if got := g.ask(t, "GET", "/events", nil); got.status != 200 {
 		t.Errorf("afterwards: %d", got.status)
 	}
 }
 
 func TestOriginsAreASetting(t *testing.T) {
-	d := own(t, map[string]string{"CORS_ORIGINS": "https://tickets.example, https://www.tickets.example"}, nil)
+	g := own(t, map[string]string{"CORS_ORIGINS": "https://tickets.example, https://www.tickets.example"}, nil)
 	for asked, want := range map[string]string{"https://www.tickets.example": "https://www.tickets.example", origin: ""} {
-		if got := d.ask(t, "GET", "/events", nil, "Origin", asked).header.Get("Access-Control-Allow-Origin"); got != want {
+		if got := g.ask(t, "GET", "/events", nil, "Origin", asked).header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s: %q", asked, got)
 		}
 	}
@@ -171,9 +171,9 @@ func TestServiceIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	d := own(t, map[string]string{"ORCHESTRATOR_URL": "http://" + l.Addr().String()}, nil)
+	g := own(t, map[string]string{"ORCHESTRATOR_URL": "http://" + l.Addr().String()}, nil)
 	began := time.Now()
-	got := d.ask(t, "GET", "/events", nil, "Origin", origin)
+	got := g.ask(t, "GET", "/events", nil, "Origin", origin)
 	got.wantError(t, 502, "SERVICE_UNAVAILABLE")
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("it took %s to say so", took)
@@ -181,7 +181,7 @@ func TestServiceIsDown(t *testing.T) {
 	if got.header.Get("Access-Control-Allow-Origin") != origin {
 		t.Error("no CORS header")
 	}
-	d.ask(t, "POST", "/auth/login", nil).heard(t) // the other service goes on
+	g.ask(t, "POST", "/auth/login", nil).heard(t) // the other service goes on
 }
 
 func TestServiceHangs(t *testing.T) {
@@ -189,10 +189,10 @@ func TestServiceHangs(t *testing.T) {
 	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer hanging.Close()
 	defer close(release)
-	d := own(t, map[string]string{"ORCHESTRATOR_URL": hanging.URL}, func(kongYML string) string {
+	g := own(t, map[string]string{"ORCHESTRATOR_URL": hanging.URL}, func(kongYML string) string {
 		return strings.NewReplacer("read_timeout: 15000", "read_timeout: 200", "write_timeout: 15000", "write_timeout: 200").Replace(kongYML)
 	})
-	d.ask(t, "GET", "/events", nil).wantError(t, 504, "SERVICE_UNAVAILABLE")
+	g.ask(t, "GET", "/events", nil).wantError(t, 504, "SERVICE_UNAVAILABLE")
 }
 
 // A request whose connection breaks is answered 502 and never sent again: it may have been carried out.
@@ -206,10 +206,10 @@ func TestRequestsAreNotRetried(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	defer breaking.Close()
-	d := own(t, map[string]string{"ORCHESTRATOR_URL": breaking.URL}, nil)
+	g := own(t, map[string]string{"ORCHESTRATOR_URL": breaking.URL}, nil)
 	for _, path := range []string{"/pay", "/reserve"} {
-		d.ask(t, "GET", "/health", nil)
-		d.ask(t, "POST", path, strings.NewReader("{}"), "Authorization", d.bearer(t)).wantError(t, 502, "SERVICE_UNAVAILABLE")
+		g.ask(t, "GET", "/health", nil)
+		g.ask(t, "POST", path, strings.NewReader("{}"), "Authorization", g.bearer(t)).wantError(t, 502, "SERVICE_UNAVAILABLE")
 	}
 	if n := got.Load(); n != 2 {
 		t.Errorf("2 requests arrived %d times", n)
@@ -217,8 +217,8 @@ func TestRequestsAreNotRetried(t *testing.T) {
 }
 
 func TestWhatAServiceLearnsOfItsClient(t *testing.T) {
-	d := own(t, nil, nil)
-	h := d.ask(t, "GET", "/api/events?b=2&a=1&a=%2F", nil, "X-Forwarded-For", "10.9.9.9", "X-Real-IP", "10.9.9.9").heard(t)
+	g := own(t, nil, nil)
+	h := g.ask(t, "GET", "/api/events?b=2&a=1&a=%2F", nil, "X-Forwarded-For", "10.9.9.9", "X-Real-IP", "10.9.9.9").heard(t)
 	if h.Query != "b=2&a=1&a=%2F" {
 		t.Errorf("query %q", h.Query)
 	}
@@ -228,7 +228,7 @@ func TestWhatAServiceLearnsOfItsClient(t *testing.T) {
 	if got := h.Header.Get("X-Real-IP"); got != "127.0.0.1" {
 		t.Errorf("X-Real-IP %q", got)
 	}
-	if strings.Contains(d.url, h.Host) {
+	if strings.Contains(g.url, h.Host) {
 		t.Errorf("Host %q is the gateway's, want the service's", h.Host)
 	}
 }

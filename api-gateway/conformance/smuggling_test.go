@@ -13,9 +13,9 @@ import (
 
 // raw sends text as it stands and returns the answers until the gateway closes the connection, or is silent for a
 // while.
-func (d door) raw(t *testing.T, text string) (answers []reply) {
+func (g gateway) raw(t *testing.T, text string) (answers []reply) {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(d.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestConnectionNamesNoLength(t *testing.T) {
 		"after 120 headers":  strings.Repeat("X-A: 1\r\n", 120) + "Connection: Content-Length\r\n" + withLength,
 	} {
 		t.Run(name, func(t *testing.T) {
-			answers := front.raw(t, "POST /auth/refresh HTTP/1.1\r\nHost: x\r\n"+rest)
+			answers := shared.raw(t, "POST /auth/refresh HTTP/1.1\r\nHost: x\r\n"+rest)
 			if len(answers) == 0 {
 				t.Fatal("no answer")
 			}
@@ -79,7 +79,7 @@ func TestBodiesOfAnyMethod(t *testing.T) {
 			"chunks": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden),
 		} {
 			t.Run(request+" "+name, func(t *testing.T) {
-				answers := front.raw(t, request+" HTTP/1.1\r\nHost: x\r\n"+body+next)
+				answers := shared.raw(t, request+" HTTP/1.1\r\nHost: x\r\n"+body+next)
 				if len(answers) == 0 || len(answers) > 2 {
 					t.Fatalf("%d answers", len(answers))
 				}
@@ -96,12 +96,12 @@ func TestBodiesOfAnyMethod(t *testing.T) {
 // Beyond 100 headers, of which Kong's plugins would know nothing, nothing passes.
 func TestTooManyHeaders(t *testing.T) {
 	many := strings.Repeat("X-A: 1\r\n", 120)
-	answers := front.raw(t, "GET /events HTTP/1.1\r\nHost: x\r\n"+many+"X-User-Role: admin\r\n\r\n")
+	answers := shared.raw(t, "GET /events HTTP/1.1\r\nHost: x\r\n"+many+"X-User-Role: admin\r\n\r\n")
 	if len(answers) != 1 {
 		t.Fatalf("%d answers", len(answers))
 	}
 	answers[0].wantError(t, 400, "BAD_REQUEST")
-	if answers = front.raw(t, "GET /events HTTP/1.1\r\nHost: x\r\n"+many[:80*8]+"\r\n"); len(answers) != 1 || answers[0].status == 400 {
+	if answers = shared.raw(t, "GET /events HTTP/1.1\r\nHost: x\r\n"+many[:80*8]+"\r\n"); len(answers) != 1 || answers[0].status == 400 {
 		t.Errorf("80 headers: %v", answers)
 	}
 }

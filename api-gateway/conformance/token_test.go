@@ -8,7 +8,7 @@ import (
 )
 
 func TestTokens(t *testing.T) {
-	key := []byte(front.secret)
+	key := []byte(shared.secret)
 	hs256 := func(change jwt.MapClaims) string { return sign(t, jwt.SigningMethodHS256, key, change) }
 	good := hs256(nil)
 	expired := jwt.MapClaims{"exp": time.Now().Add(-time.Minute).Unix()}
@@ -39,16 +39,16 @@ func TestTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range spellings("/tickets") {
-				front.ask(t, "GET", path+c.query, nil, c.headers...).wantError(t, 401, c.code)
+				shared.ask(t, "GET", path+c.query, nil, c.headers...).wantError(t, 401, c.code)
 			}
 		})
 	}
 	t.Run("good", func(t *testing.T) {
-		got := front.ask(t, "GET", "/tickets", nil, "Authorization", "Bearer "+good)
+		got := shared.ask(t, "GET", "/tickets", nil, "Authorization", "Bearer "+good)
 		if got.byGateway(401) {
 			t.Fatalf("refused: %s", got.body)
 		}
-		if front.echoes && got.heard(t).Header.Get("Authorization") != "Bearer "+good {
+		if shared.echoes && got.heard(t).Header.Get("Authorization") != "Bearer "+good {
 			t.Error("the service does not get the token, which it reads itself")
 		}
 	})
@@ -56,10 +56,10 @@ func TestTokens(t *testing.T) {
 
 // The clients send what token they have, on public pages too.
 func TestStaleTokenDoesNotFailPublicPages(t *testing.T) {
-	stale := "Bearer " + sign(t, jwt.SigningMethodHS256, []byte(front.secret), jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()})
+	stale := "Bearer " + sign(t, jwt.SigningMethodHS256, []byte(shared.secret), jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()})
 	for _, path := range []string{"/events", "/api/events", "/events/" + id, "/health", "/docs"} {
 		for _, token := range []string{stale, "Bearer garbage"} {
-			if got := front.ask(t, "GET", path, nil, "Authorization", token); got.status == 401 {
+			if got := shared.ask(t, "GET", path, nil, "Authorization", token); got.status == 401 {
 				t.Errorf("%s: %s", path, got.body)
 			}
 		}
@@ -68,11 +68,11 @@ func TestStaleTokenDoesNotFailPublicPages(t *testing.T) {
 
 // /auth/refresh comes with the refresh token as bearer, an empty body and a form's content type.
 func TestRefreshIsLeftToTheUserService(t *testing.T) {
-	got := front.ask(t, "POST", "/auth/refresh", nil, "Authorization", "Bearer an-opaque-refresh-token", "Content-Type", "application/x-www-form-urlencoded")
+	got := shared.ask(t, "POST", "/auth/refresh", nil, "Authorization", "Bearer an-opaque-refresh-token", "Content-Type", "application/x-www-form-urlencoded")
 	if got.byGateway(401) || got.byGateway(404) {
-		t.Fatalf("refused at the door: %s", got.body)
+		t.Fatalf("refused by the gateway: %s", got.body)
 	}
-	if front.echoes && got.heard(t).Header.Get("Authorization") != "Bearer an-opaque-refresh-token" {
+	if shared.echoes && got.heard(t).Header.Get("Authorization") != "Bearer an-opaque-refresh-token" {
 		t.Error("the refresh token is lost")
 	}
 }

@@ -73,10 +73,10 @@ func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *proxy) e
 		if err == nil && r.ResponseBuffering != nil && *r.ResponseBuffering {
 			err = errors.New("response_buffering is false or left out")
 		}
-		d := &door{name: r.Name, methods: r.Methods, policy: p, proxy: to, streams: r.ResponseBuffering != nil}
+		e := &endpoint{name: r.Name, methods: r.Methods, policy: p, proxy: to, streams: r.ResponseBuffering != nil}
 		for _, path := range r.Paths {
 			if err == nil {
-				err = g.routes.add(path, d)
+				err = g.routes.add(path, e)
 			}
 		}
 		if err != nil {
@@ -103,10 +103,10 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx) {
 		}
 	}()
 	raw, query := split(string(ctx.Request.Header.RequestURI()))
-	d, path := g.routes.find(string(ctx.Method()), normalize(raw))
+	e, path := g.routes.find(string(ctx.Method()), normalize(raw))
 	p := &g.global
-	if d != nil {
-		p = &d.policy
+	if e != nil {
+		p = &e.policy
 	}
 	var m marks
 	if p.correlation {
@@ -119,7 +119,7 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx) {
 		setIfAny(&ctx.Response.Header, correlationHeader, m.correlation)
 		return
 	}
-	g.answer(ctx, d, p, path, query, &m)
+	g.answer(ctx, e, p, path, query, &m)
 	h := &ctx.Response.Header
 	p.cors.decorate(h)
 	p.cors.allow(h, m.origin)
@@ -131,7 +131,7 @@ func (g *Gateway) serve(ctx *fasthttp.RequestCtx) {
 // answer runs the plugins in the order in which Kong runs them — pre-function, jwt, key-auth, size, rate, transformer —
 // and asks the service. A request counts as in flight only once it has been received whole: half-sent ones block
 // nobody.
-func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, query string, m *marks) {
+func (g *Gateway) answer(ctx *fasthttp.RequestCtx, e *endpoint, p *policy, path, query string, m *marks) {
 	r := &ctx.Request
 	if !unambiguous(&r.Header) {
 		g.fail(ctx, http.StatusBadRequest)
@@ -141,13 +141,13 @@ func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, que
 		g.fail(ctx, status)
 		return
 	}
-	if d != nil && !d.streams {
-		if !d.crowd.enter(g.now()) {
+	if e != nil && !e.streams {
+		if !e.crowd.enter(g.now()) {
 			m.retryAfter = []byte("1")
 			g.fail(ctx, http.StatusTooManyRequests)
 			return
 		}
-		defer d.crowd.leave()
+		defer e.crowd.leave()
 	}
 	if p.jwt != nil {
 		if err := p.jwt.verify(r.Header.PeekAll("Authorization")); err != nil {
@@ -167,7 +167,7 @@ func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, que
 		}
 	}
 	switch {
-	case d == nil:
+	case e == nil:
 		g.fail(ctx, http.StatusNotFound)
 		return
 	case p.terminate != 0:
@@ -175,11 +175,11 @@ func (g *Gateway) answer(ctx *fasthttp.RequestCtx, d *door, p *policy, path, que
 		return
 	}
 	drop(&r.Header, p.remove)
-	if status := d.proxy.pass(ctx, path, query, m.correlation); status != 0 {
+	if status := e.proxy.pass(ctx, path, query, m.correlation); status != 0 {
 		g.fail(ctx, status)
 		return
 	}
-	ctx.Response.ImmediateHeaderFlush = d.streams
+	ctx.Response.ImmediateHeaderFlush = e.streams
 }
 
 // correlate keeps the client's correlation id, if it sent one that gRPC and logs can carry, or makes one, for the

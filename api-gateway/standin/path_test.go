@@ -89,7 +89,7 @@ func FuzzRoutes(f *testing.F) {
 		got, upstream := g.routes.find(method, path)
 		want, wantPath := "nothing-here", path
 		for _, e := range expressions {
-			if captures := e.FindStringSubmatch(path); captures != nil && (&door{methods: e.Methods}).takes(method) {
+			if captures := e.FindStringSubmatch(path); captures != nil && (&endpoint{methods: e.Methods}).takes(method) {
 				want, wantPath = e.Name, "/"+captures[1]
 			}
 		}
@@ -101,11 +101,11 @@ func FuzzRoutes(f *testing.F) {
 
 func TestAPIPrefixIsASegment(t *testing.T) {
 	var r routes
-	d := &door{name: "keys", methods: []string{"GET"}}
-	if err := r.add("~/(?:api/)?(apikeys)$", d); err != nil {
+	e := &endpoint{name: "keys", methods: []string{"GET"}}
+	if err := r.add("~/(?:api/)?(apikeys)$", e); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]*door{"/apikeys": d, "/api/apikeys": d, "/api/keys": nil, "/api/api/apikeys": nil, "/api": nil} {
+	for path, want := range map[string]*endpoint{"/apikeys": e, "/api/apikeys": e, "/api/keys": nil, "/api/api/apikeys": nil, "/api": nil} {
 		if got, _ := r.find("GET", path); got != want {
 			t.Errorf("%s: found %v", path, got)
 		}
@@ -119,8 +119,8 @@ func BenchmarkFind(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if d, _ := g.routes.find(http.MethodGet, normalize("/api/tickets/0197a5c0-0000-7000-8000-000000000000/qr")); d.name != "ticket-qr" {
-			b.Fatal(d.name)
+		if e, _ := g.routes.find(http.MethodGet, normalize("/api/tickets/0197a5c0-0000-7000-8000-000000000000/qr")); e.name != "ticket-qr" {
+			b.Fatal(e.name)
 		}
 	}
 }

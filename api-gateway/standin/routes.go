@@ -25,8 +25,8 @@ var (
 	methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 )
 
-// door is a compiled route: its target and policy.
-type door struct {
+// endpoint is a compiled route: its target and policy.
+type endpoint struct {
 	name    string
 	methods []string
 	policy  policy
@@ -35,40 +35,40 @@ type door struct {
 	crowd   crowd
 }
 
-func (d *door) takes(method string) bool { return slices.Contains(d.methods, method) }
+func (e *endpoint) takes(method string) bool { return slices.Contains(e.methods, method) }
 
 // routes finds the route of a request.
 type routes struct {
 	root     node
-	fallback *door // of the prefix path "/", which any expression beats
+	fallback *endpoint // of the prefix path "/", which any expression beats
 }
 
 // node is a position in the tree: routes that end here, and what may follow.
 type node struct {
-	doors  []*door
-	static map[string]*node
-	id     *node
-	file   *node
+	endpoints []*endpoint
+	static    map[string]*node
+	id        *node
+	file      *node
 }
 
-// add enters d under path. It refuses any other form of path, and a path that matches a request which an earlier one
+// add enters e under path. It refuses any other form of path, and a path that matches a request which an earlier one
 // matches too: it would not be obvious which of them Kong chooses.
-func (r *routes) add(path string, d *door) error {
+func (r *routes) add(path string, e *endpoint) error {
 	if path == catchAll {
-		if len(d.methods) > 0 || r.fallback != nil {
+		if len(e.methods) > 0 || r.fallback != nil {
 			return errors.New("the path / stands once, for all methods")
 		}
-		r.fallback = d
+		r.fallback = e
 		return nil
 	}
 	segments, err := parsePath(path)
 	if err != nil {
 		return err
 	}
-	if len(d.methods) == 0 {
+	if len(e.methods) == 0 {
 		return errors.New("needs methods")
 	}
-	for _, m := range d.methods {
+	for _, m := range e.methods {
 		if !slices.Contains(methods, m) {
 			return fmt.Errorf("method %s is not known here", m)
 		}
@@ -80,7 +80,7 @@ func (r *routes) add(path string, d *door) error {
 	for _, s := range segments {
 		at = at.child(s)
 	}
-	at.doors = append(at.doors, d)
+	at.endpoints = append(at.endpoints, e)
 	return nil
 }
 
@@ -131,36 +131,36 @@ func (n *node) child(segment string) *node {
 	return n.static[segment]
 }
 
-// overlap returns a door below n that takes method and some path that segments
+// overlap returns an endpoint below n that takes method and some path that segments
 // take as well.
-func (n *node) overlap(method string, segments []string) *door {
+func (n *node) overlap(method string, segments []string) *endpoint {
 	if len(segments) == 0 {
-		return n.door(method)
+		return n.endpoint(method)
 	}
 	if n.id != nil && (segments[0] == idPattern || isID(segments[0])) {
-		if d := n.id.overlap(method, segments[1:]); d != nil {
-			return d
+		if e := n.id.overlap(method, segments[1:]); e != nil {
+			return e
 		}
 	}
 	if n.file != nil && (segments[0] == filePattern || isFile(segments[0])) {
-		if d := n.file.overlap(method, segments[1:]); d != nil {
-			return d
+		if e := n.file.overlap(method, segments[1:]); e != nil {
+			return e
 		}
 	}
 	for name, child := range n.static {
 		if name == segments[0] || segments[0] == idPattern && isID(name) || segments[0] == filePattern && isFile(name) {
-			if d := child.overlap(method, segments[1:]); d != nil {
-				return d
+			if e := child.overlap(method, segments[1:]); e != nil {
+				return e
 			}
 		}
 	}
 	return nil
 }
 
-func (n *node) door(method string) *door {
-	for _, d := range n.doors {
-		if d.takes(method) {
-			return d
+func (n *node) endpoint(method string) *endpoint {
+	for _, e := range n.endpoints {
+		if e.takes(method) {
+			return e
 		}
 	}
 	return nil
@@ -168,33 +168,33 @@ func (n *node) door(method string) *door {
 
 // find returns the route of a normalized path and the path that its service gets. The route is nil only if the file has
 // no catch-all.
-func (r *routes) find(method, path string) (*door, string) {
+func (r *routes) find(method, path string) (*endpoint, string) {
 	rest := path
 	if after, ok := strings.CutPrefix(path, "/api"); ok && strings.HasPrefix(after, "/") { // not /apiary
 		rest = after
 	}
 	if rest != "" && rest[0] == '/' {
-		if d := r.root.find(method, rest[1:]); d != nil {
-			return d, rest
+		if e := r.root.find(method, rest[1:]); e != nil {
+			return e, rest
 		}
 	}
 	return r.fallback, path
 }
 
-func (n *node) find(method, path string) *door {
+func (n *node) find(method, path string) *endpoint {
 	segment, rest, more := strings.Cut(path, "/")
 	for _, next := range [2]*node{n.static[segment], n.pattern(segment)} {
 		if next == nil {
 			continue
 		}
-		var d *door
+		var e *endpoint
 		if more {
-			d = next.find(method, rest)
+			e = next.find(method, rest)
 		} else {
-			d = next.door(method)
+			e = next.endpoint(method)
 		}
-		if d != nil {
-			return d
+		if e != nil {
+			return e
 		}
 	}
 	return nil

@@ -58,7 +58,7 @@ var anID = strings.NewReplacer("{id}", "0197a5c0-0000-7000-8000-000000000009")
 
 func TestWhoMayCallWhatInternally(t *testing.T) {
 	calls := internalCalls(t)
-	_, tokens := cast(t)
+	_, tokens := logInAll(t)
 	t.Run("through the gateway", func(t *testing.T) {
 		b := &table{t: t}
 		for _, c := range calls {

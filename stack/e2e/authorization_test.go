@@ -21,8 +21,8 @@ var columns = []string{"nobody", "customer", "other", "staff", "admin", "service
 // callers have a bearer token for each column but the two services', which depend on the row.
 type callers map[string]string
 
-// cast logs everyone in. Each endpoint is called about what belongs to the customer.
-func cast(t *testing.T) (customer *client.Person, all callers) {
+// logInAll logs in one caller per column. Each endpoint is called about what belongs to the customer.
+func logInAll(t *testing.T) (customer *client.Person, all callers) {
 	t.Helper()
 	customer = person(t, 100_00)
 	gone := relogin(t, customer)
@@ -240,18 +240,18 @@ func detail(t *testing.T, a client.Answer, name string) string {
 // Every public endpoint as every caller, through the gateway and, on a stack of our own, at the service itself: no
 // service relies on the gateway's check.
 func TestWhoMayCallWhatInPublic(t *testing.T) {
-	doors := map[string]func(path string) string{"gateway": func(string) string { return app.Gateway }}
+	servers := map[string]func(path string) string{"gateway": func(string) string { return app.Gateway }}
 	if own != nil {
-		doors["service"] = func(path string) string {
+		servers["service"] = func(path string) string {
 			if regexp.MustCompile(`^/(auth|users|credits|webhooks)/`).MatchString(path) {
 				return "http://" + addr(t, "user-service")
 			}
 			return "http://" + addr(t, "orchestrator-service")
 		}
 	}
-	for door, at := range doors {
-		t.Run(door, func(t *testing.T) {
-			customer, tokens := cast(t)
+	for server, at := range servers {
+		t.Run(server, func(t *testing.T) {
+			customer, tokens := logInAll(t)
 			tokens["service"], tokens["foreign"] = secretOf(t, "USER_TOKEN"), secretOf(t, "ORDER_TOKEN")
 			all := probes(t, customer)
 			var names []string
@@ -282,7 +282,7 @@ func TestWhoMayCallWhatInPublic(t *testing.T) {
 					return fmt.Sprint(a.Status)
 				})
 			}
-			b.print("at the " + door)
+			b.print("at the " + server)
 		})
 	}
 }

@@ -35,7 +35,7 @@ type browser struct {
 	t *testing.T
 }
 
-// openBrowser opens the page for the door.
+// openBrowser opens the gate's page.
 func openBrowser(t *testing.T, width int64, options ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	b := newBrowser(t, width, options...)
@@ -162,7 +162,7 @@ func atGate(t *testing.T, options ...func(map[string]any)) (staff, owner *client
 	return staff, owner, e
 }
 
-func TestTheDoorByKeyboard(t *testing.T) {
+func TestTheGatePageByKeyboard(t *testing.T) {
 	staff, owner, e := atGate(t)
 	for _, width := range []int64{390, 1280} {
 		b := openBrowser(t, width)

@@ -80,7 +80,7 @@ func inContainers(ctx context.Context, target *demo.Target) (key string, err err
 	if err != nil {
 		return "", err
 	}
-	door, err := c.Environment(ctx, "api-gateway")
+	kong, err := c.Environment(ctx, "api-gateway")
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +88,7 @@ func inContainers(ctx context.Context, target *demo.Target) (key string, err err
 	if err != nil {
 		return "", err
 	}
-	target.Operator, target.App = c, &client.App{Gateway: "http://" + gateway, Sandbox: "http://" + sandbox, APIKey: door["GATEWAY_API_KEY"]}
+	target.Operator, target.App = c, &client.App{Gateway: "http://" + gateway, Sandbox: "http://" + sandbox, APIKey: kong["GATEWAY_API_KEY"]}
 	create := []string{"/user-service", "create-admin", target.AdminEmail, adminPhone}
 	return orchestrator["QR_ENCRYPTION_KEY"], c.Exec(ctx, "user-service", []string{"ADMIN_PASSWORD=" + target.Password}, create...)
 }

@@ -40,23 +40,23 @@ const (
 	testSecret = "a-secret-of-the-tests-0123456789ab"
 )
 
-// door is a gateway under test.
-type door struct {
+// gateway is a gateway under test.
+type gateway struct {
 	url    string
 	echoes bool // its services echo: what they got can be asserted
 	secret string
 }
 
-// generous limits are for doors whose limits are not what is tested.
+// generous limits are for gateways whose limits are not what is tested.
 var generous = map[string]string{"RATE_LIMIT": "100000", "RATE_LIMIT_LOGIN": "100000", "RATE_LIMIT_OTP": "100000"}
 
-// front is the gateway that the shared table runs against.
-var front door
+// shared is the gateway that all tests use which need no settings of their own.
+var shared gateway
 
 func TestMain(m *testing.M) {
 	if at := os.Getenv("GATEWAY_URL"); at != "" {
-		front = door{strings.TrimSuffix(at, "/"), false, os.Getenv("JWT_SECRET")}
-		if front.secret == "" {
+		shared = gateway{strings.TrimSuffix(at, "/"), false, os.Getenv("JWT_SECRET")}
+		if shared.secret == "" {
 			fmt.Fprintln(os.Stderr, "GATEWAY_URL is set, but not JWT_SECRET: the suite signs tokens with the stack's secret")
 			os.Exit(1)
 		}
@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 	}
 	var stop func()
 	var err error
-	if front, stop, err = start(generous, nil); err != nil {
+	if shared, stop, err = start(generous, nil); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -74,17 +74,17 @@ func TestMain(m *testing.M) {
 }
 
 // own starts a gateway with settings of its own. change may edit the rendered file.
-func own(t *testing.T, env map[string]string, change func(kongYML string) string) door {
+func own(t *testing.T, env map[string]string, change func(kongYML string) string) gateway {
 	t.Helper()
-	d, stop, err := start(env, change)
+	g, stop, err := start(env, change)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	return d
+	return g
 }
 
-func start(env map[string]string, change func(string) string) (door, func(), error) {
+func start(env map[string]string, change func(string) string) (gateway, func(), error) {
 	users, orchestrator := httptest.NewServer(echo("user")), httptest.NewServer(echo("orchestrator"))
 	settings := map[string]string{"USER_SERVICE_URL": users.URL, "ORCHESTRATOR_URL": orchestrator.URL, "JWT_SECRET": testSecret}
 	for name, value := range env {
@@ -92,11 +92,11 @@ func start(env map[string]string, change func(string) string) (door, func(), err
 	}
 	template, err := os.ReadFile("../kong.yml")
 	if err != nil {
-		return door{}, nil, err
+		return gateway{}, nil, err
 	}
 	result, err := render.Render(template, func(name string) (string, bool) { v, ok := settings[name]; return v, ok })
 	if err != nil {
-		return door{}, nil, err
+		return gateway{}, nil, err
 	}
 	text := string(result.Text)
 	if change != nil {
@@ -104,7 +104,7 @@ func start(env map[string]string, change func(string) string) (door, func(), err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return door{}, nil, err
+		return gateway{}, nil, err
 	}
 	serve := serveStandin
 	if os.Getenv("GATEWAY") == "kong" {
@@ -112,7 +112,7 @@ func start(env map[string]string, change func(string) string) (door, func(), err
 	}
 	end, err := serve(l, text)
 	if err != nil {
-		return door{}, nil, err
+		return gateway{}, nil, err
 	}
 	stop := func() {
 		if err := end(); err != nil {
@@ -121,7 +121,7 @@ func start(env map[string]string, change func(string) string) (door, func(), err
 		users.Close()
 		orchestrator.Close()
 	}
-	return door{"http://" + l.Addr().String(), true, testSecret}, stop, nil
+	return gateway{"http://" + l.Addr().String(), true, testSecret}, stop, nil
 }
 
 // serveStandin serves kongYML on l by the stand-in until end is called.
@@ -226,13 +226,13 @@ var client = &http.Client{
 }
 
 // ask sends a request with the path spelled as given. Headers stand in pairs.
-func (d door) ask(t *testing.T, method, path string, body io.Reader, headers ...string) reply {
+func (g gateway) ask(t *testing.T, method, path string, body io.Reader, headers ...string) reply {
 	t.Helper()
-	u, err := url.Parse(d.url + path)
+	u, err := url.Parse(g.url + path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequest(method, d.url, body)
+	r, err := http.NewRequest(method, g.url, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,8 +329,8 @@ func sign(t *testing.T, method jwt.SigningMethod, key any, change jwt.MapClaims)
 	return token
 }
 
-// bearer is a good Authorization header for d.
-func (d door) bearer(t *testing.T) string {
+// bearer is a valid Authorization header for g.
+func (g gateway) bearer(t *testing.T) string {
 	t.Helper()
-	return "Bearer " + sign(t, jwt.SigningMethodHS256, []byte(d.secret), nil)
+	return "Bearer " + sign(t, jwt.SigningMethodHS256, []byte(g.secret), nil)
 }
