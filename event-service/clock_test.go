@@ -35,7 +35,7 @@ func TestWallTimeIsTheVenues(t *testing.T) {
 	}
 }
 
-// A wall time that a change of clocks leaves out, or has twice, is refused with both readings; each of them is taken.
+// A wall time that a clock change skips or repeats is refused with both possible times, each of which is accepted.
 func TestImpossibleAndAmbiguousWallTimesNameBothReadings(t *testing.T) {
 	for _, c := range []struct{ zone, given, why, first, second string }{
 		{"Europe/London", "2027-03-28T01:30", "does not exist", "2027-03-28T01:30:00+00:00", "2027-03-28T01:30:00+01:00"},

@@ -30,7 +30,7 @@ func names(pattern, text string) []string {
 	return slices.Compact(found)
 }
 
-// What compose takes from its environment stands in .env.example, and nothing else does.
+// .env.example has exactly the variables that the Compose files read.
 func TestEnvExampleHasTheVariablesOfCompose(t *testing.T) {
 	base, example := read(t, "docker-compose.yml"), read(t, ".env.example")
 	listed := names(`(?m)^#?([A-Z][A-Z0-9_]*)=`, example)
@@ -53,7 +53,7 @@ func TestEnvExampleHasTheVariablesOfCompose(t *testing.T) {
 	}
 }
 
-// A setting that a program reads can be set in compose.
+// Every setting that a program reads can be set in the Compose files.
 func TestComposePassesEverySettingOn(t *testing.T) {
 	compose := read(t, "docker-compose.yml") + read(t, "docker-compose.dev.yml")
 	passed := names(`(?:^|[\s{])([A-Z][A-Z0-9_]*):`, compose)
@@ -85,7 +85,7 @@ func TestComposePassesEverySettingOn(t *testing.T) {
 	}
 }
 
-// The sample secrets work in a demo, and each is known for a sample, so that production refuses it.
+// The sample secrets work in a demo, and each is recognised as a sample, so that production refuses it.
 func TestSampleSecretsAreKnownAsSuch(t *testing.T) {
 	values, err := readEnv("../.env.example")
 	if err != nil {

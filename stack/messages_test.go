@@ -13,9 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// What a person reads when something is refused has one style: every fault that the product declares is looked at. A
-// message is a sentence with a capital letter and no full stop. What is wrong with a field follows the field's name,
-// and what is unavailable stands in the middle of a sentence.
+// Messages of refusals have one style: the test reads every fault that the product declares. A message is a sentence
+// with a capital letter and no full stop. What is wrong with a field follows the field's name, and what is unavailable
+// stands in the middle of a sentence.
 func TestFaultsAreDeclaredInOneStyle(t *testing.T) {
 	faults := 0
 	eachProductFile(t, func(files *token.FileSet, file *ast.File) {

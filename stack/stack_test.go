@@ -19,8 +19,8 @@ import (
 	"ticketremaster/stack/native"
 )
 
-// servers are the parts that do not need the services' code, so that these tests
-// are about the stack alone. The end-to-end tests boot all of it.
+// servers are the parts that do not need the services' code, so that these tests cover the stack alone. The end-to-end
+// tests boot all of it.
 var servers = []string{"seats-db", "users-db", "orders-db", "events-db", "sagas-db", "rabbitmq", "sandbox"}
 
 func TestPrivateStackBootsHealsAndLeavesNothing(t *testing.T) {
@@ -319,7 +319,7 @@ func holdMessageEndsInBothQueues(t *testing.T, s *Stack) {
 	}
 }
 
-// sentCode has the sandbox send a code, and reads it from the inbox.
+// sentCode has the sandbox send a code and reads it from the inbox.
 func sentCode(t *testing.T, s *Stack) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.SandboxURL()+"/sendOTP", strings.NewReader(`{"phone_number":"+6591234567","message":"Hello."}`))

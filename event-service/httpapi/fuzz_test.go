@@ -15,7 +15,7 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// The decoder either refuses a draft as the caller's mistake, or gives one that the schema takes.
+// The decoder either refuses a draft as the caller's mistake or returns one that the schema accepts.
 func FuzzDraft(f *testing.F) {
 	const good = `{"event_id":"0192aaaa-0000-7000-8000-000000000001","name":"Eras","venue":{"name":"Stadium","address":"1 Drive","city":"","total_halls":3},
 		"hall_id":"A","event_date":"2027-12-31T20:00","duration_minutes":90,"total_seats":200,"seats_per_row":20,"pricing_tiers":{"CAT1":350,"CAT2":12.5},"image":"/x.png","featured":true}`

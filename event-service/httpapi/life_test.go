@@ -52,7 +52,7 @@ func TestTimeIsTheVenues(t *testing.T) {
 	if e.DateLocal != "2027-07-31T20:00:00+01:00" || e.DoorsOpenAt.Format(time.RFC3339) != "2027-07-31T18:00:00Z" {
 		t.Errorf("in London it is %s, doors %s", e.DateLocal, e.DoorsOpenAt)
 	}
-	// The venue is known: its time zone need not be said again, and nobody takes it away by not saying it.
+	// The venue exists: its time zone may be left out, and leaving it out does not remove it.
 	delete(london, "timezone")
 	if e = s.make(t, concert(body{"venue": london, "event_date": "2027-01-31T20:00"})); e.DateLocal != "2027-01-31T20:00:00Z" || e.Timezone != "Europe/London" {
 		t.Errorf("the second event there is at %s in %s", e.DateLocal, e.Timezone)
@@ -67,7 +67,7 @@ func TestTimeIsTheVenues(t *testing.T) {
 			t.Errorf("zone %q: %v", zone, err)
 		}
 	}
-	// One that only Go knows must not break the lists.
+	// A time zone that only Go knows must not break the lists.
 	if _, err := s.pool.Exec(t.Context(), `UPDATE venues SET timezone = 'Mars/Olympus'`); database.State(err) != "22023" {
 		t.Errorf("the database took an unknown zone: %v", err)
 	}
@@ -99,13 +99,13 @@ func TestPatchIsKeptWithItsReason(t *testing.T) {
 	if changed.Name != "Renamed" || changed.Version != e.Version+1 || changed.Tiers["CAT1"] != 360_00 || changed.Tiers["CAT2"] != 199_90 || *changed.MaxPerCustomer != 4 {
 		t.Errorf("changed to %+v", changed)
 	}
-	// What hangs on the date moves along; a wall time is the venue's.
+	// Dates that depend on the event's move with it; a wall time is in the venue's time zone.
 	if !changed.EndsAt.Equal(e.EndsAt.Add(25*time.Hour)) || !changed.DoorsOpenAt.Equal(e.DoorsOpenAt.Add(25*time.Hour)) ||
 		changed.SalesStart.Format(time.RFC3339) != "2027-06-01T02:00:00Z" {
 		t.Errorf("times are %s, doors %s, sales from %s", changed.EndsAt, changed.DoorsOpenAt, changed.SalesStart)
 	}
 	wantCode(t, s.Do(t.Context(), http.MethodPatch, path, with(by(body{"name": "Too late"}), "version", e.Version), nil), "VERSION_CONFLICT")
-	// The same again changes nothing, though its version is old by now.
+	// A repeat changes nothing although its version is old by now.
 	if again := s.must(t, http.MethodPatch, path, with(by(body{"name": "Renamed", "max_per_customer": 4}), "version", e.Version)); again.Version != changed.Version {
 		t.Errorf("the repeat made version %d", again.Version)
 	}
@@ -300,7 +300,7 @@ func TestTwentyNewHallsAtOnceStayWithinTheVenue(t *testing.T) {
 	}
 }
 
-// Of two changes of one version one is made.
+// Of two concurrent changes of one version one succeeds.
 func TestChangesOfOneVersionRace(t *testing.T) {
 	s := start(t)
 	e := s.published(t, concert(nil))
@@ -340,7 +340,7 @@ func TestNotesOfOtherServices(t *testing.T) {
 	wantCode(t, s.Do(t.Context(), http.MethodGet, "/events/"+uuid.NewString()+"/changes", nil, nil), "EVENT_NOT_FOUND")
 }
 
-// Nobody who leaves comes in again, unless the organiser says so; and that is kept like any other change.
+// Re-entry is off unless the organiser allows it, which is logged like any other change.
 func TestReentryIsOffUntilItIsAllowed(t *testing.T) {
 	s := start(t)
 	if e := s.published(t, concert(nil)); e.ReentryAllowed {

@@ -139,7 +139,7 @@ func TestTwoReplicasMigrateAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// The schema refuses what a faulty service might write.
+// The schema refuses invalid rows even from a faulty service.
 func TestSchemaRefuses(t *testing.T) {
 	s := start(t)
 	s.make(t, concert(nil))

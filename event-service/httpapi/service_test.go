@@ -25,7 +25,7 @@ import (
 
 const secret = "the catalogue's own secret"
 
-// service is the real service on a port of its own, before a real database.
+// service is the real service on a port of its own, with a real database.
 type service struct {
 	call.Client
 	pool *pgxpool.Pool
@@ -73,7 +73,7 @@ func start(t *testing.T) *service {
 
 type body map[string]any
 
-// concert is a draft that is fine; changes replace fields, and a nil change leaves the field out.
+// concert is a valid draft; changes replace fields, and a nil change leaves the field out.
 func concert(changes body) body {
 	b := body{
 		"event_id": uuid.Must(uuid.NewV7()).String(), "name": "Taylor Swift Eras Tour SG",
@@ -115,8 +115,8 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-// afterwards has a call come while a transaction that holds the event's lock and does the statement is not committed
-// yet, and gives what came of the call when it is.
+// afterwards makes a call while a transaction that holds the event's lock has run the statement, commits it, and
+// returns the call's error.
 func (s *service) afterwards(t *testing.T, call func() error, id any, sql string) error {
 	t.Helper()
 	tx, err := s.pool.Begin(t.Context())

@@ -8,7 +8,7 @@ import (
 	"ticketremaster/event-service/postgres"
 )
 
-// docs/schema/events_db.sql shows what the migrations make.
+// docs/schema/events_db.sql is the schema that the migrations make.
 func TestDumpIsCurrent(t *testing.T) {
 	testenv.Schema(t, "../../docs/schema/events_db.sql", postgres.Migrations)
 }

@@ -106,7 +106,7 @@ func TestOutAndInAgain(t *testing.T) {
 		t.Fatalf("%v %v", v, err)
 	}
 	e.want(e.in(newID(), false, now), duplicate, "in again where that is not allowed")
-	// Twenty devices at once let one in.
+	// Of twenty concurrent devices one admits.
 	got := map[inventoryv1.ScanResult]int{}
 	results := make([]inventoryv1.ScanResult, 20)
 	together(len(results), func(i int) error { results[i] = e.in(newID(), true, now); return nil })
@@ -134,7 +134,7 @@ func TestUndo(t *testing.T) {
 	wantCode(t, e.undo(scan, scan, e.staff, true, now), "VALIDATION_ERROR") // an id of something else
 	wantStatus(t, e.Seat(t, e.seat), inventoryv1.SeatStatus_SOLD)
 	e.inside(0, 0)
-	// Undone is undone: it may be sold on, or enter by the next scan.
+	// After the undo the ticket may be transferred, or admitted by the next scan.
 	again := newID()
 	e.want(e.in(again, false, now), success, "in after the undoing")
 	e.inside(1, 1)
@@ -142,7 +142,7 @@ func TestUndo(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCode(t, e.undo(newID(), again, e.staff, false, now), "UNDO_TOO_LATE")
-	// A device's own clock cannot make an admission younger that the service decided.
+	// A device's clock does not change the time of an admission that the service decided.
 	wantCode(t, e.undo(newID(), again, e.staff, false, time.Now().Add(-11*time.Minute)), "UNDO_TOO_LATE")
 	wantCode(t, e.undo(newID(), again, newID(), true, now), "") // an administrator, at any time
 	e.inside(0, 0)
@@ -193,7 +193,7 @@ func TestConflicts(t *testing.T) {
 	if c.ScanId != late || c.ConflictsWith != online || c.DeviceResult != success || !c.DecidedAt.AsTime().Equal(earlier) || got.Standing[online].GetDevice() != "gate-1" {
 		t.Fatalf("%v", got)
 	}
-	// What the device took back itself is no conflict; it changes nothing for the other's admission.
+	// An admission that the device undid itself is no conflict and does not affect the other one.
 	wantCode(t, e.undo(newID(), late, e.staff, false, earlier.Add(time.Minute)), "")
 	if got := list(); got.Total != 1 {
 		t.Fatalf("%v", got)

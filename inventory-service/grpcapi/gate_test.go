@@ -10,7 +10,7 @@ import (
 	"ticketremaster/inventory-service/inventorytest"
 )
 
-// checkIn scans a ticket once, under a new scan id.
+// checkIn scans a ticket once, with a new scan id.
 func checkIn(t *testing.T, s *inventorytest.Service, seat, owner string, version int64) *inventoryv1.MarkCheckedInResponse {
 	t.Helper()
 	answer, err := s.MarkCheckedIn(t.Context(), &inventoryv1.MarkCheckedInRequest{
@@ -50,7 +50,7 @@ func TestHundredScansOfOneTicket(t *testing.T) {
 		if count[inventoryv1.ScanResult_SUCCESS] != 1 || count[inventoryv1.ScanResult_DUPLICATE] != 99 {
 			t.Fatalf("results %v, want 1 × SUCCESS, 99 × DUPLICATE", count)
 		}
-		// Whatever event a scan names, it is logged under the seat's.
+		// A scan is logged for the seat's event, whichever it names.
 		log, err := s.ListScans(t.Context(), &inventoryv1.ListScansRequest{EventId: seat.EventId, Page: 1, PerPage: 200})
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func TestAScanRepeatedAnswersWhatWasLogged(t *testing.T) {
 	wantCode(t, err, "VALIDATION_ERROR")
 }
 
-// A scan refused before the payment is not let in by its repeat after it: it is the same scan.
+// A scan that was refused before the payment is refused when repeated after it: it is the same scan.
 func TestARefusedScanStaysRefused(t *testing.T) {
 	s := inventorytest.Start(t)
 	seat, user, pin := s.Hall(t, 1)[0].SeatId, newID(), newID()
@@ -207,7 +207,7 @@ func TestRecordScanAndList(t *testing.T) {
 		t.Fatalf("second page %v (%v)", page, err)
 	}
 
-	// SUCCESS is written by the check-in alone; a text that the column cannot take is the caller's error.
+	// Only the check-in logs SUCCESS; a text that the column cannot hold is the caller's error.
 	wantCode(t, record(&inventoryv1.Scan{ScanId: newID(), SeatId: seat.SeatId, StaffId: staff, Result: inventoryv1.ScanResult_SUCCESS}), "VALIDATION_ERROR")
 	wantCode(t, record(&inventoryv1.Scan{ScanId: newID(), SeatId: seat.SeatId, StaffId: staff}), "VALIDATION_ERROR")
 	wantCode(t, record(&inventoryv1.Scan{ScanId: newID(), StaffId: staff, Result: inventoryv1.ScanResult_EXPIRED, HallIdPresented: strings.Repeat("é", 21)}), "VALIDATION_ERROR")

@@ -9,7 +9,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Many rounds on warm connections: in any one of them chance alone may keep the reservations apart.
+// Many rounds, on open connections: in a single one the reservations might not overlap.
 func TestMaxHoldsIsStrictAtOnce(t *testing.T) {
 	s := inventorytest.Start(t)
 	const atOnce = 12
@@ -48,7 +48,8 @@ func TestMaxHoldsIsStrict(t *testing.T) {
 	if len(mine) != 3 {
 		t.Fatalf("the user holds %d seats", len(mine))
 	}
-	// A hold one has already is not one more; one that is over makes room; one that is paid for late does not.
+	// A hold that the user has already does not count again; an expired one does not count; an expired one that is being
+	// paid for does.
 	wantCode(t, reserve(mine[0]), "")
 	hold := s.Seat(t, mine[1]).HoldId
 	if _, err := s.PinHold(t.Context(), &inventoryv1.PinHoldRequest{SeatId: mine[1], HoldId: hold, UserId: user, PinId: newID()}); err != nil {
@@ -67,7 +68,7 @@ func TestMaxHoldsIsStrict(t *testing.T) {
 	wantCode(t, reserve(rest[1]), "TOO_MANY_HOLDS")
 }
 
-// All accounts of a person share the number of holds.
+// The number of holds is limited per person, over all their accounts.
 func TestHoldsOfAPerson(t *testing.T) {
 	s := inventorytest.Start(t)
 	seats, person := s.Hall(t, 60), newID()
@@ -84,7 +85,7 @@ func TestHoldsOfAPerson(t *testing.T) {
 	wantCode(t, err, "")
 }
 
-// A person cannot hold a seat for ever by holding it again and again, under whatever account: others have it first.
+// A person cannot keep a seat by holding it again and again, with any account: others can have it first.
 func TestAPauseBetweenHoldsOfOneSeat(t *testing.T) {
 	s := inventorytest.Start(t)
 	seats, person := s.Hall(t, 8), newID()

@@ -30,8 +30,8 @@ func wantStatus(t *testing.T, s *inventoryv1.Seat, want inventoryv1.SeatStatus) 
 	}
 }
 
-// together runs f n times at once and returns the errors' codes, counted. What could not be answered in time on a busy
-// machine is asked again, as callers do.
+// together runs f n times at once and returns the errors' codes, counted. Calls that are not answered in time on a busy
+// machine are repeated, as callers do.
 func together(n int, f func(i int) error) map[string]int {
 	codes, all := make([]string, n), sync.WaitGroup{}
 	start := make(chan struct{})
@@ -101,7 +101,7 @@ func TestReserveAnswersAtOnceWhenTheRowIsLocked(t *testing.T) {
 	if took := time.Since(start); took > 500*time.Millisecond {
 		t.Fatalf("it waited %s for the lock", took)
 	}
-	// What waits for the lock, on the other hand, gives up after a second and says that it may be tried again.
+	// A call that waits for the lock gives up after a second and may be repeated.
 	start = time.Now()
 	_, _, err = s.Store.Release(t.Context(), uuid.MustParse(seat), uuid.New(), false)
 	wantCode(t, err, "SERVICE_UNAVAILABLE")
@@ -171,7 +171,7 @@ func TestAHoldWhoseTimeIsOverCountsAsAvailable(t *testing.T) {
 		t.Fatalf("counts %v", c)
 	}
 
-	// The same user gets a new hold then, not the one that is over.
+	// The same user then gets a new hold, not the expired one.
 	again, err := s.Reserve(t.Context(), seat.SeatId, user)
 	if err != nil {
 		t.Fatal(err)

@@ -41,11 +41,11 @@ func TestUpdateOwner(t *testing.T) {
 	if _, err := move(sold, b, c, second, "TRANSFER"); err != nil {
 		t.Fatal(err)
 	}
-	// The repeat of the first changes nothing, and says who has the seat now.
+	// A repeat of the first changes nothing and returns the present owner.
 	if got, err = move(sold, a, b, first, "TRANSFER"); err != nil || got.OwnerUserId != c || got.OwnershipVersion != 3 {
 		t.Fatalf("repeat: %v (%v)", got, err)
 	}
-	// An operation's id stands for one change only, on this seat and on any other.
+	// An operation's id is valid for one change only, of this seat or any other.
 	refused("VALIDATION_ERROR", sold, c, a, first, "TRANSFER")
 	s.Buy(t, seats[2].SeatId, a)
 	refused("VALIDATION_ERROR", seats[2].SeatId, a, b, first, "TRANSFER")
@@ -102,7 +102,7 @@ func TestOwnersRace(t *testing.T) {
 	}
 }
 
-// The ticket goes to its buyer or through the gate: a seller who is let in has not sold it.
+// A ticket is either transferred or used: a seller who is admitted has not sold it.
 func TestCheckInRacesUpdateOwner(t *testing.T) {
 	s := inventorytest.Start(t)
 	for _, seat := range s.Hall(t, 20) {

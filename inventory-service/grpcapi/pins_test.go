@@ -35,7 +35,7 @@ func TestPin(t *testing.T) {
 		r.SeatId, r.HoldId = seats[1].SeatId, s.Hold(t, seats[1].SeatId, user)
 	}), "VALIDATION_ERROR")
 
-	// Nothing takes a pinned seat away, though its time is over.
+	// Nothing releases a pinned seat, even after its hold's time.
 	s.Expire(t, seats[0].SeatId, time.Hour)
 	wantStatus(t, s.Seat(t, seats[0].SeatId), inventoryv1.SeatStatus_HELD)
 	_, err := s.Reserve(t.Context(), seats[0].SeatId, newID())
@@ -45,7 +45,7 @@ func TestPin(t *testing.T) {
 	}
 	wantCode(t, request(as), "")
 
-	// Its time was over before it was pinned: too late.
+	// A hold that has expired cannot be pinned.
 	late := s.Hold(t, seats[2].SeatId, user)
 	s.Expire(t, seats[2].SeatId, 0)
 	wantCode(t, request(func(r *inventoryv1.PinHoldRequest) { r.SeatId, r.HoldId, r.PinId = seats[2].SeatId, late, newID() }), "HOLD_EXPIRED")
@@ -93,12 +93,12 @@ func TestUnpin(t *testing.T) {
 	_, err := s.ConfirmSeat(t.Context(), &inventoryv1.ConfirmSeatRequest{SeatId: seats[0].SeatId, HoldId: hold, UserId: user, PinId: pin})
 	wantCode(t, err, "SEAT_NOT_HELD")
 
-	// The undoing overtakes the pin, which then comes too late.
+	// UnpinHold arrives before PinHold, which is then refused.
 	overtaken := newID()
 	unpin(seats[0].SeatId, hold, overtaken)
 	wantCode(t, pinned(seats[0].SeatId, hold, overtaken), "OPERATION_VOIDED")
 
-	// After its time the seat is free at once; and the repeat says so too.
+	// After the hold's time the seat is released at once, and a repeat says so too.
 	second := newID()
 	wantCode(t, pinned(seats[0].SeatId, hold, second), "")
 	s.Expire(t, seats[0].SeatId, time.Second)
@@ -198,7 +198,7 @@ func TestRelease(t *testing.T) {
 	wantOutcome(t, s, seat, first, true, inventoryv1.ReleaseOutcome_RELEASED)
 	wantOutcome(t, s, seat, first, true, inventoryv1.ReleaseOutcome_GONE)
 
-	// A message of an older hold frees neither the newer one nor the ticket.
+	// A message of an older hold releases neither the newer hold nor the ticket.
 	user := newID()
 	second := s.Hold(t, seat, user)
 	wantOutcome(t, s, seat, first, false, inventoryv1.ReleaseOutcome_GONE)
@@ -210,7 +210,8 @@ func TestRelease(t *testing.T) {
 	wantStatus(t, s.Seat(t, seat), inventoryv1.SeatStatus_SOLD)
 }
 
-// A payment that begins in the hold's last moment keeps its seat or is refused; a seat is never both freed and pinned.
+// A payment that begins in the hold's last moment keeps its seat or is refused; a seat is never both released and
+// pinned.
 func TestPinRacesRelease(t *testing.T) {
 	s := inventorytest.Start(t)
 	for _, seat := range s.Hall(t, 30) {

@@ -14,7 +14,8 @@ import (
 	"ticketremaster/inventory-service/inventorytest"
 )
 
-// device is a gate without network: what it knows of each ticket, and what it has not uploaded, or may upload again.
+// device is a gate without network: what it knows of each ticket, and the decisions that it has yet to upload or may
+// upload again.
 type device struct {
 	name  string
 	known map[string]knownTicket
@@ -26,7 +27,7 @@ type knownTicket struct {
 	entered, left bool
 }
 
-// venue is one sequence: what was answered, to be held against the log.
+// venue is one sequence: the answers, to be compared with the log.
 type venue struct {
 	*inventorytest.Service
 	t       *testing.T
@@ -43,8 +44,8 @@ type venue struct {
 	worked  map[string]int
 }
 
-// Any interleaving of scans with network, scans without it at two gates, undoing, exits, transfers and uploads leaves every ticket inside
-// at most once, every scan logged once, and every conflict reported.
+// After any interleaving of scans with and without network at two gates, undos, exits, transfers and uploads, every
+// ticket is inside at most once, every scan is logged once, and every conflict is reported.
 func TestAnyEveningAtTheGate(t *testing.T) {
 	for name, value := range map[string]string{"rapid.checks": "25", "rapid.steps": "60", "rapid.shrinktime": "10s", "rapid.nofailfile": "true"} {
 		if err := flag.Set(name, value); err != nil {
@@ -141,7 +142,7 @@ func (v *venue) handOn(rt *rapid.T) {
 	}
 }
 
-// takeBack undoes a scan, and answers whether that was possible, or undefined yet.
+// takeBack undoes a scan and returns whether that was possible, or is not known yet.
 func (v *venue) takeBack(undo *inventoryv1.Scan) string {
 	v.t.Helper()
 	_, err := v.UndoCheckIn(v.t.Context(), &inventoryv1.UndoCheckInRequest{Scan: undo, SeatId: undo.SeatId})
@@ -221,7 +222,7 @@ func (v *venue) undoOffline(rt *rapid.T) {
 	d.kept = append(d.kept, undo)
 }
 
-// upload sends some of what the device has, in any order; what was sent may be sent again.
+// upload sends some of the device's decisions, in any order; those that were sent may be sent again.
 func (v *venue) upload(rt *rapid.T) {
 	d := v.anyDevice(rt)
 	for _, scan := range rapid.Permutation(d.kept).Draw(rt, "order") {
@@ -258,7 +259,7 @@ func (v *venue) admissions(seat string) (n int) {
 	return n
 }
 
-// holds looks at the log itself.
+// holds checks the log itself.
 func (v *venue) holds(rt *rapid.T) {
 	inside, entered := int32(0), int32(0)
 	for _, seat := range v.seats {

@@ -117,7 +117,7 @@ func TestTicketIsGivenBackAndSoldAgain(t *testing.T) {
 		wantCode(t, void(order, refund), "")
 	}
 	wantCode(t, void(order, newID()), "TICKET_REFUNDED")
-	// A void ticket is neither shown nor used nor handed on.
+	// A void ticket can be neither shown, used nor transferred.
 	_, err := s.RecordQR(t.Context(), &inventoryv1.RecordQRRequest{SeatId: seat, UserId: owner, OwnershipVersion: 1, Sha256: make([]byte, 32)})
 	wantCode(t, err, "SEAT_UNAVAILABLE")
 	_, err = s.UpdateOwner(t.Context(), &inventoryv1.UpdateOwnerRequest{SeatId: seat, ExpectedOwnerUserId: owner, NewOwnerUserId: newID(), OperationId: newID(), Cause: "TRANSFER"})
@@ -125,7 +125,7 @@ func TestTicketIsGivenBackAndSoldAgain(t *testing.T) {
 	if got := checkIn(t, s, seat, owner, 1).Result; got != inventoryv1.ScanResult_UNPAID {
 		t.Fatalf("at the gate it is %v", got)
 	}
-	// The refund is given up: all is as before.
+	// The refund is abandoned: all is as before.
 	if _, err := s.RestoreTickets(t.Context(), &inventoryv1.RestoreTicketsRequest{SeatIds: []string{seat}, RefundIds: []string{refund}}); err != nil {
 		t.Fatal(err)
 	}
@@ -154,14 +154,14 @@ func TestTicketIsGivenBackAndSoldAgain(t *testing.T) {
 	if err != nil || len(chain.Changes) != 3 || chain.Changes[1].Cause != "REFUND" || chain.Changes[1].ToUserId != "" || chain.Changes[2].Cause != "PURCHASE" {
 		t.Fatalf("chain %v (%v)", chain, err)
 	}
-	// Who is inside gets none.
+	// A ticket that is checked in gets no refund.
 	if got := checkIn(t, s, seat, next, 3).Result; got != inventoryv1.ScanResult_SUCCESS {
 		t.Fatalf("the new owner is %v", got)
 	}
 	wantCode(t, void(secondOrder, newID()), "TICKET_ALREADY_USED")
 }
 
-// The entry and the refund of a ticket at once: one of them.
+// Of the entry and the refund of a ticket at once one succeeds.
 func TestEntryAndRefundRace(t *testing.T) {
 	s := inventorytest.Start(t)
 	for _, place := range s.Hall(t, 15) {
@@ -221,7 +221,7 @@ func TestCancellationOfAnEvent(t *testing.T) {
 	wantCode(t, err, "HOLD_EXPIRED")
 	_, err = s.Reserve(t.Context(), hall[6].SeatId, newID())
 	wantCode(t, err, "SEAT_UNAVAILABLE")
-	// The payment under way fails, so that its hold can be paid for no more, and goes with the next look.
+	// The payment fails, so that its hold can no longer be paid for and is released by the next call.
 	if _, err := s.UnpinHold(t.Context(), &inventoryv1.UnpinHoldRequest{SeatId: hall[5].SeatId, HoldId: pinned.HoldId, PinId: pin}); err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func TestCancellationOfAnEvent(t *testing.T) {
 	if c := count(t, s, event); c.Sold != 0 || c.Refunded != 4 || c.RevenueCents != 0 || c.Available != 0 || c.Blocked != 4 {
 		t.Fatalf("counts %v", c)
 	}
-	// What is settled is not given up any more.
+	// A settled refund can no longer be abandoned.
 	if _, err := s.RestoreTickets(t.Context(), &inventoryv1.RestoreTicketsRequest{SeatIds: []string{first[0].SeatId}, RefundIds: []string{first[0].VoidId}}); err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func TestTwentyThousandSeats(t *testing.T) {
 	_, err = s.CreateSeats(t.Context(), plan)
 	wantCode(t, err, "SEATS_EXIST")
 
-	// It may take longer than one call waits; a repeat answers the same.
+	// It may take longer than one call waits; a repeat returns the same.
 	inventorytest.Eventually(t, 20*time.Second, "the seats are deleted", func() bool {
 		deleted, err := s.DeleteSeats(t.Context(), &inventoryv1.DeleteSeatsRequest{EventId: event})
 		return err == nil && deleted.SeatsDeleted == 20_000
@@ -83,8 +83,7 @@ func TestTwentyThousandSeats(t *testing.T) {
 	}
 }
 
-// Portions of any size are the whole list, and the statuses stand in its order; both say of a hold that is over that it
-// is none.
+// Pages of any size make up the whole list, and the statuses are in its order; in both an expired hold reads AVAILABLE.
 func TestAHallInPortionsAndItsStatuses(t *testing.T) {
 	s := inventorytest.Start(t)
 	hall := s.Hall(t, 47) // rows of 20: A, B, C
@@ -135,7 +134,7 @@ func TestAHallInPortionsAndItsStatuses(t *testing.T) {
 	}
 }
 
-// before is the order of a seat map: shorter row names first.
+// before reports the order of a seat map: shorter row names first.
 func before(a, b *inventoryv1.Seat) bool {
 	switch {
 	case len(a.RowNumber) != len(b.RowNumber):
@@ -146,8 +145,8 @@ func before(a, b *inventoryv1.Seat) bool {
 	return a.SeatNumber < b.SeatNumber
 }
 
-// A hundred thousand seats may take longer than a caller waits: the work is finished all the same, and the repeat says
-// so.
+// A hundred thousand seats may take longer than a caller waits: the work completes all the same, and the repeat returns
+// its result.
 func TestAHallOutlivesItsCallersPatience(t *testing.T) {
 	s := inventorytest.Start(t)
 	plan := &inventoryv1.CreateSeatsRequest{EventId: newID(), TotalSeats: 100_000, Tiers: []string{"CAT1"}, SeatsPerRow: 100}
@@ -198,14 +197,14 @@ func TestDeleteSeats(t *testing.T) {
 	}
 	wantCode(t, create(event), "OPERATION_VOIDED")
 
-	// The undoing overtakes the making.
+	// DeleteSeats arrives before CreateSeats.
 	late := newID()
 	if _, err := remove(late); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, create(late), "OPERATION_VOIDED")
 
-	// Once held, though free again, a seat stays: with it its whole event.
+	// A seat that was once held is not deleted, and neither is its event.
 	used := s.Hall(t, 3)
 	hold := s.Hold(t, used[1].SeatId, newID())
 	wantOutcome(t, s, used[1].SeatId, hold, false, inventoryv1.ReleaseOutcome_RELEASED)

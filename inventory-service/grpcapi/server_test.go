@@ -37,7 +37,7 @@ func call(ctx context.Context, client inventoryv1.InventoryClient, method string
 	return err
 }
 
-// requests returns a valid request of every method, from the contract itself: a new method is covered when it appears.
+// requests returns a valid request of every method, made from the contract, so that new methods are covered too.
 func requests(t *testing.T) map[string]proto.Message {
 	t.Helper()
 	all := map[string]proto.Message{}
@@ -199,7 +199,7 @@ func TestOnlyServicesMayCall(t *testing.T) {
 			}
 		}
 	}
-	// And with the right one no valid request is malformed or our fault.
+	// With the right secret no valid request is malformed or an internal error.
 	for method, request := range requests(t) {
 		err := call(t.Context(), s, method, request)
 		if k := fault.From(err).Kind; err != nil && (k == fault.Invalid || k == fault.Internal || k == fault.Unauthenticated || k == fault.Unavailable) {

@@ -85,7 +85,7 @@ func waiting(t *testing.T, ch *amqp.Channel, queue string) int {
 	return q.Messages
 }
 
-// The whole of docs/architecture.md#expiry: the hold message waits its time in a queue, dies, and frees the seat.
+// All of docs/architecture.md#expiry: the hold message expires in its queue, is dead-lettered, and releases the seat.
 func TestADeadLetterFreesTheSeat(t *testing.T) {
 	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
 	consume(t, url, s)
@@ -130,7 +130,7 @@ func TestMessagesThatMustFreeNothing(t *testing.T) {
 		expired(t, ch, holdMessage(t, seats[2].SeatId, pinned))
 		expired(t, ch, holdMessage(t, inventorytest.NewID(), inventorytest.NewID()))
 	}
-	// All of them were worked off once the last one is.
+	// All of them have been handled once the last one is.
 	last := s.Hold(t, seats[4].SeatId, user)
 	s.Expire(t, seats[4].SeatId, 0)
 	expired(t, ch, holdMessage(t, seats[4].SeatId, last))
@@ -159,7 +159,7 @@ func TestMalformedMessagesAreParked(t *testing.T) {
 	for _, body := range poison {
 		expired(t, ch, []byte(body))
 	}
-	// They hold up nobody.
+	// They do not delay others.
 	seat := s.Hall(t, 1)[0].SeatId
 	hold := s.Hold(t, seat, inventorytest.NewID())
 	s.Expire(t, seat, 0)
@@ -171,7 +171,7 @@ func TestMalformedMessagesAreParked(t *testing.T) {
 	}
 }
 
-// The broker's clock may be ahead of the database's.
+// The broker's clock may be ahead of the database's clock.
 func TestAMessageThatIsEarlyIsTriedAgain(t *testing.T) {
 	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
 	consume(t, url, s)
@@ -191,7 +191,7 @@ func TestAMessageThatIsEarlyIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A hold was extended while its message waited: that message is done with, and the next one frees the seat.
+// A hold that was extended while its message waited is released by the next message, not by this one.
 func TestTheMessageOfAnExtendedHold(t *testing.T) {
 	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
 	consume(t, url, s)
@@ -270,7 +270,7 @@ func TestSweep(t *testing.T) {
 	s.Expire(t, seats[3].SeatId, time.Second) // within the grace: the message's turn
 	// seats[4] is held, seats[5] never was.
 
-	// One row is worked on by someone else: the sweep passes by and comes again.
+	// One row is locked by another transaction: the sweep skips it and releases it in a later round.
 	tx, err := s.SQL.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// More than one statement's worth, and two replicas at once.
+// More holds than one statement releases, and two replicas at once.
 func TestManySweeps(t *testing.T) {
 	s := inventorytest.Start(t)
 	const seats = 1_200

@@ -8,7 +8,7 @@ import (
 	"ticketremaster/orchestrator-service/postgres"
 )
 
-// docs/schema/sagas_db.sql shows what the migrations make.
+// docs/schema/sagas_db.sql is the schema that the migrations make.
 func TestDumpIsCurrent(t *testing.T) {
 	testenv.Schema(t, "../../docs/schema/sagas_db.sql", postgres.Migrations())
 }

@@ -49,7 +49,7 @@ func TestDisputeAfterTheTicketWasHandedOn(t *testing.T) {
 		s.reach(onward(b), state)
 		s.must(s.dispute(b, newID()))
 	}
-	// A → B, B → C, C → D under way: the refused dispute of the first leaves the last alone.
+	// A → B, B → C, and C → D is live: the refused dispute of the first does not affect the last.
 	first := s.reach(newTransfer(), "COMPLETED")
 	second := s.reach(onward(first), "COMPLETED")
 	third := s.reach(onward(second), "verified")
@@ -64,7 +64,7 @@ func TestDisputeAfterTheTicketWasHandedOn(t *testing.T) {
 	}
 }
 
-// After a reversal the ticket may be transferred anew; a repeat of the old dispute must leave that alone.
+// After a reversal the ticket may be transferred again; a repeat of the old dispute must not affect that.
 func TestRepeatedDisputeLeavesALaterTransferAlone(t *testing.T) {
 	s := start(t)
 	b := s.reach(newTransfer(), "REVERSED")
@@ -81,8 +81,8 @@ func TestDisputeByAStranger(t *testing.T) {
 	wantField(t, s.act(b, "dispute", "dispute_id", newID(), "by", newID(), "reason", "x"), "by")
 }
 
-// The dispute of a transfer and the beginning of the onward swap at once: the ticket is disputed and stays, or it is
-// handed on and cannot be disputed.
+// A dispute and the onward swap at once: either the ticket is disputed and stays, or it is transferred and cannot be
+// disputed.
 func TestDisputeRacesTheOnwardSwap(t *testing.T) {
 	s := start(t)
 	for range 10 {
@@ -108,7 +108,8 @@ func TestDisputeRacesTheOnwardSwap(t *testing.T) {
 	}
 }
 
-// A dispute and a new onward transfer at once: whichever is second, no live onward transfer stands beside the dispute.
+// A dispute and a new onward transfer at once: whichever is second, there is no live onward transfer beside the
+// dispute.
 func TestDisputeRacesANewOnwardTransfer(t *testing.T) {
 	s := start(t)
 	for range 10 {
@@ -124,7 +125,7 @@ func TestDisputeRacesANewOnwardTransfer(t *testing.T) {
 	}
 }
 
-// Disputes along a chain at once do not wait for each other for ever.
+// Concurrent disputes along a chain do not deadlock.
 func TestDisputesOfOneSeatAtOnce(t *testing.T) {
 	s := start(t)
 	first := s.reach(newTransfer(), "COMPLETED")
@@ -186,7 +187,7 @@ func (s *service) disputeBy(b body, party, id string) error {
 	return s.act(b, "dispute", "dispute_id", id, "by", b[party+"_user_id"], "reason", "I was phished")
 }
 
-// raiseAndEnd raises a dispute by the party and ends it so.
+// raiseAndEnd has the party raise a dispute and ends it with that ending.
 func (s *service) raiseAndEnd(b body, party, ending string) error {
 	d := newID()
 	if err := s.disputeBy(b, party, d); err != nil {

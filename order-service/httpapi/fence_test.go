@@ -10,7 +10,7 @@ import (
 	"ticketremaster/platform/fence"
 )
 
-// Every step of a saga is refused to a driver that was replaced, whatever became of the later driver's own call.
+// A driver that was replaced is refused every step of the saga, whatever the outcome of its successor's call.
 func TestAReplacedDriverIsRefused(t *testing.T) {
 	s := start(t)
 	transfer := "/transfers/" + newID()

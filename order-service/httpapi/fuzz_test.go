@@ -15,7 +15,7 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// A decoder either refuses a body as the caller's mistake, or gives something that the schema takes.
+// A decoder either refuses a body as the caller's mistake or returns something that the schema accepts.
 func FuzzBodies(f *testing.F) {
 	const id = `"0192aaaa-0000-7000-8000-000000000001"`
 	order1 := `{"status":"CONFIRMED","order_id":` + id + `,"user_id":` + id + `,"seat_id":` + id + `,"event_id":` + id +

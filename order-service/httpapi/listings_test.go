@@ -16,7 +16,7 @@ func newListing() body {
 	}
 }
 
-// listed writes a listing down.
+// listed records a listing.
 func (s *service) listed(changes ...body) body {
 	s.t.Helper()
 	b := newListing()
@@ -79,7 +79,7 @@ func TestAListingIsSold(t *testing.T) {
 	s.must(s.dispute(p.with(body{"buyer_user_id": p["buyer_user_id"]}), newID())) // as any transfer
 }
 
-// What ends a listing's transfer decides whether the listing goes on.
+// How a listing's transfer ends decides whether the listing is active again.
 func TestWhatBecomesOfAListingWhosePurchaseFails(t *testing.T) {
 	s := start(t)
 	for _, c := range []struct {
@@ -155,8 +155,7 @@ func TestWhatCannotBeListedOrBought(t *testing.T) {
 	wantField(t, s.post("/listings", newListing().with(body{"check_from": nil}), nil), "check_from")
 }
 
-// A listing ends when its ticket changes hands by another way, or is disputed; one that is bought ends with its
-// transfer.
+// A listing ends when its ticket is transferred in another way or disputed; one that is bought ends with its transfer.
 func TestAListingEndsWithTheOwnership(t *testing.T) {
 	s := start(t)
 	for state, reason := range map[string]string{"COMPLETED": "TICKET_COMPLETED", "DISPUTED": "TICKET_DISPUTED", "REVERSED": "TICKET_DISPUTED"} {

@@ -51,7 +51,7 @@ func TestWhatCountsAsRefused(t *testing.T) {
 	want(t, err, "")
 }
 
-// Many at once are counted as one after the other.
+// Concurrent offers are counted as in sequence.
 func TestOffersAtOnceAreCounted(t *testing.T) {
 	s := start(t)
 	for range 20 {
@@ -74,7 +74,7 @@ func TestMalformedOffers(t *testing.T) {
 	want(t, s.post("/offers/x/refuse", body{}, nil), "INVALID_UUID")
 }
 
-// Only who made a refused offer has it in the list.
+// A refused offer is only in the list of the user who made it.
 func TestRefusedOffersAreListedForTheirMaker(t *testing.T) {
 	s := start(t)
 	b := newTransfer().with(body{"status": "FAILED", "failure_reason": "NOT_SEAT_OWNER"})

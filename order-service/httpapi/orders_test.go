@@ -66,7 +66,8 @@ func TestPendingOrderIsAnsweredWhole(t *testing.T) {
 	}
 }
 
-// Orders of several users are written down together: each is answered in its place, one that exists already as it is.
+// Orders of several users are recorded together and answered in their order; one that exists already is answered as it
+// is.
 func TestOrdersPlacedTogether(t *testing.T) {
 	s := start(t)
 	first, second, third := pendingOrder(), pendingOrder(), pendingOrder()

@@ -120,7 +120,7 @@ func TestUndoOfAnotherAttemptChangesNothing(t *testing.T) {
 	}
 }
 
-// Of twenty attempts at once to pay for one order one wins, and the rest learn that it is paid.
+// Of twenty concurrent attempts to pay for one order one succeeds; the others learn that it is paid.
 func TestTwentyAttemptsOneWins(t *testing.T) {
 	s := start(t)
 	b := pendingOrder()
@@ -154,7 +154,7 @@ func TestTwentyRepeatsOfOneAttemptAllSucceed(t *testing.T) {
 	}
 }
 
-// Payment and expiry of one order at once: one of them wins, and the other learns what is.
+// Payment and expiry of one order at once: one succeeds, the other learns the order's status.
 func TestPaymentRacesExpiry(t *testing.T) {
 	s := start(t)
 	for range 10 {
@@ -171,8 +171,8 @@ func TestPaymentRacesExpiry(t *testing.T) {
 	}
 }
 
-// A confirmation and its undo at once: whatever comes first, the order is not confirmed in the end, and never will be
-// by this attempt.
+// A confirmation and its undo at once: whichever is first, the order is not confirmed in the end, and this attempt can
+// no longer confirm it.
 func TestConfirmRacesItsUndo(t *testing.T) {
 	s := start(t)
 	for range 20 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The ledger is immutable, whatever a faulty service might try.
+// The schema keeps the ledger immutable even if a service is faulty.
 func TestSchemaGuardsOrders(t *testing.T) {
 	s := start(t)
 	make := map[string]func() body{
@@ -50,7 +50,7 @@ func TestSchemaGuardsOrders(t *testing.T) {
 	s.refuses("order_attempts_stay", `UPDATE order_attempts SET outcome = 'VOIDED', order_id = gen_random_uuid()`)
 }
 
-// The schema refuses what a faulty service might write.
+// The schema refuses invalid rows even from a faulty service.
 func TestSchemaGuardsTransfers(t *testing.T) {
 	s := start(t)
 	statuses := []string{"INITIATED", "PENDING_OTP", "COMPLETED", "DISPUTED", "REVERSED", "FAILED"}

@@ -28,7 +28,7 @@ import (
 
 const secret = "the ledger's own secret"
 
-// service is the real service on a port of its own, before a real database.
+// service is the real service on a port of its own, with a real database.
 type service struct {
 	call.Client
 	t    *testing.T
@@ -99,7 +99,7 @@ func (s *service) get(path string, in any) error {
 	return s.Do(s.t.Context(), http.MethodGet, path, nil, in)
 }
 
-// want fails the test unless err has that code, and gives err's fault.
+// want fails the test unless err has that code, and returns err's fault.
 func want(t *testing.T, err error, code string) *fault.Error {
 	t.Helper()
 	if got := fault.Code(err); got != code {
@@ -119,7 +119,8 @@ func wantField(t *testing.T, err error, field string) {
 	}
 }
 
-// atOnce runs all of the calls n times at once and gives what came of each, in turns of one of each.
+// atOnce runs all of the calls n times concurrently and returns their errors, those of one round after those of
+// another.
 func atOnce(n int, calls ...func() error) []error {
 	results := make([]error, n*len(calls))
 	var all sync.WaitGroup
@@ -135,8 +136,8 @@ func atOnce(n int, calls ...func() error) []error {
 	return results
 }
 
-// afterwards begins a transaction that does the statement, then the call, which has to wait for that, and gives what
-// came of the call once the transaction is committed.
+// afterwards runs the statement in a transaction, then makes a call that has to wait for it, commits, and returns the
+// call's error.
 func (s *service) afterwards(call func() error, sql string, args ...any) error {
 	s.t.Helper()
 	tx, err := s.pool.Begin(s.t.Context())
@@ -178,7 +179,7 @@ func (s *service) refuses(constraint, sql string, args ...any) {
 	}
 }
 
-// exec runs SQL behind the service's back.
+// exec runs SQL directly on the service's database.
 func (s *service) exec(sql string, args ...any) {
 	s.t.Helper()
 	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
@@ -203,7 +204,7 @@ func TestOnlyTheSecretOpensTheDoor(t *testing.T) {
 				t.Errorf("%s with token %q: %v", address, token, err)
 			}
 		}
-		// With the secret the address is there: it looks at the request.
+		// With the secret the endpoint exists and reads the request.
 		if err := s.Do(t.Context(), method, path, body{}, nil); fault.Code(err) == fault.CodeUnavailable {
 			t.Errorf("%s with the secret: %v", address, err)
 		}

@@ -20,7 +20,7 @@ func newTransfer() body {
 	}
 }
 
-// onward is the transfer by which b's buyer hands the ticket on.
+// onward is the transfer of the ticket by b's buyer to another user.
 func onward(b body) body {
 	return newTransfer().with(body{"seat_id": b["seat_id"], "event_id": b["event_id"], "seller_user_id": b["buyer_user_id"], "initiated_by": b["buyer_user_id"]})
 }
@@ -33,7 +33,7 @@ func (s *service) initiate(b body) (t order.Transfer) {
 	return t
 }
 
-// act does one action on the transfer: its address, and its body's fields as pairs of name and value.
+// act calls one action of the transfer with the fields of the body, as pairs of name and value.
 func (s *service) act(b body, address string, fields ...any) error {
 	in := body{}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -57,13 +57,13 @@ func (s *service) transferOf(b body) (t order.Transfer) {
 	return t
 }
 
-// Ids of the operations that the walks to a state use.
+// Ids of the operations that walks use.
 var (
 	theDispute  = "0192aaaa-0000-7000-8000-000000000001"
 	theReversal = "0192aaaa-0000-7000-8000-000000000002"
 )
 
-// walks lead a transfer from one state to the next; reach plays them up to the state that is wanted.
+// walks are the steps from one state of a transfer to the next; reach makes them up to the wanted state.
 var walks = []struct {
 	state, after string
 	steps        func(*service, body) []error
@@ -144,7 +144,7 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 		abort-reversal          same         same         same      same       same      same       DISPUTED   -         same
 		reverse                 -            -            -         -          -         -          REVERSED   same      -
 		reverse_by_another_id   -            -            -         -          -         -          -          -         -`
-	// show tells the states apart that the table has.
+	// show returns a transfer's state as the table names it.
 	show := func(x order.Transfer) string {
 		switch {
 		case x.Status == order.PendingOTP && x.Swapping:
@@ -283,7 +283,7 @@ func TestSwapNeedsBothPartiesAndTime(t *testing.T) {
 	}
 }
 
-// expire ends a transfer's time, past the trigger that keeps it from changing.
+// expire lets a transfer expire, without the trigger that forbids such a change.
 func (s *service) expire(b body) {
 	s.t.Helper()
 	tx, err := s.pool.Begin(s.t.Context())
@@ -295,7 +295,7 @@ func (s *service) expire(b body) {
 	s.must(err, tx.Commit(s.t.Context()))
 }
 
-// Once begun, a swap ends well although its time is over meanwhile.
+// A swap that has begun completes even if the transfer expires meanwhile.
 func TestSwapThatHasBegunOutlivesItsTime(t *testing.T) {
 	s := start(t)
 	b := s.reach(newTransfer(), "swapping")
@@ -303,7 +303,7 @@ func TestSwapThatHasBegunOutlivesItsTime(t *testing.T) {
 	s.must(s.act(b, "begin-swap"), s.act(b, "complete"))
 }
 
-// An action sees what the one before it did, even if that is not committed yet when it comes.
+// An action sees the result of the one before it, even if that is not committed yet when it starts.
 func TestActionsOfOneTransferQueue(t *testing.T) {
 	s := start(t)
 	b := s.reach(newTransfer(), "PENDING_OTP")

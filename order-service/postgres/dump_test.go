@@ -8,7 +8,7 @@ import (
 	"ticketremaster/order-service/postgres"
 )
 
-// docs/schema/orders_db.sql shows what the migrations make.
+// docs/schema/orders_db.sql is the schema that the migrations make.
 func TestDumpIsCurrent(t *testing.T) {
 	testenv.Schema(t, "../../docs/schema/orders_db.sql", postgres.Migrations)
 }

@@ -39,7 +39,7 @@ func addListings(t testing.TB, s postgres.Store, n int) {
 	}
 }
 
-// A list is counted once for all who read it within seconds; a page never says that there are fewer than it shows.
+// A list is counted once for all reads within a few seconds; a page never has a total smaller than what it shows.
 func TestListingsAreCountedOnce(t *testing.T) {
 	s := openWithListings(t, 3)
 	for _, step := range []struct{ add, page, want int }{{0, 1, 3}, {2, 1, 3}, {0, 4, 4}, {0, 5, 5}} {

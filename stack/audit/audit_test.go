@@ -147,7 +147,7 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 	}
 }
 
-// What a saga undid and what is done all the same stand in two databases.
+// What a saga undid and what was done nevertheless are in two databases.
 func TestAPaymentThatWasUndoneAndStandsIsSeen(t *testing.T) {
 	const attempt = "'00000000-0000-7000-8000-00000000000a'"
 	undoOrder := breakIt(t, "orders_db", `INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, confirmed_at, attempt_id)

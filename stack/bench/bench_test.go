@@ -17,7 +17,7 @@ import (
 	"ticketremaster/stack"
 )
 
-// options of a run.
+// options are the options of a run.
 type options struct {
 	Quick bool   // shorter rounds, fewer of them: under 90 s
 	JSON  string // where the figures go
@@ -120,7 +120,7 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.out, "%6.1fs  %s\n", time.Since(b.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// row is one line of the table: what must show, and what did.
+// row is one line of the table: what is required, and what was measured.
 type row struct {
 	ID     string `json:"id"`
 	What   string `json:"what"`

@@ -66,7 +66,7 @@ func (b *bench) send(ctx context.Context, path string, fill func(*fasthttp.Reque
 	return a, nil
 }
 
-// must is post where anything but 200 is an error; it returns the body.
+// must is post, but any status but 200 is an error. It returns the body.
 func (b *bench) must(ctx context.Context, path, token, body string) ([]byte, error) {
 	a, err := b.post(ctx, path, token, body)
 	if err == nil && a.status != fasthttp.StatusOK {

@@ -29,7 +29,7 @@ type world struct {
 	ceiling float64      // C1, per second
 }
 
-// seatSource gives each seat once.
+// seatSource returns each seat once.
 type seatSource struct {
 	ids  []string
 	next atomic.Int64
@@ -107,7 +107,7 @@ func (b *bench) sign(user, role string) (string, error) {
 // times.
 func (w *world) nextUser() int { return int(w.user.Add(1)-1) % len(w.users) }
 
-// event makes an event through the gateway and gives its id and seats.
+// event creates an event through the gateway and returns its id and seats.
 func (b *bench) event(ctx context.Context, seats int) (string, []string, error) {
 	a, err := b.world.admin.Post(ctx, "/admin/events", map[string]any{
 		"name": fmt.Sprintf("Bench %d %s", seats, uuid.NewString()), "venue": map[string]any{"name": "Bench", "address": "Loopback 1", "total_halls": 1}, "hall_id": "H1",

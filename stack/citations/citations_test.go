@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Every link and citation of the repository leads somewhere.
+// The target of every link and citation in the repository exists.
 func TestNothingIsDead(t *testing.T) {
 	dead, err := Dead("../..")
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // columns are who calls, in the order of the table.
 var columns = []string{"nobody", "customer", "other", "staff", "admin", "service", "foreign", "expired", "revoked", "wrong key", "alg none"}
 
-// callers have a bearer token for each column but the two services', which depend on the row.
+// callers has a bearer token for each column but the two of services, which depend on the row.
 type callers map[string]string
 
 // logInAll logs in one caller per column. Each endpoint is called about what belongs to the customer.
@@ -103,7 +103,7 @@ func logged(strangers map[string]string) func(string) string {
 func anyone(string) string { return "may" }
 func noOne(string) string  { return "401" } // with an access token or a service's secret
 
-// probe is how one public endpoint is asked: about the customer's own things.
+// probe is a call of one public endpoint about what belongs to the customer.
 type probe struct {
 	path string // the document's, filled
 	body any

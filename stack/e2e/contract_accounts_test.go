@@ -18,7 +18,7 @@ import (
 
 const userFields = "user.user_id user.email user.phone user.credit_balance:number user.is_admin:bool user.is_flagged:bool user.flagged:bool user.is_verified:bool user.role"
 
-// newcomer is an address and a phone that nobody has.
+// newcomer returns an address and a phone that no account has.
 func newcomer() (email, phone string) {
 	n := made.Add(1)
 	return fmt.Sprintf("u%d-%s@example.com", n, run), fmt.Sprintf("+65%s%03d", run[4:], n%1000)

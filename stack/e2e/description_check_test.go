@@ -8,7 +8,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// What is not as described is seen: the check itself can fail.
+// The check fails for an answer that is not as described.
 func TestTheDescriptionIsHeldTo(t *testing.T) {
 	const id = "0197a5c0-0000-7000-8000-000000000001"
 	good := `{"success":true,"data":{"credit_balance":12.5}}`

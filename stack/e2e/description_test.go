@@ -22,8 +22,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// description holds every request and answer of the run to docs/openapi.yaml. It is stricter than the document: an
-// answer may have no field that the document does not name.
+// description checks every request and answer of the run against docs/openapi.yaml. It is stricter than the document:
+// an answer may have no field that the document does not name.
 type description struct {
 	doc    *openapi3.T
 	router routers.Router
@@ -155,7 +155,7 @@ func brief(err error) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// report returns what did not fit.
+// report returns the deviations.
 func (d *description) report() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

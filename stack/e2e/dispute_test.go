@@ -10,7 +10,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// A → B → C: a dispute is about its own transfer only, and what was handed on cannot be disputed any more.
+// A → B → C: a dispute concerns its own transfer only, and a ticket that was transferred onward can no longer be
+// disputed.
 func TestAChainOfTransfers(t *testing.T) {
 	a, b, c := person(t, 100_00), person(t, 50_00), person(t, 50_00)
 	s := ticket(t, a)
@@ -43,7 +44,7 @@ func TestAChainOfTransfers(t *testing.T) {
 	}
 	expectBalances(t, a, 84_50, b, 40_00)
 	expectBalances(t, a, 84_50, c, 50_00)
-	// The onward transfer being taken back, the first can be disputed again.
+	// After the onward transfer was reversed, the first can be disputed again.
 	must(t, act(t, b, "dispute", first), nil, http.StatusOK)
 	must(t, act(t, a, "reverse", first), nil, http.StatusOK)
 	qrOf(t, a, s)
@@ -140,7 +141,7 @@ func TestTheSellerHasSpentTheMoney(t *testing.T) {
 	}
 }
 
-// Once the ticket is used, it stays where it is.
+// A ticket that was used cannot be reversed.
 func TestNoDisputeOrReversalAfterCheckIn(t *testing.T) {
 	staff := employee(t, "staff")
 	seller, buyer := person(t, 100_00), person(t, 50_00)
@@ -150,7 +151,7 @@ func TestNoDisputeOrReversalAfterCheckIn(t *testing.T) {
 	for _, p := range []*client.Person{seller, buyer} {
 		refused(t, act(t, p, "dispute", id), nil, http.StatusConflict, "TRANSFER_INVALID_STATE")
 	}
-	// Disputed first, used then: it can be withdrawn or rejected, not reversed.
+	// If the ticket was used after the dispute was raised, the dispute can be withdrawn or rejected, not reversed.
 	id = handOver(t, seller, buyer, disputed, 10_00)
 	must(t, act(t, seller, "dispute", id), nil, http.StatusOK)
 	must(t, scan(t, staff, qrOf(t, buyer, disputed), "H1"), nil, http.StatusOK)
@@ -268,7 +269,7 @@ func transferIn(t *testing.T, status string) *transferAt {
 	return x
 }
 
-// act has the right person do it: what is refused is refused for the status.
+// act has the person do it who may, so that a refusal is due to the status.
 func (x *transferAt) act(t *testing.T, action string) client.Answer {
 	t.Helper()
 	switch action {
@@ -314,7 +315,7 @@ func (x *transferAt) mustRefuse(t *testing.T, action string) {
 	expectBalances(t, x.seller, seller, x.buyer, buyer)
 }
 
-// topUp buys credits of which some are owed already: what of them is left is not the amount.
+// topUp buys credits of which some are owed already, so that less than the amount is left.
 func topUp(t *testing.T, p *client.Person, amount, balanceAfter money.Cents) {
 	t.Helper()
 	before := toppedUp(t, p)

@@ -19,7 +19,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// verify scans with whatever else the device says, and holds the answer to a result and reason.
+// verify scans with the device's further fields and requires a result and a reason.
 func verify(t *testing.T, staff *client.Person, payload, hall string, more object, result, reason string) client.Answer {
 	t.Helper()
 	body := object{"qr_payload": payload, "hall_id": hall}
@@ -41,7 +41,8 @@ func assign(t *testing.T, staff *client.Person, venues, events []string) {
 	must(t, a, err, http.StatusOK)
 }
 
-// A ticket opens the doors of its own event only, where staff, device or event say so, and once they are open.
+// A ticket admits only to its own event, only where staff and device are assigned to it, and only once the doors are
+// open.
 func TestPlaceAndTime(t *testing.T) {
 	staff, owner := employee(t, "staff"), person(t, 200_00)
 	here := newEvent(t, 2)
@@ -80,7 +81,7 @@ func TestPlaceAndTime(t *testing.T) {
 	if got := field(must(t, a, err, http.StatusOK), "event_ids").([]any); len(got) != 1 || got[0] != there.ID {
 		t.Errorf("%s", a.Data)
 	}
-	// The log keeps where the member of staff stood, the code's hall and the event's, and the finer reason.
+	// The log keeps where the member of staff stood, the code's hall and the event's, and the more specific reason.
 	a, err = admin.Get(t.Context(), "/admin/events/"+here.ID+"/scans?per_page=10")
 	text := string(must(t, a, err, http.StatusOK).Data)
 	for _, want := range []string{`"hall_id_staff":"h1"`, `"hall_id_presented":"H1"`, `"device":"gate-1"`} {
@@ -105,7 +106,8 @@ func TestTheLogKeepsBothHalls(t *testing.T) {
 	}
 }
 
-// What was paid with credits that the bank took back does not let in, until the debt is filled or an administrator says so.
+// A ticket that was paid with credits that the bank took back does not admit until the debt is paid or an administrator
+// allows it.
 func TestMoneyTakenBack(t *testing.T) {
 	staff, owner := employee(t, "staff"), person(t, 0)
 	e := newEvent(t, 4)
@@ -142,7 +144,8 @@ func TestMoneyTakenBack(t *testing.T) {
 	eventually(t, "the debt is filled", func() bool { return !unpaid(e.Seats[1].ID) })
 }
 
-// What staff need: undo, entry by hand, a family on one phone, out and in again; and all of it in the log.
+// Staff can undo an admission, admit by hand, admit a family on one phone, and let people out and in again. All of it
+// is logged.
 func TestWhatStaffNeed(t *testing.T) {
 	staff, colleague, owner := employee(t, "staff"), employee(t, "staff"), person(t, 300_00)
 	e := newEvent(t, 6, func(b map[string]any) { b["reentry_allowed"] = true })
@@ -179,7 +182,7 @@ func TestWhatStaffNeed(t *testing.T) {
 	refused(t, post(staff, "/undo", object{"seat_id": e.Seats[4].ID, "reason": "x"}), nil, http.StatusConflict, "UNDO_NOT_POSSIBLE")
 	inside(0, 0)
 
-	// A flat phone: found by e-mail, seat or order, and a family on one phone.
+	// Tickets are found by e-mail, seat or order if a phone is flat; a family has its tickets on one phone.
 	for _, q := range []string{"email=" + owner.Email, "seat=a1", "order=" + order, "with=" + e.Seats[1].ID} {
 		a, err := staff.Get(t.Context(), gate+"/tickets?"+q)
 		if must(t, a, err, http.StatusOK); !strings.Contains(string(a.Data), e.Seats[0].ID) || !strings.Contains(string(a.Data), owner.Email) {
@@ -193,7 +196,7 @@ func TestWhatStaffNeed(t *testing.T) {
 	}
 	inside(3, 3)
 
-	// The smoker.
+	// Re-entry.
 	verify(t, staff, qrOf(t, owner, e.Seats[0].ID), "H1", object{"direction": "OUT"}, "SUCCESS", "")
 	inside(2, 3)
 	verify(t, staff, qrOf(t, owner, e.Seats[0].ID), "H1", object{"direction": "OUT"}, "DUPLICATE", "NOT_INSIDE")
@@ -279,7 +282,7 @@ func offline(t *testing.T, owner *client.Person, seat string) string {
 	return a.Text("prefix") + fmt.Sprintf("%08d", n)
 }
 
-// A phone without network makes its own codes; they die with a transfer.
+// A phone without network makes its own codes. They are invalid after a transfer.
 func TestAPhoneWithoutNetwork(t *testing.T) {
 	staff, owner, buyer := employee(t, "staff"), person(t, 200_00), person(t, 0)
 	e := newEvent(t, 2)
@@ -293,7 +296,8 @@ func TestAPhoneWithoutNetwork(t *testing.T) {
 	verify(t, staff, offline(t, buyer, e.Seats[0].ID), "H1", nil, "SUCCESS", "")
 }
 
-// A gate without network: the list is signed and small, what was decided comes up in any order, and collisions are told.
+// A gate without network: its list is signed and small, its decisions can be uploaded in any order, and conflicts are
+// reported.
 func TestAGateWithoutNetwork(t *testing.T) {
 	staff, owner := employee(t, "staff"), person(t, 400_00)
 	e := newEvent(t, 6)

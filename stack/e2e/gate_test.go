@@ -16,7 +16,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// The table of docs/architecture.md#verification, each result by a real scan, and the log of all of them.
+// Every result in the table of docs/architecture.md#verification comes of a real scan and is logged.
 func TestAllResultsOfTheGate(t *testing.T) {
 	staff := employee(t, "staff")
 	e := newEvent(t, 8)
@@ -46,7 +46,7 @@ func TestAllResultsOfTheGate(t *testing.T) {
 		{"another event's", "H1", valid.at(uuid.New()), "NOT_FOUND", "Counterfeit"},
 		{"an available seat", "H1", valid.of(uuid.MustParse(e.Seats[3].ID)), "NOT_FOUND", "Counterfeit"},
 		{"a held seat", "H1", valid.of(uuid.MustParse(e.Seats[2].ID)), "UNPAID", "Payment"},
-		// Rejections go before one another in the table's order.
+		// Of several reasons to reject, the first in the table's order is the result.
 		{"a held seat, and old, and in another hall", "H2", at(valid.of(uuid.MustParse(e.Seats[2].ID)), now-900), "UNPAID", ""},
 		{"old, and in another hall", "H2", at(valid, now-900), "WRONG_HALL", ""},
 		{"within the clocks' skew, late", "H1", at(key.open(t, qrOf(t, next, e.Seats[1].ID)), now-60), "SUCCESS", ""},
@@ -93,7 +93,7 @@ func TestAllResultsOfTheGate(t *testing.T) {
 	refused(t, a, err, http.StatusNotFound, "SEAT_NOT_FOUND")
 }
 
-// What cannot be decrypted is 400, and leaves the ticket as it was.
+// A code that cannot be decrypted is answered 400 and changes nothing.
 func TestUnreadableCodes(t *testing.T) {
 	staff := employee(t, "staff")
 	owner := person(t, 100_00)
@@ -174,8 +174,7 @@ func TestHundredScansOneEntry(t *testing.T) {
 	expectScans(t, e.ID, map[string]int{"SUCCESS": 1, "DUPLICATE": 99})
 }
 
-// The picture is one that a reader decodes at the width at which the web app shows it, and a new code leaves the former
-// one valid.
+// A reader decodes the picture at the width at which the web app shows it, and a new code leaves the former one valid.
 func TestThePictureAndTheFormerCode(t *testing.T) {
 	staff, owner := employee(t, "staff"), person(t, 100_00)
 	s := ticket(t, owner)
@@ -229,7 +228,7 @@ func scansOf(t *testing.T, eventID, query string) (s scans) {
 	return s
 }
 
-// expectScans holds the log of an event to these counts, each scan being a row of its own.
+// expectScans requires an event's log to have these counts, each scan in a row of its own.
 func expectScans(t *testing.T, eventID string, want map[string]int) {
 	t.Helper()
 	got, sum := scansOf(t, eventID, "?per_page=100"), 0

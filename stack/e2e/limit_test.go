@@ -52,7 +52,7 @@ func TestOnePersonOneLimit(t *testing.T) {
 		}
 		return free == 6
 	})
-	// The others are not concerned, and what the price includes is kept on the order.
+	// Other customers are not affected, and the order keeps what the price includes.
 	other := person(t, 100_00)
 	var free string
 	for _, s := range readEvent(t, e.ID).Seats {

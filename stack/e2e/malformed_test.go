@@ -16,7 +16,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// wholeBodies are no request bodies of any endpoint.
+// wholeBodies are valid as the request body of no endpoint.
 var wholeBodies = map[string]string{
 	"nothing": "", "blanks": "  \n ", "no JSON": "seat_id=1", "cut off": `{"a":`, "an array": "[]", "null": "null", "a number": "5", "a string": `"x"`, "true": "true",
 	"deep": strings.Repeat("[", 20_000), "deep objects": strings.Repeat(`{"a":`, 10_000), "no UTF-8": "\xff\xfe\x00", "two objects": "{} {}", "a NUL": "\x00",

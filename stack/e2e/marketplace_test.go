@@ -52,7 +52,7 @@ func listingStatus(t *testing.T, seller *client.Person, listing string) string {
 	return ""
 }
 
-// The whole way, as the web app goes it.
+// The whole flow, as the web app runs it.
 func TestAListingIsBoughtAndApproved(t *testing.T) {
 	seller, buyer := person(t, 100_00), person(t, 10_00)
 	seat, listing := listed(t, seller)
@@ -94,7 +94,7 @@ func TestAListingIsBoughtAndApproved(t *testing.T) {
 			t.Errorf("the seller is sent %q, without %s", text, part)
 		}
 	}
-	// From buy to end the ticket shows no QR code and goes no other way.
+	// From the purchase to its end the ticket has no QR code and cannot be transferred in another way.
 	none, err := seller.Get(t.Context(), "/tickets/"+seat+"/qr")
 	refused(t, none, err, http.StatusConflict, "SEAT_UNAVAILABLE")
 	private, err := seller.Post(t.Context(), "/transfer/initiate", map[string]any{"seat_id": seat, "seller_id": seller.ID, "buyer_id": buyer.ID, "credits_amount": 1})
@@ -224,7 +224,7 @@ func TestWhatEndsAPurchase(t *testing.T) {
 	})
 }
 
-// A seller who is silent loses the buyer; an orchestrator with a short time stands for a day.
+// A purchase lapses if the seller does not answer in time, which is a day; here an orchestrator has a shorter one.
 func TestASellerWhoIsSilent(t *testing.T) {
 	if own == nil {
 		return // a system that runs waits for a day
@@ -276,7 +276,7 @@ func TestContractOfTheMarketplace(t *testing.T) {
 	})
 }
 
-// A high-risk buyer proves the purchase by one-time password first, as in a purchase from the organiser.
+// A high-risk buyer first confirms the purchase by one-time password, as in a purchase from the organiser.
 func TestAHighRiskBuyerAtTheMarketplace(t *testing.T) {
 	seller, buyer := person(t, 100_00), flag(t, person(t, 10_00))
 	_, listing := listed(t, seller)

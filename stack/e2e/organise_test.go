@@ -121,7 +121,7 @@ func TestAnEventIsMadeOnce(t *testing.T) {
 	if a := keyed("key-"+run, gala("Another", nil)); a.Code != "IDEMPOTENCY_KEY_REUSED" {
 		t.Errorf("another event under the key: %s", a.Raw)
 	}
-	// What was refused may be mended under the same key.
+	// A refused request may be corrected and sent again with the same key.
 	if a := keyed("mended-"+run, gala("Mended", object{"total_seats": 0})); a.Code != "VALIDATION_ERROR" {
 		t.Errorf("no seats: %s", a.Raw)
 	}

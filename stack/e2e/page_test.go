@@ -88,7 +88,7 @@ func (b *browser) run(actions ...chromedp.Action) {
 // keys types, or presses, without a pointer.
 func (b *browser) keys(text string) { b.t.Helper(); b.run(chromedp.KeyEvent(text)) }
 
-// tabTo moves the focus by the keyboard alone to the element with that id or name.
+// tabTo moves the focus to the element with that id or name, by keyboard only.
 func (b *browser) tabTo(name string) {
 	b.t.Helper()
 	for range 60 {
@@ -228,7 +228,7 @@ func TestTheDoorWithoutNetwork(t *testing.T) {
 	}
 }
 
-// The camera sees a picture of a ticket.
+// The camera reads a picture of a ticket.
 func TestTheDoorsCamera(t *testing.T) {
 	staff, owner, e := atGate(t)
 	film := filepath.Join(t.TempDir(), "ticket.y4m")
@@ -319,7 +319,7 @@ func TestTheDoorsRulesAndCodes(t *testing.T) {
 	if rfc != "46119246" {
 		t.Errorf("RFC 6238: %s", rfc)
 	}
-	// What the page derives from an event's key is what the phone got.
+	// The page derives the same secret from an event's key as the phone got.
 	key := base64.StdEncoding.EncodeToString(eventKey([]byte("ticketremaster offline v1"), "0193a5c0-0000-7000-8000-000000000002"))
 	var read struct {
 		Seat    string `json:"seat"`

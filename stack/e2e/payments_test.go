@@ -20,7 +20,7 @@ func fromStripe(t *testing.T, event string) http.Header {
 	return http.Header{"Stripe-Signature": {"t=" + at + ",v1=" + hex.EncodeToString(mac.Sum(nil))}, "Content-Type": {"application/json"}}
 }
 
-// A payment that nobody asked for is seen by administrators until one of them settles it, with a reason.
+// Administrators see a payment without a top-up until one of them resolves it, with a reason.
 func TestMoneyThatGoesWrongIsSeen(t *testing.T) {
 	p, intent := person(t, 0), "pi_lost"+run
 	event := fmt.Sprintf(`{"id":"evt_lost%s","object":"event","api_version":"2023-10-16","type":"payment_intent.succeeded","data":{"object":{"id":%q,"object":"payment_intent","amount":5000,"amount_received":5000,"currency":"sgd","metadata":{}}}}`, run, intent)

@@ -7,8 +7,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// One phone makes any number of accounts; together they hold as many seats as one, and none of them may take the seat at once
-// that another has just let go.
+// All accounts with one phone together hold as many seats as one account may, and none of them may hold a seat at once
+// that another has just released.
 func TestHoldsOfOnePersonsAccounts(t *testing.T) {
 	first := person(t, 0)
 	second, err := app.Register(t.Context(), "other-"+first.Email, first.Phone, first.Password)

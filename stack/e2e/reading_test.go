@@ -14,7 +14,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// faint lists the texts of a page whose contrast with what is behind them is below 4.5.
+// faint lists the texts of a page whose contrast with their background is below 4.5.
 const faint = `(() => {
 	const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
 	const read = (color) => color.match(/[\d.]+/g).map(Number);
@@ -35,7 +35,7 @@ const faint = `(() => {
 	return [...wrong];
 })()`
 
-// Our pages can be read on a phone and on a desk, in the light and in the dark: none is wider than its window, or faint.
+// Our pages are readable on phone and desktop, in light and dark mode: none is wider than its window or has faint text.
 func TestPagesCanBeRead(t *testing.T) {
 	p := person(t, 10_00)
 	a, err := p.Post(t.Context(), "/credits/topup", object{"amount": 12})
@@ -106,7 +106,7 @@ func TestHEADWhereverThereIsGET(t *testing.T) {
 	}
 }
 
-// What is large arrives compressed at a client that takes it so, and only there.
+// A large answer is compressed for a client that accepts that, and only then.
 func TestLargeAnswersAreCompressed(t *testing.T) {
 	p := person(t, 100_00)
 	e := newEvent(t, 70, func(m map[string]any) { m["pricing_tiers"] = map[string]any{"A": 1} })

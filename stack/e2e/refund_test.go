@@ -83,8 +83,8 @@ func TestHolderGivesATicketBack(t *testing.T) {
 	wantBalance(t, p, 200_00-6_00)
 }
 
-// Everything that an event can have when it is cancelled: tickets, a ticket that was handed on, a disputed one, one that is inside, a hold,
-// an offer.
+// An event is cancelled that has all that an event can have: tickets, a transferred one, a disputed one, one that is
+// checked in, a hold and an offer.
 func TestCancellingAnEvent(t *testing.T) {
 	e := newEvent(t, 8)
 	a, b, c := person(t, 500_00), person(t, 500_00), person(t, 100_00)

@@ -29,12 +29,12 @@ type row struct {
 	reads  string
 	before func()      // what has to happen first
 	header http.Header // beside the usual
-	// patient retries while no code is pending: one that is sent in the background can be on the phone a moment before
-	// it is in force.
+	// patient retries while no code is pending: a code that is sent in the background can reach the phone a moment before
+	// it is valid.
 	patient bool
 }
 
-// play makes the calls in their order; each is a test of its own name. names holds what $names stand for.
+// play makes the calls in order, each as a subtest with its name. names has the values of $names.
 func play(t *testing.T, names map[string]string, rows []row) {
 	for _, r := range rows {
 		t.Run(strings.ReplaceAll(r.call, "/", "_")+" "+r.want, func(t *testing.T) {
@@ -192,13 +192,13 @@ func signed(t *testing.T, p *client.Person, change jwt.MapClaims) string {
 	return s
 }
 
-// expired is p with a token whose time is over.
+// expired is p with an expired token.
 func expired(t *testing.T, p *client.Person) *client.Person {
 	t.Helper()
 	return &client.Person{App: app, ID: p.ID, Access: signed(t, p, jwt.MapClaims{"exp": time.Now().Add(-time.Minute).Unix()})}
 }
 
-// unknown is someone with a good token and no account.
+// unknown is someone with a valid token and no account.
 func unknown(t *testing.T, p *client.Person) *client.Person {
 	t.Helper()
 	id := uuid.NewString()

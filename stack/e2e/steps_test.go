@@ -13,7 +13,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// hall is where the tickets of these tests are for; seats are taken from its cheap end.
+// hall is the event whose tickets these tests use; the cheapest seats are taken first.
 var hall struct {
 	sync.Mutex
 	event event
@@ -31,7 +31,7 @@ func nextSeat(t *testing.T) string {
 	return hall.event.Seats[len(hall.event.Seats)-hall.taken].ID
 }
 
-// ticket buys one for 25.50 credits and gives its seat.
+// ticket buys a ticket for 25.50 credits and returns its seat.
 func ticket(t *testing.T, owner *client.Person) string {
 	t.Helper()
 	s := nextSeat(t)
@@ -91,7 +91,7 @@ func transferStatus(t *testing.T, party *client.Person, id string) string {
 	return must(t, a, err, http.StatusOK).Text("status")
 }
 
-// inbox returns what a person's phone got since then, newest first.
+// inbox returns the messages that a person's phone got since then, newest first.
 func inbox(t *testing.T, p *client.Person, since time.Time) (texts []string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, app.Sandbox+"/inbox?phone="+url.QueryEscape(p.Phone), nil)

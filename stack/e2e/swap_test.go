@@ -9,7 +9,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// Each party gives its own code, in two calls; what was verified stays verified.
+// Each party sends its own code, in two calls; a verified code stays verified.
 func TestEachPartyConfirmsAlone(t *testing.T) {
 	seller, buyer := person(t, 100_00), person(t, 10_00)
 	s := ticket(t, seller)
@@ -40,7 +40,7 @@ func TestEachPartyConfirmsAlone(t *testing.T) {
 	expectBalances(t, seller, 84_50, buyer, 0)
 }
 
-// A code that gave way to another of the party's is sent anew: there is no other way to ask for it.
+// A code that was replaced by another of the same party is sent again: there is no other way to ask for it.
 func TestACodeThatGaveWayIsSentAnew(t *testing.T) {
 	seller, buyer := person(t, 100_00), person(t, 10_00)
 	s := ticket(t, seller)
@@ -92,7 +92,7 @@ func TestAGift(t *testing.T) {
 	id := handOver(t, seller, buyer, s, 0)
 	expectBalances(t, seller, 74_50, buyer, 0)
 	qrOf(t, buyer, s)
-	// A gift can be disputed and taken back like anything.
+	// A gift can be disputed and reversed like any transfer.
 	must(t, act(t, seller, "dispute", id), nil, http.StatusOK)
 	must(t, act(t, buyer, "reverse", id), nil, http.StatusOK)
 	qrOf(t, seller, s)

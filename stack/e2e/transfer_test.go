@@ -12,7 +12,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// docs/architecture.md#transfer, steps 1 to 8, with everything that a party can see of it afterwards.
+// Steps 1 to 8 of docs/architecture.md#transfer, and all that a party can see of the transfer afterwards.
 func TestTransfer(t *testing.T) {
 	staff, stranger := employee(t, "staff"), person(t, 0)
 	seller, buyer := person(t, 100_00), person(t, 50_00)
@@ -178,8 +178,8 @@ func TestARefusedTransferSendsNoCode(t *testing.T) {
 	expectBalances(t, buyer, 20_00, third, 100_00)
 }
 
-// Offers are no oracle: a seller does not learn what a buyer has, a buyer not who has a seat, the other party does not
-// see what was refused, and after twenty refusals nothing is told for an hour.
+// Offers disclose nothing: not a buyer's credits to a seller, not a seat's owner to a buyer, not a refused offer to the
+// other party; after twenty refusals every offer is refused alike for an hour.
 func TestWhatOffersDoNotTell(t *testing.T) {
 	seller, buyer := person(t, 100_00), person(t, 20_00)
 	s, free := ticket(t, seller), nextSeat(t)

@@ -11,7 +11,7 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// A TypeScript client that is generated of docs/openapi.yaml compiles under --strict, and plays a purchase.
+// A TypeScript client that is generated from docs/openapi.yaml compiles with --strict and makes a purchase.
 func TestTheGeneratedTypeScriptClient(t *testing.T) {
 	document, err := filepath.Abs(documentFile)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package e2e plays clients of a whole system through its gateway. With GATEWAY_URL it takes a running one (and
-// SANDBOX_URL, ADMIN_EMAIL, ADMIN_PASSWORD, by default the demo's); else it boots a stack of its own.
+// Package e2e tests a whole system as its clients do, through the gateway: the system at GATEWAY_URL, if set (with
+// SANDBOX_URL, ADMIN_EMAIL and ADMIN_PASSWORD, by default the demo's), otherwise a stack of its own.
 package e2e
 
 import (
@@ -76,7 +76,7 @@ func testMain(m *testing.M) (code int, err error) {
 	if err := described.report(); err != nil {
 		return 1, err
 	}
-	// Of a run of all tests, each operation has to have been seen.
+	// In a run of all tests each operation must have been called.
 	if missing := described.neverSeen(); code == 0 && settings.Lookup("test.run").Value.String() == "" && len(missing) > 0 {
 		return 1, fmt.Errorf("described, and never seen to work: %s", strings.Join(missing, ", "))
 	}
@@ -193,7 +193,7 @@ func must(t *testing.T, a client.Answer, err error, status int) client.Answer {
 	return a
 }
 
-// refused fails the test unless the answer is that refusal, in our envelope, with words for a person.
+// refused fails the test unless the answer is that refusal, in our envelope, with a message for people.
 func refused(t *testing.T, a client.Answer, err error, status int, code string) client.Answer {
 	t.Helper()
 	if err != nil {
@@ -205,14 +205,14 @@ func refused(t *testing.T, a client.Answer, err error, status int, code string) 
 	return a
 }
 
-// reserve holds a seat and gives the order.
+// reserve holds a seat and returns the order.
 func reserve(t *testing.T, p *client.Person, seatID string) string {
 	t.Helper()
 	a, err := p.Post(t.Context(), "/reserve", map[string]any{"seat_id": seatID, "user_id": p.ID})
 	return must(t, a, err, http.StatusOK).Text("order_id")
 }
 
-// buy reserves and pays, and gives the order.
+// buy reserves and pays, and returns the order.
 func buy(t *testing.T, p *client.Person, seatID string) string {
 	t.Helper()
 	order := reserve(t, p, seatID)
@@ -230,7 +230,7 @@ func balance(t *testing.T, p *client.Person) money.Cents {
 	return b
 }
 
-// eventually waits until is says true.
+// eventually waits until is returns true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(); {

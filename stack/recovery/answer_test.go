@@ -36,7 +36,7 @@ func TestASecretThatIsChanged(t *testing.T) {
 	sagaEnds(t, order, "DONE")
 }
 
-// A correlation id that gRPC cannot carry must not keep a payment or a transfer from ending.
+// A correlation id that gRPC cannot transport does not keep a payment or a transfer from completing.
 func TestACorrelationIDThatNothingCarries(t *testing.T) {
 	clean(t)
 	for _, id := range []string{"café", "a\tb", "日本", " ", "x y"} {
@@ -55,7 +55,7 @@ func TestACorrelationIDThatNothingCarries(t *testing.T) {
 	}
 }
 
-// direct talks to the stack's own orchestrator, past the gateway.
+// direct calls the stack's own orchestrator, without the gateway.
 func direct(t *testing.T) *client.App {
 	t.Helper()
 	addr, err := own.Addr("orchestrator-service")

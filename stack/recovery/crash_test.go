@@ -11,7 +11,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// A scene is a saga about to run, the call that runs it, and what must hold however often the orchestrator dies in it.
+// A scene is a saga that is about to run, the call that runs it, and what must hold however often the orchestrator dies
+// while it does.
 type scene struct {
 	saga  string
 	steps []string // at which it dies: before and after each

@@ -37,7 +37,7 @@ func TestAnExpiredHold(t *testing.T) {
 	has(t, p, 50_00)
 }
 
-// A flagged user who never enters the one-time password locks no seat.
+// A flagged user who never enters the one-time password does not keep a seat.
 func TestAFlaggedUserAbandonsTheOTP(t *testing.T) {
 	t.Parallel()
 	p, seat := changed(t, person(t, 50_00), map[string]any{"is_flagged": true}), freeSeat(t)
@@ -51,8 +51,8 @@ func TestAFlaggedUserAbandonsTheOTP(t *testing.T) {
 	ended(t, p, order, seat)
 }
 
-// A payment begun in the hold's last moment keeps its seat, though the hold ends and its dead letter comes while it
-// runs.
+// A payment that begins in the hold's last moment keeps its seat although the hold expires and its dead letter arrives
+// while it runs.
 func TestAPaymentBegunInTheLastMoment(t *testing.T) {
 	t.Parallel()
 	p, seat := person(t, 50_00), freeSeat(t)
@@ -238,7 +238,7 @@ func TestAParkedMessageIsDecided(t *testing.T) {
 	}
 }
 
-// The broker's dead letter alone frees seat and order: no sweep runs.
+// The broker's dead letter alone releases seat and order; no sweep runs.
 func TestTheDeadLetterReleases(t *testing.T) {
 	clean(t)
 	never := []string{"SWEEP_GRACE=1h", "SWEEP_INTERVAL=1h"}
@@ -256,7 +256,7 @@ func TestTheDeadLetterReleases(t *testing.T) {
 	}
 }
 
-// The hold's message is lost, and the sweeps alone do the same.
+// If the hold's message is lost, the sweeps alone release seat and order.
 func TestTheSweepsReleaseWhatTheMessageLost(t *testing.T) {
 	clean(t)
 	p, seat := person(t, 50_00), freeSeat(t)

@@ -9,9 +9,9 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// A hold is extended once while its holder's top-up is under way. The order service is away meanwhile and the orchestrator
-// dies: the order has its new end all the same, whoever pays then has the ticket, and whoever never pays gives the seat
-// back at the new end, once.
+// A hold is extended once while its holder's top-up is under way. The order service is away meanwhile and the
+// orchestrator dies: the order gets its new end all the same. Who pays by then has the ticket; otherwise the seat is
+// released at the new end, once.
 func TestAHoldIsExtendedAcrossCrashes(t *testing.T) {
 	clean(t)
 	const life = "HOLD_TTL=10s"

@@ -11,8 +11,9 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// A scan is answered 503 and marks the ticket all the same: its repeat is the same scan, at the orchestrator that was asked first and at
-// another one, with an id of the device's and without. Then somebody else with the same picture is a duplicate.
+// A scan that is answered 503 may have marked the ticket all the same. Its repeat is the same scan, at the same
+// orchestrator or another, with an id from the device or without. After that, someone else with the same picture is a
+// duplicate.
 func TestAScanWhoseAnswerWasLost(t *testing.T) {
 	clean(t)
 	gate := staff(t)

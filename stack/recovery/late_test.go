@@ -16,8 +16,8 @@ import (
 )
 
 // A payment is refused for too little credit while its saga cannot be written; then its orchestrator stops for longer
-// than the lease. The buyer tops up, another orchestrator ends the payment, and the first goes on where it was: with
-// what it knows, it would give the money back for a ticket that is sold.
+// than the lease. The buyer tops up, another orchestrator completes the payment, and the first one continues where it
+// stopped: from what it knows, it would return the credits for a ticket that is sold.
 func TestARefusalThatIsLateUndoesNothing(t *testing.T) {
 	clean(t)
 	const missing = 15_00

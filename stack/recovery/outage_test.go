@@ -17,8 +17,7 @@ import (
 // outages are the two ways to be down: the process is gone, or it is stopped and does not answer.
 var outages = map[string]func(t *testing.T, part string, what func()){"dead": whileDead, "stopped": whileStopped}
 
-// A dependency that is down gives 503 within the deadline, never a hang, and a request answered 503 left nothing
-// behind.
+// While a dependency is down requests are answered 503 within the deadline, and they change nothing.
 func TestADependencyIsDown(t *testing.T) {
 	clean(t)
 	for _, part := range []string{"order-service", "user-service", "inventory-service"} {
@@ -92,8 +91,8 @@ func TestTheGateWithoutOneOfItsServices(t *testing.T) {
 	}
 }
 
-// The key is changed, the current one becoming the previous: no ticket fails. Only when that is gone too, its codes are
-// unreadable.
+// When the key is changed, the current one becomes the previous and no ticket fails. Codes are unreadable only once
+// their key is neither.
 func TestTheQRKeyIsChanged(t *testing.T) {
 	clean(t)
 	gate := staff(t)
@@ -183,7 +182,7 @@ func shift(t *testing.T, event, begins, ends string) {
 }
 
 // An orchestrator stops in the middle of a payment for longer than its lease, another one ends it, and then the first
-// goes on where it was: two that drive one saga do no harm.
+// continues where it was: two drivers of one saga do no harm.
 func TestAnOrchestratorThatWakesUpLate(t *testing.T) {
 	clean(t)
 	p, seat := person(t, 50_00), freeSeat(t)
@@ -217,8 +216,8 @@ func TestAnOrchestratorThatWakesUpLate(t *testing.T) {
 	owns(t, p, seat)
 }
 
-// A saga that was parked in the middle of a payment goes on when an administrator says so: forward to the end, or back to
-// the start.
+// A saga that was parked in the middle of a payment continues when an administrator says so: it completes, or is
+// compensated.
 func TestAParkedSagaGoesOn(t *testing.T) {
 	for _, c := range []struct{ how, ends string }{{"resume", "DONE"}, {"compensate", "UNDONE"}} {
 		t.Run(c.how, func(t *testing.T) {

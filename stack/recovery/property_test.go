@@ -45,7 +45,7 @@ func TestAnySequenceKeepsEveryInvariant(t *testing.T) {
 		}
 	})
 	t.Logf("what worked: %v", worked)
-	// Sequences of refusals prove little.
+	// Sequences in which most is refused prove little.
 	for _, what := range []string{"top up", "refund", "pay", "cancel", "confirm", "dispute", "withdraw", "reject", "reverse", "cover", "check in"} {
 		if worked[what] == 0 {
 			t.Errorf("in no sequence did anyone %s", what)

@@ -90,7 +90,8 @@ func cancelled(t *testing.T) (cancel func(*client.App) (client.Answer, error), r
 	}
 }
 
-// cancelledInBatches is a cancellation that is answered before its batches begin: whoever waits for a crash must not be told.
+// cancelledInBatches is a cancellation that is answered before its batches begin: its answer does not show the crash
+// that the test waits for.
 func cancelledInBatches(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {
 	cancel, right := cancelled(t)
 	return func(through *client.App) (client.Answer, error) {

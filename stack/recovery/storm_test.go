@@ -68,8 +68,7 @@ type storm struct {
 	bought, failed atomic.Int64
 }
 
-// buy buys seat after seat, twenty a second at most. What fails while something is down is tried again, as an app
-// would.
+// buy buys seat after seat, twenty a second at most. It repeats what fails while something is down, as an app would.
 func (s *storm) buy(t *testing.T, p *client.Person, seats []string) {
 	ctx := context.WithoutCancel(t.Context())
 	pace := time.NewTicker(50 * time.Millisecond)
@@ -113,7 +112,7 @@ func (s *storm) fails(t *testing.T, call string, a client.Answer, err error) {
 	}
 }
 
-// progress waits for more tickets to be bought.
+// progress waits until more tickets have been bought.
 func (s *storm) progress(t *testing.T, more int) {
 	t.Helper()
 	from := s.bought.Load()

@@ -107,7 +107,7 @@ func audited(ctx context.Context) error {
 
 var replicas sync.Mutex
 
-// replica starts one more orchestrator and gives the app that talks to it alone.
+// replica starts one more orchestrator and returns an app that calls only this one.
 func replica(t *testing.T, env ...string) (name string, direct *client.App) {
 	t.Helper()
 	replicas.Lock()
@@ -157,7 +157,7 @@ func restart(t *testing.T, part string, env ...string) {
 	}
 }
 
-// via is the same person talking to another app.
+// via is the same person as a client of another app.
 func via(p *client.Person, direct *client.App) *client.Person {
 	other := *p
 	other.App = direct
@@ -178,7 +178,7 @@ func person(t *testing.T, credits money.Cents) *client.Person {
 	return p
 }
 
-// changed gives a user another role or flag and logs in again.
+// changed sets a user's role or flag and logs in again.
 func changed(t *testing.T, p *client.Person, what map[string]any) *client.Person {
 	t.Helper()
 	a, err := app.Do(t.Context(), client.Call{Method: http.MethodPatch, Path: "/admin/users/" + p.ID, Token: admin.Access, Body: what})
@@ -198,7 +198,7 @@ func staff(t *testing.T) *client.Person {
 // price is a seat's, in these tests' events.
 const price = money.Cents(20_00)
 
-// newEvent makes an event with so many seats at price, and gives its id and its seats'.
+// newEvent creates an event with so many seats at price and returns its id and those of its seats.
 func newEvent(t *testing.T, seats int) (id string, seatIDs []string) {
 	t.Helper()
 	a, err := admin.Post(t.Context(), "/admin/events", eventBody(fmt.Sprintf("Concert %d", made.Add(1)), seats, time.Now().AddDate(0, 2, 0)))
@@ -225,7 +225,7 @@ func eventBody(name string, seats int, when time.Time) map[string]any {
 	}
 }
 
-// hall hands out seats of one large event.
+// hall returns seats of one large event, each once.
 var hall struct {
 	sync.Mutex
 	seats []string
@@ -254,7 +254,8 @@ func pay(t *testing.T, p *client.Person, order string) (client.Answer, error) {
 	return p.Post(t.Context(), "/pay", map[string]any{"order_id": order})
 }
 
-// ticket buys one and gives its seat. It bears a 503 as a client does, by trying again: many scenes are set at once.
+// ticket buys a ticket and returns its seat. It repeats what is answered 503, as a client does: many tests prepare
+// their data at once.
 func ticket(t *testing.T, p *client.Person) (seat string) {
 	t.Helper()
 	const tries = 5
@@ -281,7 +282,7 @@ func ticket(t *testing.T, p *client.Person) (seat string) {
 	}
 }
 
-// offer initiates a transfer as the buyer, and gives what confirms it.
+// offer initiates a transfer as the buyer and returns the body that confirms it.
 func offer(t *testing.T, seller, buyer *client.Person, seat string, amount money.Cents) (id string, confirmation map[string]any) {
 	t.Helper()
 	since := time.Now()
@@ -306,7 +307,7 @@ func handOver(t *testing.T, seller, buyer *client.Person, seat string, amount mo
 	return id
 }
 
-// act disputes, withdraws, rejects or reverses, well.
+// act disputes, withdraws, rejects or reverses, and requires success.
 func act(t *testing.T, p *client.Person, what, id string) {
 	t.Helper()
 	a, err := p.Post(t.Context(), "/transfer/"+what, map[string]any{"transfer_id": id, "reason": "it was not me"})
@@ -347,7 +348,7 @@ func transferStatus(t *testing.T, p *client.Person, id string) string {
 	return must(t, a, err, http.StatusOK).Text("status")
 }
 
-// owns holds the seat to its owner: the owner gets its QR.
+// owns fails the test unless the person gets the seat's QR code.
 func owns(t *testing.T, p *client.Person, seat string) (qr string) {
 	t.Helper()
 	a, err := p.Get(t.Context(), "/tickets/"+seat+"/qr")
@@ -361,7 +362,7 @@ func has(t *testing.T, p *client.Person, want money.Cents) {
 	}
 }
 
-// eventually waits until is says true.
+// eventually waits until is returns true.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(40 * time.Second); !is(); {

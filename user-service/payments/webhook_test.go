@@ -11,8 +11,8 @@ import (
 	"ticketremaster/platform/money"
 )
 
-// An event that is read has an id, an intent and an amount that the ledger can hold; anything else is refused as the
-// sender's.
+// An event that is accepted has an id, an intent and an amount that the ledger can hold; any other is the sender's
+// error.
 func FuzzRead(f *testing.F) {
 	for _, kind := range []string{"payment_intent.succeeded", "charge.refunded", "charge.dispute.created", "charge.dispute.closed",
 		"charge.refund.updated", "refund.failed", "payment_intent.payment_failed", "payment_intent.canceled", "customer.created"} {
@@ -53,7 +53,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// No body makes the reader of signed events fail in any way but a refusal.
+// No body makes the reader of signed events fail other than by a refusal.
 func FuzzReceive(f *testing.F) {
 	for _, body := range []string{`{}`, `null`, `{"id":"evt_1","type":"payment_intent.succeeded"}`, `{"id":"e","type":"charge.refunded","data":{"object":null}}`, `{"data":{}}`, ``} {
 		f.Add(body)

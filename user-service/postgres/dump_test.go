@@ -8,7 +8,7 @@ import (
 	"ticketremaster/user-service/postgres"
 )
 
-// docs/schema/users_db.sql shows what the migrations make.
+// docs/schema/users_db.sql is the schema that the migrations make.
 func TestDumpIsCurrent(t *testing.T) {
 	testenv.Schema(t, "../../docs/schema/users_db.sql", postgres.Migrations())
 }

@@ -24,7 +24,7 @@ func TestProgram(t *testing.T) {
 	testenv.ServiceProgram(t, password, required(t), "GRPC_ADDR="+testenv.FreeAddr(t))
 }
 
-// The parts are wired: a hold that nobody sends a message for is freed by the sweep.
+// The parts are wired: the sweep releases a hold without a message.
 func TestTheProgramSweeps(t *testing.T) {
 	grpcAddr, httpAddr := testenv.FreeAddr(t), testenv.FreeAddr(t)
 	dsn := testenv.Postgres(t)

@@ -27,8 +27,8 @@ func (w *world) paidFor(p person) (topUp string) {
 	return topUp
 }
 
-// A refund that its bank does not take is given back, by whichever event Stripe tells it, however often, before the
-// refund or after it.
+// A refund that the bank rejects is credited again, once, whichever event of Stripe's reports it, however often, before
+// the refund or after it.
 func TestAFailedRefundIsGivenBack(t *testing.T) {
 	for _, kind := range []string{"refund.failed", "charge.refund.updated", "refund.updated"} {
 		for _, order := range []string{"refund first", "failure first"} {
@@ -58,7 +58,7 @@ func TestAFailedRefundIsGivenBack(t *testing.T) {
 	}
 }
 
-// What was owed for it is forgiven first.
+// The debt that it caused is cancelled first.
 func TestAFailedRefundForgivesItsDebt(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -75,7 +75,7 @@ func TestAFailedRefundForgivesItsDebt(t *testing.T) {
 	w.booksAreRight()
 }
 
-// Twenty events at once, each of which knows a part, end as one after the other would.
+// Twenty concurrent events, each with a part of the facts, have the same result as in sequence.
 func TestRefundsAndFailuresAtOnce(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -110,7 +110,7 @@ func (w *world) anomalies(state string) (list []obj) {
 	return list
 }
 
-// An amount in another currency is no amount of credits: it is kept for a person.
+// An amount in another currency is not credited but listed for an administrator.
 func TestDisputesInAnotherCurrency(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -225,7 +225,7 @@ func TestWhoseTopUpIsUnderWay(t *testing.T) {
 	w.call("GET", "/internal/payers", ada.access, nil).want(t, 401, "UNAUTHORIZED")
 }
 
-// A top-up says where it stands.
+// A top-up has a status.
 func TestWhereATopUpStands(t *testing.T) {
 	w := startWorld(t)
 	p, other := w.join(), w.join()
@@ -275,7 +275,7 @@ func TestWhereATopUpStands(t *testing.T) {
 	w.booksAreRight()
 }
 
-// One user cannot make PaymentIntents without end; who pays may make the next.
+// The number of a user's unpaid PaymentIntents is limited; after a payment the user may make another.
 func TestTopUpsAreLimited(t *testing.T) {
 	api := startStripe(t)
 	w := startWorld(t, func(s *settings) { s.StripeURL, s.TopUpsPerHour = api.URL, 5 })
@@ -311,7 +311,7 @@ func TestTopUpsAreLimited(t *testing.T) {
 	w.call("POST", "/credits/topup", p.access, obj{"amount": 10}).want(t, 200, "")
 }
 
-// What a program before this one calls still works.
+// The former release's calls of the database still work.
 func TestTheFormerPaymentFunction(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()

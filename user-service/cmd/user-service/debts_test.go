@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Who owes what Stripe took back is listed until the debt is filled or forgiven; a dispute's debt is none of these.
+// Users who owe what Stripe took back are listed until the debt is paid or cancelled; debts of disputes are not.
 func TestDebtors(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()

@@ -27,7 +27,7 @@ func (w *world) freezeToEscrow(reversal, dispute string, cover bool) answer {
 	return w.internal("POST", "/credits/freeze/escrow", obj{"operation_id": reversal, "dispute_id": dispute, "cover_short": cover})
 }
 
-// undo calls an undo, twice, and fails the test unless it says each time that there was something, or was not.
+// undo calls an undo twice and fails the test unless each answer says whether there was something to undo.
 func (w *world) undo(path, id string, something bool) {
 	w.t.Helper()
 	for range 2 {
@@ -158,7 +158,7 @@ func TestFreeze(t *testing.T) {
 	w.booksAreRight()
 }
 
-// An unfrozen debt is owed no more.
+// The debt of a dispute ends when the amount is unfrozen.
 func TestUnfreezeForgivesWhatWasShort(t *testing.T) {
 	w := startWorld(t)
 	seller := w.rich("30")
@@ -200,7 +200,7 @@ func (w *world) account(name string) (sum string) {
 	return sum
 }
 
-// While credits come in from many sides, a freeze misses none and takes none twice.
+// A freeze that runs while credits arrive misses none and takes none twice.
 func TestFreezeWhileCreditsComeIn(t *testing.T) {
 	w := startWorld(t)
 	seller := w.rich("10")
@@ -251,7 +251,7 @@ func TestAReleaseWaitsForWhatIsUnderWay(t *testing.T) {
 	w.booksAreRight()
 }
 
-// afterWaiting makes a call that has to wait for tx, commits tx, and gives the answer.
+// afterWaiting makes a call that has to wait for tx, commits tx, and returns the answer.
 func (w *world) afterWaiting(tx pgx.Tx, call func() answer) answer {
 	w.t.Helper()
 	answered := make(chan answer, 1)

@@ -143,7 +143,7 @@ func (a answer) want(t testing.TB, status int, code string) answer {
 	return a
 }
 
-// call sends body (a string as it is, anything else as JSON, nil nothing) with bearer.
+// call sends a request with that bearer token and body: a string as it is, nil as no body, anything else as JSON.
 func (w *world) call(method, path, bearer string, body any, headers ...string) answer {
 	a, err := w.try(method, path, bearer, body, headers...)
 	if err != nil {
@@ -188,7 +188,7 @@ func (w *world) try(method, path, bearer string, body any, headers ...string) (a
 	return a, err
 }
 
-// from is the header by which the gateway tells where a request came from.
+// from is the header in which the gateway passes a request's address on.
 func from(address string) []string { return []string{"X-Real-IP", address} }
 
 // internal calls as another of our services.
@@ -238,14 +238,14 @@ func TestMain(m *testing.M) {
 	testenv.RunMain(m, main)
 }
 
-// assembled gives the service's parts on the same database, as a command of the binary has them.
+// assembled returns the service's parts on the same database, as a command of the binary has them.
 func (w *world) assembled() *parts {
 	svc, err := assemble(w.settings, postgres.New(w.db))
 	must(w.t, err)
 	return svc
 }
 
-// live is the purpose of the person's live challenge, "" if there is none.
+// live returns the purpose of the person's live challenge, "" if there is none.
 func (w *world) live(p person) (purpose string) {
 	must(w.t, w.db.QueryRow(w.t.Context(), `
 		SELECT coalesce(max(purpose::text), '') FROM otp_challenges WHERE user_id = $1 AND state = 'PENDING'`, p.id).Scan(&purpose))
@@ -254,7 +254,7 @@ func (w *world) live(p person) (purpose string) {
 
 func jsonNumber(f float64) string { return fmt.Sprintf("%.0f", f) }
 
-// twice gives a body two readers.
+// twice returns two readers of a body.
 func twice(t testing.TB, body io.Reader) (a, b io.ReadCloser) {
 	raw, err := io.ReadAll(body)
 	must(t, err)
@@ -267,7 +267,7 @@ func vault(t testing.TB) *user.Vault {
 	return v
 }
 
-// withPool gives the address with a pool of that size, as the settings do.
+// withPool returns the address with a pool of that size, as the settings do.
 func withPool(dsn string, conns int) string {
 	separator := "?"
 	if strings.Contains(dsn, "?") {

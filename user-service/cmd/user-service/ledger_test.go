@@ -9,7 +9,7 @@ import (
 )
 
 // Whatever is done to credits, in whatever order, the books are right: every balance is the sum of its entries, all
-// accounts together are zero, nothing is below zero, and nobody who owes has credits.
+// accounts together are zero, nothing is below zero, and no user who owes has credits.
 func TestTheLedgerStaysRight(t *testing.T) {
 	w := startWorld(t)
 	people := []person{w.join(), w.join(), w.join()}

@@ -46,7 +46,7 @@ func endpoints(p person) []endpoint {
 	}
 }
 
-// reading are the addresses without a body.
+// reading are the endpoints without a body.
 func reading(p person) []endpoint {
 	return []endpoint{
 		{"POST", "/auth/logout", "person", nil},
@@ -104,7 +104,7 @@ func TestMalformedInput(t *testing.T) {
 	w.booksAreRight()
 }
 
-// Every address refuses everyone but its own callers.
+// Every endpoint refuses all but its own callers.
 func TestWhoMayCallWhat(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -126,8 +126,8 @@ func TestWhoMayCallWhat(t *testing.T) {
 	}
 }
 
-// Whatever is sent, an answer is in the envelope and no 5xx. 503 is what a dead Stripe or SMU gives, which these are
-// not asked for here.
+// Whatever is sent, the answer is in the envelope and not 5xx. Only an outage of Stripe or SMU is 503, and neither is
+// called here.
 func FuzzEndpoints(f *testing.F) {
 	for _, seed := range []string{`{}`, `null`, `{"operation_id":null,"amount":1e-2}`, `{"amount":-0}`, `{"user_id":"","otp_code":"١٢٣٤"}`, `{"email":"a@\u0000b.c"}`, "\xff\xfe", `{"amount":99999999.99}`, `{"ids":[null],"emails":[""]}`} {
 		for i := range endpoints(person{}) {

@@ -39,7 +39,7 @@ func (w *world) otpOf(p person, order string) (verified, pending bool) {
 	return d["otp_verified"].(bool), d["otp_pending"].(bool)
 }
 
-// Many buyers are asked about at once; each gets its own answer, in its own place.
+// The risks of many buyers are read at once; each answer is in its buyer's place.
 func TestRisksOfManyAtOnce(t *testing.T) {
 	w := startWorld(t)
 	flagged, plain, order := w.join(), w.join(), newID()
@@ -126,7 +126,7 @@ func TestThreeWrongCodesEndAChallenge(t *testing.T) {
 	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
 }
 
-// After the window an equal code is a new try.
+// After ten seconds an equal code counts as a new try.
 func TestARepeatIsOneTryForTenSeconds(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -141,7 +141,7 @@ func TestARepeatIsOneTryForTenSeconds(t *testing.T) {
 	w.verify(p, "", "", "000002").want(t, 429, "OTP_MAX_RETRIES")
 }
 
-// Forty identical codes at once are one try, whether right or wrong.
+// Forty identical concurrent codes are one try, right or wrong.
 func TestVerificationIsSingleFlight(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -188,7 +188,7 @@ func TestCodesExpire(t *testing.T) {
 	w.verify(p, "purchase", order, "123456").want(t, 410, "OTP_EXPIRED")
 }
 
-// A counterparty's transfer does not take a purchase's challenge away, nor can it flood a phone.
+// A counterparty's transfer neither replaces a purchase's challenge nor floods a phone with messages.
 func TestACounterpartyIsBounded(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPPairPerHour, s.OTPSendsPerHour = 3, 8 })
 	p, nagger := w.join(), newID()
@@ -208,8 +208,8 @@ func TestACounterpartyIsBounded(t *testing.T) {
 	w.send(p, "purchase", order, "", "if none pending").want(t, 200, "")
 }
 
-// Whoever knows an address can ask for a reset of its password, from the owner's own network too, and takes nothing
-// from its owner by it.
+// Anyone who knows an address can ask for a reset of its password, even from the owner's network. That takes nothing
+// from its owner.
 func TestAStrangersResetRequests(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 4 })
 	p := w.join()
@@ -234,7 +234,7 @@ func TestAStrangersResetRequests(t *testing.T) {
 	}
 }
 
-// Ten wrong codes a day, over all transfers.
+// Ten wrong codes a day are allowed, counted over all transfers.
 func TestWrongCodesOfADay(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()

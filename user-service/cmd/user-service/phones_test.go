@@ -14,8 +14,7 @@ import (
 
 const smuKey = "the-key-for-smu"
 
-// phones is a server that speaks SMU's two endpoints and keeps the codes that the phones got. It can be slow, or be
-// down.
+// phones is a server with SMU's two endpoints that keeps the codes it sent. It can be slow or down.
 type phones struct {
 	url      string
 	mu       sync.Mutex
@@ -114,14 +113,14 @@ func (p *phones) verify(in smuCall) (int, map[string]any) {
 	return 200, map[string]any{"success": true}
 }
 
-// code is the last one that the phone got, "" if none.
+// code returns the last code that the phone got, "" if none.
 func (p *phones) code(phone string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.codes[phone]
 }
 
-// wrong is a code that the phone did not get.
+// wrong returns a code that the phone did not get.
 func (p *phones) wrong(phone string) string {
 	if p.code(phone) == "000000" {
 		return "111111"
@@ -135,7 +134,7 @@ func (p *phones) counts() (sent, verified int) {
 	return p.sent, p.verified
 }
 
-// asked counts the calls that came, answered or not.
+// asked counts the calls, answered or not.
 func (p *phones) asked() (sends, verifications int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

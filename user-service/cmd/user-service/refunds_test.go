@@ -23,7 +23,7 @@ func TestTicketRefunds(t *testing.T) {
 	}
 	w.has(p, 60_00)
 	w.has(q, 30_50)
-	// All or none: what differs from the first, or goes to nobody, takes the others with it.
+	// All or none: one refund that differs from its first call, or has no recipient, fails the others too.
 	differs := obj{"operation_id": first["operation_id"], "user_id": p.id, "amount": 41, "reference_id": newID()}
 	w.refund(refundOf(q, 1), differs).want(t, 409, "OPERATION_MISMATCH")
 	w.refund(refundOf(q, 1), refundOf(person{id: newID()}, 1)).want(t, 404, "USER_NOT_FOUND")
@@ -33,7 +33,7 @@ func TestTicketRefunds(t *testing.T) {
 	w.booksAreRight()
 }
 
-// Calls over the same users in opposite order do not wait for each other for ever.
+// Concurrent calls for the same users in opposite order do not deadlock.
 func TestTicketRefundsAtOnce(t *testing.T) {
 	w := startWorld(t)
 	p, q := w.rich("100"), w.rich("100")

@@ -6,7 +6,7 @@ import (
 	"ticketremaster/platform/database"
 )
 
-// The schema refuses what the code never does.
+// The schema refuses what the code must never do.
 func TestTheSchemaRefuses(t *testing.T) {
 	w := startWorld(t)
 	p := w.rich("10")

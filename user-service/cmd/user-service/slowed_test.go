@@ -16,7 +16,7 @@ func (w *world) loginFrom(origin, email, password string) answer {
 	return w.call("POST", "/auth/login", "", obj{"email": email, "password": password}, from(origin)...)
 }
 
-// guesses tries wrong passwords and gives how many were refused before they were looked at.
+// guesses tries wrong passwords and returns how many were refused unread.
 func (w *world) guesses(n int, origin func(i int) string, email string) (slowed int) {
 	w.t.Helper()
 	for i := range n {
@@ -33,8 +33,8 @@ func (w *world) guesses(n int, origin func(i int) string, email string) (slowed 
 
 func always(origin string) func(int) string { return func(int) string { return origin } }
 
-// Wrong passwords slow the next try, of an unknown address as of a known one; no stranger's slow who has logged in from
-// elsewhere before.
+// Wrong passwords delay the next try, for an unknown address as for a known one. Those of others do not delay a user
+// who has logged in from another network before.
 func TestWrongPasswordsSlow(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -54,7 +54,7 @@ func TestWrongPasswordsSlow(t *testing.T) {
 	}
 }
 
-// Many networks are one account's strangers together, and many accounts are one network's.
+// Tries are counted per account over all unknown networks, and per network over all accounts.
 func TestWrongPasswordsFromEverywhere(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -72,7 +72,7 @@ func TestWrongPasswordsFromEverywhere(t *testing.T) {
 	}
 }
 
-// Tries at once are tries one after the other.
+// Concurrent tries count as tries in sequence.
 func TestWrongPasswordsAtOnce(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -93,7 +93,7 @@ func TestWrongPasswordsAtOnce(t *testing.T) {
 	}
 }
 
-// Where one is logged in, a password is guessed no faster.
+// A session does not let its user guess a password faster.
 func TestWrongPasswordsOfWhoIsLoggedIn(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -111,8 +111,8 @@ func TestWrongPasswordsOfWhoIsLoggedIn(t *testing.T) {
 	}
 }
 
-// Where a number belongs to one account, who confirms it takes it over; what the former one had stays its own, and is
-// not entered by the number's new owner.
+// A user who confirms another account's number takes it over. What the former account has stays its own, and the
+// number's new owner does not get into it.
 func TestANumberBelongsToOneAccountInProduction(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.AppEnv = "production" })
 	first := w.joinAs("first@example.com", "+6591234567")
@@ -169,7 +169,7 @@ func (w *world) personOf(p person) string {
 	return w.internal("GET", "/users/"+p.id+"/risk", nil).want(w.t, 200, "").data()["person_id"].(string)
 }
 
-// One person is who shares a confirmed number, or an address but for case and +tag.
+// Accounts with the same confirmed number are one person, as are those whose addresses differ only in case or +tag.
 func TestPersons(t *testing.T) {
 	w := startWorld(t)
 	ada := w.joinAs("ada@example.com", "+6591111111")
@@ -214,7 +214,7 @@ func TestPersons(t *testing.T) {
 	w.login("ada+else@example.com", ada.password).want(t, 401, "UNAUTHORIZED") // for limits, not for login
 }
 
-// A number that someone has left leads to them no more.
+// A user is no longer found by a number that they gave up.
 func TestALeftNumberIsSomeoneElses(t *testing.T) {
 	w := startWorld(t)
 	ada := w.joinAs("ada@example.com", "+6591111111")

@@ -10,7 +10,7 @@ import (
 
 const elsewhere, furtherOff = "203.0.113.7", "198.51.100.9"
 
-// askReset asks for a code to reset a password and waits until it was sent, or not.
+// askReset asks for a code to reset a password and waits until it was sent or refused.
 func (w *world) askReset(email, origin string) {
 	w.t.Helper()
 	w.call("POST", "/auth/password/reset-request", "", obj{"email": email}, from(origin)...).want(w.t, 200, "")
@@ -21,7 +21,7 @@ func (w *world) reset(email, code, origin string) answer {
 	return w.call("POST", "/auth/password/reset", "", obj{"email": email, "otp_code": code, "new_password": "another horse"}, from(origin)...)
 }
 
-// A code that a stranger has sent to someone's phone confirms nothing of theirs, and takes no code from them.
+// A code that a stranger has sent to a user's phone confirms nothing of the user's and replaces no code of theirs.
 func TestAStrangersRegistrationWithMyNumber(t *testing.T) {
 	w := startWorld(t)
 	victim := w.join()
@@ -45,7 +45,7 @@ func TestAStrangersRegistrationWithMyNumber(t *testing.T) {
 	}
 }
 
-// The other way round, the registration gives way.
+// In the other order, the registration yields.
 func TestARegistrationGivesWay(t *testing.T) {
 	w := startWorld(t)
 	victim := w.join()
@@ -67,7 +67,7 @@ func TestARegistrationGivesWay(t *testing.T) {
 	confirm(w.phones.code(victim.phone)).want(t, 400, "BAD_REQUEST")
 }
 
-// Someone who has a phone of their own confirmed moves to my number: that is a claim like any other.
+// A user with a confirmed phone who changes to my number has a claim like any other.
 func TestAChangeToMyNumberGivesWay(t *testing.T) {
 	w := startWorld(t)
 	victim, stranger := w.join(), w.join()
@@ -84,8 +84,8 @@ func TestAChangeToMyNumberGivesWay(t *testing.T) {
 	move(w.phones.code(victim.phone)).want(t, 400, "VALIDATION_ERROR")
 }
 
-// Whatever twenty accounts with one number do at once, one code of it is live, and what the number's owners were asked
-// for stays theirs.
+// Whatever twenty accounts with one number do at once, one code of the number is live, and codes that its owners asked
+// for stay theirs.
 func TestOneLiveCodePerPhone(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 10_000 })
 	phone := "+6591234567"
@@ -124,7 +124,7 @@ func TestOneLiveCodePerPhone(t *testing.T) {
 	wg.Wait()
 	<-watched
 	w.phones.slow(0)
-	// The one that is live is the one whose code the phone has.
+	// The live challenge is the one whose code the phone has.
 	var owner, purpose string
 	must(t, w.db.QueryRow(t.Context(), `SELECT user_id, purpose FROM otp_challenges WHERE phone = $1 AND state = 'PENDING'`, phone).Scan(&owner, &purpose))
 	w.verify(person{id: owner}, purpose, "", w.phones.code(phone)).want(t, 200, "")
@@ -172,7 +172,8 @@ func TestMessagesSayWhatTheyAreForAndAreNoLinks(t *testing.T) {
 	}
 }
 
-// A number gets so many messages in an hour, whoever asks for them; what others ask for leaves its owner theirs.
+// The messages to a number are limited per hour, whoever asks for them; those that others ask for do not use up its
+// owner's.
 func TestMessagesToANumber(t *testing.T) {
 	w := startWorld(t)
 	victim := w.join()
@@ -272,7 +273,7 @@ func TestNumbersThatGetNoCodes(t *testing.T) {
 	}
 }
 
-// A registration that nobody confirms is forgotten, and gives its address free; nothing else is.
+// A registration that is not confirmed is deleted, and its address can be registered again; nothing else is deleted.
 func TestRegistrationsExpire(t *testing.T) {
 	w := startWorld(t)
 	old := w.register("old@example.com", "+6591111111", "correct horse").want(t, 201, "").data()["user_id"].(string)
@@ -291,7 +292,7 @@ func TestRegistrationsExpire(t *testing.T) {
 	w.login("old@example.com", "correct horse").want(t, 401, "UNAUTHORIZED")
 }
 
-// Counterparties cannot use up the codes of someone who has to confirm a purchase.
+// Counterparties cannot use up the codes of a user who has to confirm a purchase.
 func TestAFlaggedBuyerCanPayWhateverOthersCause(t *testing.T) {
 	w := startWorld(t)
 	victim := w.join()
@@ -306,7 +307,7 @@ func TestAFlaggedBuyerCanPayWhateverOthersCause(t *testing.T) {
 	w.verify(victim, "purchase", order, w.phones.code(victim.phone)).want(t, 200, "")
 }
 
-// One account cannot have codes sent to any number of others.
+// The codes that one account can have sent to others are limited.
 func TestWhatOneAccountCauses(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 6 })
 	nagger := newID()
@@ -321,7 +322,7 @@ func (w *world) enter(by string, p person, transfer, code string) answer {
 	return w.internal("POST", "/otp/verify", obj{"user_id": p.id, "purpose": "transfer", "reference_id": transfer, "otp_code": code, "by_user_id": by})
 }
 
-// Wrong codes that others enter never lock a transfer of their owner's.
+// Wrong codes that others enter do not lock the transfers of a code's owner.
 func TestWrongCodesOfOthersAreTheirs(t *testing.T) {
 	w := startWorld(t, func(s *settings) { s.OTPSendsPerHour = 1000 })
 	victim, honest := w.join(), newID()
@@ -370,7 +371,7 @@ func TestAStrangersWrongResetCodes(t *testing.T) {
 	w.login(victim.email, "another horse").want(t, 200, "")
 }
 
-// From the owner's own network a dozen wrong codes do not lock the reset either.
+// A dozen wrong codes from the owner's own network do not lock the reset either.
 func TestWrongResetCodesFromMyNetwork(t *testing.T) {
 	w := startWorld(t)
 	victim := w.join()
@@ -382,7 +383,7 @@ func TestWrongResetCodesFromMyNetwork(t *testing.T) {
 	w.reset(victim.email, w.phones.code(victim.phone), "127.0.0.1").want(t, 200, "")
 }
 
-// A reset that fails tells nobody whether there is such an account: by words, by status, or by asking SMU.
+// A reset that fails does not disclose whether the account exists: not by message, status, or a call of SMU.
 func TestResetsAreAnsweredAlike(t *testing.T) {
 	w := startWorld(t)
 	victim := w.join()

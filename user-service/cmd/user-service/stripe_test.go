@@ -13,7 +13,7 @@ import (
 
 const webhookSecret = "whsec_test_secret"
 
-// wish writes a top-up down, as POST /credits/topup does before it asks Stripe.
+// wish records a top-up, as POST /credits/topup does before it calls Stripe.
 func (w *world) wish(id string, p person, amount string) {
 	w.t.Helper()
 	_, err := w.db.Exec(w.t.Context(), `INSERT INTO topups (topup_id, user_id, amount) VALUES ($1, $2, $3::text::numeric)`, id, p.id, amount)
@@ -93,7 +93,7 @@ func TestAPaymentCreditsOnce(t *testing.T) {
 	w.booksAreRight()
 }
 
-// The amount is what Stripe says was paid, whatever was asked for.
+// The amount credited is what Stripe says was paid, not what was asked for.
 func TestStripesAmountCounts(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -105,7 +105,7 @@ func TestStripesAmountCounts(t *testing.T) {
 	w.has(p, 12_34)
 }
 
-// Money that cannot be credited to anyone is written down for a person, and the event is not asked for again.
+// A payment that cannot be credited to anyone is listed for an administrator, and Stripe does not send the event again.
 func TestPaymentsThatAreNotCredited(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
@@ -189,7 +189,7 @@ func TestARefundTakesTheCreditsBack(t *testing.T) {
 	w.call("GET", "/credits/balance", p.access, nil).want(t, 200, "") // being flagged by Stripe logs nobody out
 }
 
-// A refund that is reported before its payment takes the payment back as soon as that is reported.
+// A refund that is reported before its payment is applied as soon as the payment is reported.
 func TestReorderedEvents(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
