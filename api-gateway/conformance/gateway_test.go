@@ -1,11 +1,8 @@
-// Package conformance holds what the gateway has to be, whichever gateway it
-// is: one table of cases, run against GATEWAY_URL if that is set (the whole
-// stack, with Kong or its stand-in), else against a gateway that the test
-// starts on the real kong.yml, before two upstreams that echo what they get:
-// the stand-in or, with GATEWAY=kong, a Kong 3.6 that is on the machine.
+// Package conformance tests what every gateway must do. The cases run against the gateway at GATEWAY_URL if that is set
+// (the whole stack, with Kong or its stand-in), otherwise against one that the test starts with the real kong.yml and
+// two upstreams that echo their requests: the stand-in or, with GATEWAY=kong, an installed Kong 3.6.
 //
-// From outside, only what is visible there is asserted: status, envelope,
-// headers. With the echoes it is also what reached which service.
+// Against GATEWAY_URL only status, envelope and headers are checked; with the echoes also what reached which service.
 package conformance
 
 import (
@@ -40,14 +37,14 @@ const (
 	testSecret = "a-secret-of-the-tests-0123456789ab"
 )
 
-// gateway is a gateway under test.
+// gateway is the gateway under test.
 type gateway struct {
 	url    string
 	echoes bool // its services echo: what they got can be asserted
 	secret string
 }
 
-// generous limits are for gateways whose limits are not what is tested.
+// generous are limits for tests of something else.
 var generous = map[string]string{"RATE_LIMIT": "100000", "RATE_LIMIT_LOGIN": "100000", "RATE_LIMIT_OTP": "100000"}
 
 // shared is the gateway that all tests use which need no settings of their own.
@@ -73,7 +70,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// own starts a gateway with settings of its own. change may edit the rendered file.
+// own starts a gateway with these settings. change may edit the rendered file.
 func own(t *testing.T, env map[string]string, change func(kongYML string) string) gateway {
 	t.Helper()
 	g, stop, err := start(env, change)
@@ -136,7 +133,7 @@ func serveStandin(l net.Listener, kongYML string) (end func() error, err error) 
 	return func() error { cancel(); return <-done }, nil
 }
 
-// serveKong serves kongYML at l's address by a Kong until end is called, for which SIGTERM has to do.
+// serveKong serves kongYML at l's address by a Kong until end is called, which must succeed by SIGTERM.
 func serveKong(l net.Listener, kongYML string) (end func() error, err error) {
 	if found, _ := kong.Find(); found == "" {
 		return nil, errors.New("GATEWAY=kong, and no Kong 3.6 is on the PATH")
@@ -195,14 +192,14 @@ func serveKong(l net.Listener, kongYML string) (end func() error, err error) {
 	}
 }
 
-// heard is what a service got, as the echo tells it.
+// heard is what a service got, as the echo reports it.
 type heard struct {
 	Upstream, Method, Path, Query, Host string
 	Header                              http.Header
 	Length                              int
 }
 
-// echo answers what it heard, with headers that are the gateway's to set.
+// echo answers with the request it got, and with headers that only the gateway may set.
 func echo(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -225,7 +222,7 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// ask sends a request with the path spelled as given. Headers stand in pairs.
+// ask sends a request with the path exactly as given. headers are pairs of name and value.
 func (g gateway) ask(t *testing.T, method, path string, body io.Reader, headers ...string) reply {
 	t.Helper()
 	u, err := url.Parse(g.url + path)
@@ -301,7 +298,7 @@ func (r reply) wantError(t *testing.T, status int, code string) {
 	}
 }
 
-// claims of a good access token; a change is put over them, nil removes.
+// claims are those of a valid access token with changes; nil removes one.
 func claims(change jwt.MapClaims) jwt.MapClaims {
 	issuer := "ticketremaster"
 	if v := os.Getenv("JWT_ISSUER"); v != "" {

@@ -96,7 +96,7 @@ func TestCorrelationID(t *testing.T) {
 	}
 }
 
-// An id that gRPC or a log cannot carry, and one of several, is replaced for the client and the service alike.
+// A correlation id that gRPC or a log cannot transport, or one of several, is replaced for client and service alike.
 func TestCorrelationIDsThatNobodyCanCarry(t *testing.T) {
 	long := strings.Repeat("a", 128)
 	for _, kept := range []string{"!", "~", long, "a-1_B.c:d/e[]{}"} {
@@ -121,7 +121,7 @@ func TestCorrelationIDsThatNobodyCanCarry(t *testing.T) {
 	}
 }
 
-// What Connection names is of the client's connection: it goes no further, whatever it is.
+// Headers that Connection names are not forwarded, whatever they are.
 func TestWhatConnectionNamesIsDropped(t *testing.T) {
 	got := shared.ask(t, "GET", "/events", nil, "X-Hop", "1", "X-Correlation-ID", "mine", "Connection", "X-Hop, X-Correlation-ID")
 	if id := got.header.Get("X-Correlation-ID"); got.status != http.StatusOK || id != "mine" {
@@ -136,7 +136,7 @@ func TestWhatConnectionNamesIsDropped(t *testing.T) {
 	}
 }
 
-// What a client claims about itself in a header reaches no service and opens nothing.
+// Headers in which a client claims an identity are not forwarded and give no access.
 func TestSpoofedIdentityIsCleared(t *testing.T) {
 	spoofed := []string{
 		"X-Consumer-ID", "X-Consumer-Custom-ID", "X-Consumer-Username", "X-Consumer-Groups", "X-Credential-Identifier",

@@ -53,7 +53,7 @@ func TestBodySizes(t *testing.T) {
 	got.wantError(t, http.StatusExpectationFailed, "PAYLOAD_TOO_LARGE")
 }
 
-// Every answer tells how much is left, and one minute's calls of a walk through the app fit well in.
+// Every answer says how many requests are left, and the calls of a minute's use of the app stay well below the limit.
 func TestRateLimitIsTold(t *testing.T) {
 	left := func(path string) (limit, remaining, reset int) {
 		h := shared.ask(t, "POST", path, strings.NewReader("{}")).header
@@ -84,7 +84,7 @@ func TestRateLimitIsTold(t *testing.T) {
 	}
 }
 
-// Beyond the limit: 429 with Retry-After, which is true. Other services' paths go on.
+// Beyond the limit requests are answered 429 with a correct Retry-After. Other services' paths are not affected.
 func TestRateLimit(t *testing.T) {
 	g := shared
 	if g.echoes {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// public is one public endpoint: which service answers, and what it takes to get there.
+// public is one public endpoint: the service that answers, and what a request needs.
 type public struct {
 	method, path string
 	upstream     string
@@ -18,7 +18,7 @@ type public struct {
 
 const id = "0197a5c0-0000-7000-8000-000000000000"
 
-// endpoints is every public path of the system, bare. Each is served under /api too, and HEAD wherever GET is.
+// endpoints are all public paths without prefix. Each is also served under /api, and HEAD wherever GET is.
 var endpoints = []public{
 	{"POST", "/auth/register", "user", false, false},
 	{"POST", "/auth/login", "user", false, false},
@@ -113,10 +113,10 @@ var endpoints = []public{
 	{"PATCH", "/admin/users/" + id, "orchestrator", true, true},
 }
 
-// spellings of a bare path that the gateway serves.
+// spellings returns the spellings of a path that the gateway serves.
 func spellings(path string) []string { return []string{path, "/api" + path} }
 
-// body is one where a method has one, else nil.
+// body returns a body for methods that have one, otherwise nil.
 func body(method string) io.Reader {
 	if method == http.MethodGet || method == http.MethodHead {
 		return nil
@@ -235,7 +235,7 @@ func TestNothingElseIsReachable(t *testing.T) {
 	}
 }
 
-// Another spelling of a public path is that path, for the service too.
+// Another spelling of a public path is that path, also for the service.
 func TestSpellingsAreNormalizedOnce(t *testing.T) {
 	for _, path := range []string{"//events", "/./events", "/x/../events", "/%65vents", "/api//events", "/api/./events", "/x/%2e%2e/api/%65vents", "/api/../events"} {
 		t.Run(path, func(t *testing.T) {

@@ -50,7 +50,7 @@ func TestAPIKeyWhenOn(t *testing.T) {
 	}
 }
 
-// The key that stands in the file while key-auth is off opens nothing and bars nothing.
+// The key in the file gives no access and is not required while key-auth is off.
 func TestAPIKeyIsOffByDefault(t *testing.T) {
 	g := own(t, nil, nil)
 	g.ask(t, "GET", "/tickets", nil, "Authorization", g.bearer(t)).heard(t)
@@ -109,7 +109,8 @@ func TestTheGateIsLimitedPerToken(t *testing.T) {
 	}
 }
 
-// A crowd at one path is refused by the gateway, in our words; other paths stay open, and afterwards all is as before.
+// Too many concurrent requests to one path are refused by the gateway, with our message; other paths are not affected,
+// and afterwards all is as before.
 func TestACrowdAtOnePath(t *testing.T) {
 	const crowd = 400
 	release := make(chan struct{})

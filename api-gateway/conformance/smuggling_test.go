@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// raw sends text as it stands and returns the answers until the gateway closes the connection, or is silent for a
+// raw sends text unchanged and returns the answers until the gateway closes the connection, or sends nothing for a
 // while.
 func (g gateway) raw(t *testing.T, text string) (answers []reply) {
 	t.Helper()
@@ -39,7 +39,7 @@ func (g gateway) raw(t *testing.T, text string) (answers []reply) {
 
 const hidden = "GET /events HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// What a request holds is not taken for the next one: a length that Connection names would be dropped on the way.
+// The content of a request is never read as the next one: a length that Connection names would be dropped on the way.
 func TestConnectionNamesNoLength(t *testing.T) {
 	withLength := fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(hidden), hidden)
 	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
@@ -70,7 +70,8 @@ func TestConnectionNamesNoLength(t *testing.T) {
 	}
 }
 
-// A body is the request's, whatever its method and whoever answers it, and the next request on the connection is answered as itself.
+// A body belongs to its request, whatever the method and whoever answers, and the next request on the connection is
+// answered by itself.
 func TestBodiesOfAnyMethod(t *testing.T) {
 	next := "GET /internal HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, request := range []string{"HEAD /events", "GET /events", "HEAD /internal", "GET /internal", "HEAD /tickets", "GET /tickets"} {
@@ -93,7 +94,7 @@ func TestBodiesOfAnyMethod(t *testing.T) {
 	}
 }
 
-// Beyond 100 headers, of which Kong's plugins would know nothing, nothing passes.
+// Requests with more than 100 headers are refused: Kong's plugins would not see the rest.
 func TestTooManyHeaders(t *testing.T) {
 	many := strings.Repeat("X-A: 1\r\n", 120)
 	answers := shared.raw(t, "GET /events HTTP/1.1\r\nHost: x\r\n"+many+"X-User-Role: admin\r\n\r\n")

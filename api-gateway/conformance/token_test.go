@@ -54,7 +54,7 @@ func TestTokens(t *testing.T) {
 	})
 }
 
-// The clients send what token they have, on public pages too.
+// Clients send their token on public pages too, valid or not.
 func TestStaleTokenDoesNotFailPublicPages(t *testing.T) {
 	stale := "Bearer " + sign(t, jwt.SigningMethodHS256, []byte(shared.secret), jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()})
 	for _, path := range []string{"/events", "/api/events", "/events/" + id, "/health", "/docs"} {

@@ -11,8 +11,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// BenchmarkReserve is a POST with a token through the whole gateway, and
-// BenchmarkDirect the same to the service without it: the difference is the gateway's.
+// BenchmarkReserve is a POST with a token through the gateway, BenchmarkDirect the same without it: the difference is
+// the gateway's cost.
 func BenchmarkReserve(b *testing.B) {
 	upstream := answering()
 	defer upstream.Close()

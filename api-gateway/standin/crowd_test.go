@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A crowd at one route is bounded: more is refused at once, other routes stay open, and afterwards all is as before.
+// Concurrent requests to one route are bounded: more are refused at once, other routes are not affected, and afterwards
+// all is as before.
 func TestACrowdAtOneRoute(t *testing.T) {
 	inside, hold := make(chan struct{}, 2*rushBound), make(chan struct{})
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +60,8 @@ func TestACrowdAtOneRoute(t *testing.T) {
 	}
 }
 
-// In a rush many are let in; when it does not end, fewer; and once few were inside, many again.
+// A burst is admitted up to the wide bound; if it lasts, up to the narrow one; after few were in flight, up to the wide
+// one again.
 func TestARushAndACrowdThatStays(t *testing.T) {
 	var c crowd
 	now := time.Now()

@@ -53,7 +53,7 @@ func (c readingConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A client that sends half a body takes nobody's place.
+// A client that sends half a body does not count against a route's bound.
 func TestHalfSentBodiesKeepNobodyOut(t *testing.T) {
 	upstream := answering()
 	defer upstream.Close()
@@ -115,7 +115,7 @@ func TestNoFileDescriptorIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// One connection too many is closed, others go on, and when one ends the next is let in.
+// One connection too many is closed, others continue, and when one ends the next is accepted.
 func TestConnectionsAreBounded(t *testing.T) {
 	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,7 +157,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// Clients that do not read what they asked for cost the gateway little each, however much it is.
+// Clients that do not read their answers cost the gateway little memory each, however large the answers are.
 func TestClientsThatDoNotRead(t *testing.T) {
 	const clients, size = 100, 4 << 20
 	answer := []byte(strings.Repeat("x", size))
@@ -193,7 +193,8 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	}
 }
 
-// A stream is passed on as it comes, for longer than an answer may take, and any number of them keep nobody out.
+// A stream is forwarded as it arrives, for longer than an answer may take, and streams do not count against a route's
+// bound.
 func TestStreams(t *testing.T) {
 	next := make(chan string)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -34,7 +34,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// FuzzNormalize holds that a normalized path has no second spelling.
+// FuzzNormalize checks that a normalized path has no second spelling.
 func FuzzNormalize(f *testing.F) {
 	for _, seed := range []string{"/", "/a/../b", "//a", "/%2e%2e/a", "/a/..%2f", "/%25%32%65", "/a%2", "/a/...//./", "/%2f%2f"} {
 		f.Add(seed)
@@ -54,7 +54,7 @@ func FuzzNormalize(f *testing.F) {
 	})
 }
 
-// FuzzRoutes holds that the tree finds what the expressions of kong.yml match.
+// FuzzRoutes checks that the tree finds what the expressions of kong.yml match.
 func FuzzRoutes(f *testing.F) {
 	text := rendered(f, nil)
 	g, err := New([]byte(text))

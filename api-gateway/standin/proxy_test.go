@@ -20,7 +20,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Kong answers 503 for a name that does not resolve, 504 for what came too late, and 502 for the rest.
+// Kong answers 503 for a name that does not resolve, 504 for a timeout, and 502 for other failures.
 func TestUpstreamStatus(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -41,8 +41,8 @@ func TestUpstreamStatus(t *testing.T) {
 	}
 }
 
-// raw sends text as it stands to the server at url and returns what it answers until it closes the connection, or is
-// silent for a second.
+// raw sends text unchanged to the server at url and returns its answer until it closes the connection, or sends nothing
+// for a second.
 func raw(t *testing.T, url string, pieces ...string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -72,8 +72,8 @@ func gateway(t *testing.T, env map[string]string) string {
 	return served(t, g)
 }
 
-// A request's header and body reach the service as one, though they came one after the other: it wakes up once for
-// both.
+// A request's header and body reach the service in one packet though they arrived one after the other: the service
+// wakes up once for both.
 func TestARequestGoesOutAsOne(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -103,7 +103,7 @@ func TestARequestGoesOutAsOne(t *testing.T) {
 	}
 }
 
-// A body that ends before its length is the client's fault: no 5xx, which says that we are down.
+// A body that ends before its length is the client's error: not 5xx, which would mean that we are down.
 func TestABodyThatDoesNotComeWhole(t *testing.T) {
 	url := gateway(t, nil)
 	for name, request := range map[string]string{
@@ -126,7 +126,7 @@ func TestABodyThatDoesNotComeWhole(t *testing.T) {
 	}
 }
 
-// What is no request at all is refused in the envelope too; so is a header without end.
+// Text that is no request is refused in the envelope too, and so is an endless header.
 func TestMalformedRequests(t *testing.T) {
 	url := gateway(t, nil)
 	for name, c := range map[string]struct{ request, status string }{
@@ -143,7 +143,7 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
-// Who sends far too much reads why it was refused, and is not only cut off.
+// A client that sends far too much gets an answer that says why, not only a closed connection.
 func TestAHugeBodyIsToldSo(t *testing.T) {
 	url := gateway(t, nil)
 	for range 5 {
@@ -153,7 +153,7 @@ func TestAHugeBodyIsToldSo(t *testing.T) {
 	}
 }
 
-// What concerns the client's connection alone stays there, and an old client is answered in its own way.
+// Headers of the client's connection are not forwarded, and an HTTP/1.0 client is answered as such.
 func TestConnectionsAreApart(t *testing.T) {
 	heard := make(chan *http.Request, 1)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -187,8 +187,8 @@ func TestConnectionsAreApart(t *testing.T) {
 	}
 }
 
-// A service that was started anew is asked over new connections: those it left are not taken for its refusal, and no
-// request is sent twice.
+// After a service's restart requests use new connections: the closed ones are not taken for refusals, and no request is
+// sent twice.
 func TestAServiceThatIsStartedAnew(t *testing.T) {
 	var got atomic.Int32
 	start := func(addr string) (*http.Server, string) {
@@ -238,7 +238,7 @@ func TestAServiceThatIsStartedAnew(t *testing.T) {
 	}
 }
 
-// A fault of the gateway's own costs the request, and no other.
+// A panic in the gateway fails its request and no other.
 func TestAFaultCostsOneRequest(t *testing.T) {
 	g, err := New([]byte(rendered(t, nil)))
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"ticketremaster/platform/render"
 )
 
-// rendered returns the real kong.yml, filled from env and harmless defaults.
+// rendered returns the real kong.yml, rendered with env and harmless defaults.
 func rendered(t testing.TB, env map[string]string) string {
 	t.Helper()
 	template, err := os.ReadFile("../kong.yml")
@@ -42,13 +42,13 @@ func rendered(t testing.TB, env map[string]string) string {
 	return string(result.Text)
 }
 
-// served is the address of g, which serves until the test ends.
+// served returns the address of g, which serves until the test ends.
 func served(t testing.TB, g *Gateway) string {
 	t.Helper()
 	return servedBy(t, g, func(l net.Listener) net.Listener { return l })
 }
 
-// servedBy is served over what the listener is wrapped in.
+// servedBy is served with a wrapped listener.
 func servedBy(t testing.TB, g *Gateway, wrap func(net.Listener) net.Listener) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -107,7 +107,7 @@ func TestRenderingRefusesWeakSecrets(t *testing.T) {
 	}
 }
 
-// What is not known is refused at start. Each case changes the real file in one place.
+// A declaration with anything unknown is refused at start. Each case changes the real file in one place.
 func TestNewRefuses(t *testing.T) {
 	good := rendered(t, nil)
 	if _, err := New([]byte(good)); err != nil {

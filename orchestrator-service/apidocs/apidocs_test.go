@@ -22,7 +22,7 @@ func TestDocs(t *testing.T) {
 	if outside := regexp.MustCompile(`(?i)<img|@import|url\(| src=|import\(|fetch\(|href="(https?:)?//`).FindString(page); outside != "" {
 		t.Errorf("the page takes something from outside: %s", outside)
 	}
-	// Its style and its script are those of the policy, and each is in one piece.
+	// Its style and its script are those that the policy allows, each in one element.
 	for _, element := range []string{"style", "script"} {
 		text := regexp.MustCompile(`(?s)<`+element+`>(.*?)</`+element+`>`).FindAllStringSubmatch(page, -1)
 		if len(text) != 1 || strings.Count(page, "<"+element) != 1 {
@@ -45,7 +45,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// What a schema requires it describes itself: generators of clients take no notice of a bare "required".
+// A schema describes every field that it requires: client generators ignore a bare "required".
 func TestWhatIsRequiredIsDescribedBesideIt(t *testing.T) {
 	var whole any
 	if err := json.Unmarshal(document, &whole); err != nil {

@@ -40,7 +40,7 @@ func TestCreateEvent(t *testing.T) {
 	}
 }
 
-// Each step with each outcome: an event with all its seats, or neither.
+// Whatever the outcome of each step, there is an event with all its seats, or neither.
 func TestEachStepOfMakingAnEvent(t *testing.T) {
 	for _, step := range []struct{ do, undo string }{{"Draft", "DeleteDraft"}, {"CreateSeats", "DeleteSeats"}, {"Publish", "DeleteDraft"}} {
 		for _, c := range []struct {
@@ -78,7 +78,8 @@ func TestEachStepOfMakingAnEvent(t *testing.T) {
 	}
 }
 
-// A double click, or the same key, makes one event; a refused request may be made anew under its key.
+// Repeated requests, by a double click or with the same key, create one event; a refused request may be repeated with
+// its key.
 func TestARepeatedRequestMakesOneEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w := start()
@@ -109,7 +110,7 @@ func TestARepeatedRequestMakesOneEvent(t *testing.T) {
 	})
 }
 
-// An event that does not come to its end in time is pending, and comes about.
+// An event that is not complete in time is answered as pending and completes later.
 func TestASlowEventIsPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w := start()
@@ -170,7 +171,7 @@ func TestThePublicSeesNoDraft(t *testing.T) {
 	wantCode(t, err, fault.CodeEventNotFound)
 }
 
-// A hall of more seats than one answer holds is read whole, each seat once.
+// A hall with more seats than one page is read completely, each seat once.
 func TestEachSeatReadsEveryPortion(t *testing.T) {
 	for _, seats := range []int32{0, 1, 999, 1000, 1001, 2500} {
 		f, w := start()
@@ -192,7 +193,7 @@ func TestEachSeatReadsEveryPortion(t *testing.T) {
 	wantCode(t, err, fault.CodeUnavailable)
 }
 
-// The dashboard lists who owns a ticket, with as many look-ups as their number needs.
+// The dashboard lists the tickets' owners, with as many look-ups as their number requires.
 func TestDashboard(t *testing.T) {
 	f, w := start()
 	id := uuid.New()

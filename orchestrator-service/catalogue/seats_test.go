@@ -17,7 +17,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// changes is what the services below have been told, each under its operation.
+// changes are the changes that the services were sent, by operation.
 type changes struct {
 	grown   map[uuid.UUID]clients.EventChange
 	rows    map[string]*inventoryv1.AddRowsRequest
@@ -52,7 +52,7 @@ func (w *world) BlockSeats(_ context.Context, in *inventoryv1.BlockSeatsRequest,
 	})
 }
 
-// show gives the flows an event of that status.
+// show adds an event with that status.
 func show(status string) (*Flows, *world, uuid.UUID) {
 	f, w := start()
 	id := uuid.New()
@@ -64,7 +64,7 @@ func show(status string) (*Flows, *world, uuid.UUID) {
 	return f, w, id
 }
 
-// Rows are added once, with what the catalogue knows of them, whatever becomes of the calls; refused by the catalogue, the
+// Rows are added once, with the catalogue's data, whatever the outcome of the calls; if the catalogue refuses them, the
 // inventory adds none.
 func TestAddRows(t *testing.T) {
 	price := money.Cents(15_00)
@@ -108,7 +108,7 @@ func TestAddRows(t *testing.T) {
 	}
 }
 
-// Blocking and releasing stand in the event's history, with who and why.
+// The event's history has who blocked and released seats, and why.
 func TestBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, id := show(clients.EventPublished)

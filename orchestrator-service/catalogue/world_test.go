@@ -20,7 +20,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is the event service, the inventory and the users, in memory.
+// world is the event, inventory and user services in memory.
 type world struct {
 	Inventory
 	Events
@@ -38,7 +38,7 @@ type world struct {
 
 func away(func() error) error { return fault.Unreachable("a service", errors.New("time-out")) }
 
-// lost does its work, and the answer does not arrive.
+// lost makes the call and loses its answer.
 func lost(do func() error) error { _ = do(); return away(nil) }
 
 func refuse(func() error) error { return fault.New(fault.Invalid, "NO", "no") }
@@ -223,7 +223,7 @@ func start() (*Flows, *world) {
 	return f, w
 }
 
-// body is what an administrator asks for: a hall of that many seats.
+// body is an administrator's request for an event with that many seats.
 func body(seats int, more ...string) map[string]json.RawMessage {
 	b := map[string]json.RawMessage{
 		"name": json.RawMessage(`"Concert"`), "total_seats": json.RawMessage(fmt.Sprint(seats)), "seats_per_row": json.RawMessage("20"),

@@ -17,7 +17,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// service is one of the REST services: it answers each call by what its name gives, and notes the calls.
+// service is a REST service: it answers each call with the function of its name, and records the calls.
 type service struct {
 	mu      sync.Mutex
 	calls   []string
@@ -53,7 +53,7 @@ func start(t *testing.T) (*service, call.Client) {
 	return s, call.Client{Name: "the service", BaseURL: server.URL, Token: "secret"}
 }
 
-// Each of many who ask at once gets its own answer, or its own refusal, in few calls.
+// Many concurrent requests share few calls, and each gets its own answer or refusal.
 func TestCallsAreCoalesced(t *testing.T) {
 	s, client := start(t)
 	orders := &Orders{Client: client}
@@ -93,7 +93,7 @@ func TestCallsAreCoalesced(t *testing.T) {
 	}
 }
 
-// An answer that is not one for each asked is never given to the wrong one.
+// An answer that has not one result for each request is given to none of them.
 func TestAShortAnswerIsNoAnswer(t *testing.T) {
 	s, client := start(t)
 	s.answers["POST /orders/batch"] = func(map[string]json.RawMessage) (any, *fault.Error) { return []Order{}, nil }
@@ -125,7 +125,7 @@ func TestWhoIsUnknown(t *testing.T) {
 	}
 }
 
-// Who gives up while a shared call is under way learns that its outcome is unknown; the others get theirs.
+// A caller that gives up during a shared call learns that the outcome is unknown; the others get theirs.
 func TestOneWhoGivesUpFailsNoOther(t *testing.T) {
 	s, client := start(t)
 	orders := &Orders{Client: client}
@@ -155,7 +155,8 @@ func TestOneWhoGivesUpFailsNoOther(t *testing.T) {
 	all.Wait()
 }
 
-// A public event is kept for some seconds and read once for all; a draft is read anew, and a change is seen at once.
+// A public event is cached for some seconds and read once for all; a draft is not cached, and a change is visible at
+// once.
 func TestRecentEvents(t *testing.T) {
 	s, client := start(t)
 	events := &Events{Client: client}

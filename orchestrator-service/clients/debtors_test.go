@@ -14,7 +14,8 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// One read serves all scans of two seconds; a stale list serves while it is read anew; and the last list counts while nobody answers.
+// One read serves all scans of two seconds; a stale list is used while it is read again; and the last list is used
+// while the service does not answer.
 func TestDebtsAreReadBesideTheScans(t *testing.T) {
 	debtor := uuid.New()
 	var reads atomic.Int32

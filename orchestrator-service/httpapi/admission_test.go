@@ -12,7 +12,7 @@ import (
 	"ticketremaster/orchestrator-service/saga"
 )
 
-// More than the slots and the queue can take is refused at once, the queue is served, and afterwards all is as before.
+// Requests beyond the slots and the queue are refused at once, the queue is served, and afterwards all is as before.
 func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 	const slots = 2
 	release := make(chan struct{})
@@ -72,8 +72,8 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 	}
 }
 
-// A queue is served in the order in which it came. In a burst many may wait; when it does not end, few; and once
-// nobody had to wait, many again.
+// A queue is served in order of arrival. In a burst many requests may wait; if it lasts, few; once none had to wait,
+// many again.
 func TestARushAndACrowdThatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const steady = 10
@@ -138,7 +138,7 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 	})
 }
 
-// A client that has gone leaves the queue, and no slot is lost.
+// A client that disconnects leaves the queue, and no slot is lost.
 func TestWhoHasGoneDoesNotWait(t *testing.T) {
 	a := &admission{maxWait: time.Minute, free: 1}
 	a.enter(t.Context())
@@ -153,7 +153,7 @@ func TestWhoHasGoneDoesNotWait(t *testing.T) {
 	}
 }
 
-// A request that only waits gives its slot back once, however often it says so; too many that do keep theirs.
+// A request that only waits releases its slot, once however often it says so; if too many do, the rest keep theirs.
 func TestWhoOnlyWaitsGivesItsSlotBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})

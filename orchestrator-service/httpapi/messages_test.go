@@ -39,7 +39,8 @@ func (k *kept) Decide(_ context.Context, ids []uuid.UUID, to messages.Status, by
 	return nil
 }
 
-// An administrator lists parked messages and decides about them, with a reason; who gives none or no ids is told so.
+// An administrator lists parked messages and decides about them, with a reason; a request without reason or ids is
+// refused.
 func TestMessagesAreDecided(t *testing.T) {
 	store := &kept{Message: messages.Message{Parked: broker.Parked{ID: uuid.New(), Queue: "q", Because: "it failed", Body: []byte("a body \xff")}, Status: messages.Parked}}
 	s := &Server{Messages: &messages.Flows{Store: store}}

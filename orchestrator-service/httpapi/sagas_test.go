@@ -17,7 +17,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// An administrator sees a parked saga and has it go on, with a reason that is kept.
+// An administrator sees a parked saga and has it continue, with a reason that is recorded.
 func TestAParkedSagaIsResumed(t *testing.T) {
 	log := sagatest.NewLog()
 	engine := saga.NewEngine(log, "")

@@ -24,7 +24,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// stuck is the services of one pending order; the inventory does not answer.
+// stuck has the services of one pending order; the inventory does not answer.
 type stuck struct {
 	purchase.Inventory
 	purchase.Users
@@ -47,7 +47,7 @@ func (s *stuck) OfUser(context.Context, uuid.UUID, string, web.Page) ([]clients.
 	return nil, 0, nil
 }
 
-// Requests that wait for a payment that does not come to its end shut no other customer out, whichever replica has it.
+// Requests that wait for a payment that does not complete do not keep other customers out, whichever replica drives it.
 func TestWaitingHoldsNoSlot(t *testing.T) {
 	for _, replicas := range []int{1, 2} {
 		synctest.Test(t, func(t *testing.T) {

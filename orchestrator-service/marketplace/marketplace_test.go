@@ -192,7 +192,7 @@ func TestWhatCannotBeBought(t *testing.T) {
 	want(t, err, fault.CodeUnavailable)
 }
 
-// Each step of a purchase: refused, or its outcome unknown, whether it was done or not; and its undoing likewise.
+// Each step of a purchase is refused, or has an unknown outcome, done or not; and so is its undo.
 func TestAPurchaseOverEveryOutcome(t *testing.T) {
 	for _, step := range []string{"claim", clients.Escrow} {
 		for _, lost := range []bool{false, true} {
@@ -222,20 +222,20 @@ func TestAPurchaseOverEveryOutcome(t *testing.T) {
 			w.wantState(l, clients.ListingActive, buyer, 1_00, 0)
 		}
 	}
-	// Done, its answer lost, and then refused: what it did is undone.
+	// A step that is done, whose answer is lost, and that is then refused, is undone.
 	late, owner := newWorld(t)
 	x, poor := late.listed(owner), late.buyer(100_00)
 	late.fail(clients.Escrow, failure{unreachable, true}, failure{err: refusal})
 	_, err := late.flows.Buy(t.Context(), poor, x.ListingID.String())
 	want(t, err, refusal.Code)
 	late.wantState(x, clients.ListingActive, poor, 100_00, 0)
-	// Ended by something else meanwhile: there is nothing left to undo.
+	// The purchase was ended by something else: there is nothing left to undo.
 	w, seller := newWorld(t)
 	l, buyer := w.listed(seller), w.buyer(1_00)
 	w.fail("unclaim", failure{err: fault.New(fault.Conflict, fault.CodeTransferInvalidState, "Past that")})
 	_, err = w.flows.Buy(t.Context(), buyer, l.ListingID.String())
 	want(t, err, fault.CodeInsufficientCredits)
-	// A purchase does not hang on the seller's code.
+	// A purchase does not depend on the seller's code being sent.
 	w, seller = newWorld(t)
 	l, buyer = w.listed(seller), w.buyer(100_00)
 	w.fail("send-otp", failure{err: unreachable})

@@ -20,7 +20,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is every collaborator of the marketplace, in memory.
+// world has every collaborator of the marketplace in memory.
 type world struct {
 	flows     *Flows
 	t         *testing.T
@@ -39,7 +39,7 @@ type world struct {
 	calls     map[string]int
 }
 
-// failure is what becomes of one call: it is refused, its answer is lost, or it never arrives.
+// failure is how one call fails: it is refused, its answer is lost, or it never arrives.
 type failure struct {
 	err  error
 	lost bool // after it was done
@@ -50,7 +50,7 @@ var (
 	refusal     = fault.New(fault.Conflict, "REFUSED_IN_TEST", "No")
 )
 
-// newWorld has a seller with a ticket that cost 80 credits, and makes the flows over it.
+// newWorld returns a world with a seller who has a ticket that cost 80 credits, and its flows.
 func newWorld(t *testing.T) (w *world, seller uuid.UUID) {
 	t.Helper()
 	seller = uuid.New()
@@ -182,7 +182,7 @@ func (w *world) UnclaimListing(_ context.Context, id uuid.UUID, c clients.Claim)
 	})
 }
 
-// end fails a transfer, and its listing follows.
+// end fails a transfer and updates its listing.
 func (w *world) end(t *clients.Transfer, reason string) {
 	t.Status, t.FailureReason = clients.TransferFailed, reason
 	l := w.listings[*t.ListingID]

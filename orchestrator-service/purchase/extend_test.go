@@ -12,7 +12,7 @@ import (
 	"ticketremaster/orchestrator-service/hold"
 )
 
-// paysNow has a top-up of each user's under way.
+// paysNow reports a top-up under way for each user.
 func (w *world) paysNow(users ...uuid.UUID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,7 +83,7 @@ func TestAHoldIsExtendedWhileItsHolderTopsUp(t *testing.T) {
 	})
 }
 
-// What notes the order's new end failed, or the process died before: the message that comes back, or the sweep, notes it.
+// If recording the order's new end fails, or the process dies before, the returning message or the sweep records it.
 func TestAnExtensionThatItsOrderDoesNotKnow(t *testing.T) {
 	for _, swept := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -22,9 +22,9 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is the services that a purchase needs, in memory: one event, its seats, users with credits, orders. They keep
-// the rules that the flow relies on: every call is idempotent under its id, and an undoing that comes first forbids the
-// doing.
+// world has the services that a purchase needs in memory: one event, its seats, users with credits, orders. They keep
+// the rules that the flow relies on: every call is idempotent by its id, and an undo that comes first forbids the
+// action.
 type world struct {
 	mu       sync.Mutex
 	calls    []string                                 // in the order they came
@@ -58,17 +58,17 @@ type booking struct {
 	returned bool
 }
 
-// What a call may do instead of answering.
+// Ways for a call not to answer.
 var errAway = fault.Unreachable("a service", errors.New("time-out"))
 
 func away(func() error) error { return errAway }
 
-// lost does its work, and the answer does not arrive.
+// lost makes the call and loses its answer.
 func lost(do func() error) error { _ = do(); return errAway }
 
 func refuse(e *fault.Error) func(func() error) error { return func(func() error) error { return e } }
 
-// call runs one call of a service as it is planned.
+// call runs one call of a service as planned.
 func (w *world) call(name string, do func() error) error {
 	w.mu.Lock()
 	w.calls = append(w.calls, name)
@@ -272,7 +272,7 @@ func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UU
 
 // ---- the order service
 
-// PlaceWithin refuses whoever has as many orders of the event as the rules allow.
+// PlaceWithin refuses users who have as many orders of the event as allowed.
 func (w *world) PlaceWithin(ctx context.Context, in clients.Order, _ uuid.UUID, rules clients.Rules) (clients.Order, error) {
 	has := 0
 	for _, o := range w.orders {
@@ -411,7 +411,7 @@ func (w *world) Publish(_ context.Context, m hold.Message) {
 	_ = w.call("Publish", func() error { w.messages = append(w.messages, m); return nil })
 }
 
-// start returns the flows over a world with one event of ten seats, and a saga engine whose log is in memory.
+// start returns flows for a world with one event of ten seats, and a saga engine with a log in memory.
 func start(t *testing.T) (*Flows, *world, *sagatest.Log) {
 	t.Helper()
 	w := &world{

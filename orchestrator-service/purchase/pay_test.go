@@ -28,7 +28,7 @@ func reserved(t *testing.T, f *Flows, w *world, credits money.Cents) (user, seat
 	return user, seat, r.Order.OrderID
 }
 
-// whole fails the test unless the seat, the order and the credits tell the same: all of it is bought, or none.
+// whole fails the test unless seat, order and credits agree: all bought, or none.
 func whole(t *testing.T, w *world, user, seatID, order uuid.UUID, credits money.Cents, bought bool) {
 	t.Helper()
 	w.mu.Lock()
@@ -87,7 +87,7 @@ func TestPay(t *testing.T) {
 	})
 }
 
-// Each step of the payment with each outcome: the payment is whole, and the client learns what became of it.
+// Whatever the outcome of each step, the payment is done or undone as a whole, and the client learns which.
 func TestEachStepOfAPayment(t *testing.T) {
 	no := refuse(refusal(fault.Conflict, "NO"))
 	for _, step := range []struct{ do, undo, code string }{
@@ -168,7 +168,7 @@ func TestPayRefusals(t *testing.T) {
 	}
 }
 
-// A free ticket moves no credits, whatever becomes of it.
+// A free ticket moves no credits, whatever the outcome.
 func TestPayForAFreeTicket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -236,7 +236,7 @@ func TestTwoPayAtOnce(t *testing.T) {
 	}
 }
 
-// Who sends a request again gets the first one's refusal too.
+// A repeated request gets the first one's refusal too.
 func TestARepeatedRequestSharesTheRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -256,8 +256,8 @@ func TestARepeatedRequestSharesTheRefusal(t *testing.T) {
 	})
 }
 
-// A payment that does not come to its end is answered as pending: the first request after five seconds, a repeated one
-// after one, and while they only wait they say so. The payment ends by itself.
+// A payment that does not complete in time is answered as pending: the first request after five seconds, a repeated one
+// after one second. While requests only wait they say so. The payment ends by itself.
 func TestAStuckPayment(t *testing.T) {
 	for _, replica := range []bool{false, true} {
 		t.Run(fmt.Sprintf("another replica: %v", replica), func(t *testing.T) {
@@ -301,7 +301,7 @@ func TestAStuckPayment(t *testing.T) {
 	}
 }
 
-// A client that goes away takes nothing with it: who sent the request again learns its outcome.
+// A client that disconnects does not end the payment: a repeated request gets its outcome.
 func TestTheFirstClientGoesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -355,7 +355,7 @@ func TestAFlaggedUserProvesThePurchase(t *testing.T) {
 	})
 }
 
-// Without an order a one-time password is for the one order that waits for it.
+// A one-time password without an order id is for the one order that waits for it.
 func TestWhichOrderAOneTimePasswordIsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -391,7 +391,7 @@ func TestWhichOrderAOneTimePasswordIsFor(t *testing.T) {
 	})
 }
 
-// One-time passwords that cannot be sent keep neither a reservation nor each other waiting: /pay sends them again.
+// One-time passwords that cannot be sent delay neither reservations nor each other: /pay sends them again.
 func TestOneTimePasswordsBehindTheAnswerAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)

@@ -50,7 +50,7 @@ func TestReserveHoldsTheSeatAndWritesItsOrder(t *testing.T) {
 	})
 }
 
-// Whatever is refused once the seat is held leaves neither a hold nor an order to pay.
+// A reservation that is refused after the seat was held leaves neither a hold nor an order to pay.
 func TestReserveGivesBackWhatItCannotOffer(t *testing.T) {
 	unknownEvent := func(w *world) {
 		w.plan["Recent"] = []func(func() error) error{refuse(refusal(fault.NotFound, fault.CodeEventNotFound))}
@@ -89,7 +89,7 @@ func TestReserveGivesBackWhatItCannotOffer(t *testing.T) {
 	}
 }
 
-// A hold that the user had before a request that failed stays theirs.
+// A user keeps the hold that they had before a failed request.
 func TestReserveKeepsAnEarlierHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -107,8 +107,8 @@ func TestReserveKeepsAnEarlierHold(t *testing.T) {
 	})
 }
 
-// A hold whose making was not answered is freed, though the call comes about late; unless the user asked again and has
-// it.
+// A hold whose call was not answered is released, even if the call succeeds late, unless the user repeated the request
+// and has the hold.
 func TestAHoldThatWasNotAnsweredIsGivenBack(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -153,8 +153,8 @@ func TestAHoldThatWasNotAnsweredIsGivenBack(t *testing.T) {
 	}
 }
 
-// With the inventory away, many who reserve cause no more work behind their answers than one would, and nothing is kept
-// for each of them without a bound.
+// While the inventory is down, many reservations cause no more background work than one, and what is kept for them is
+// bounded.
 func TestGivingBackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -195,7 +195,7 @@ func TestGivingBackIsBounded(t *testing.T) {
 	})
 }
 
-// What cannot be given back for a minute is left to its expiry.
+// A hold that cannot be released for a minute is left to its expiry.
 func TestGivingBackEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -285,8 +285,8 @@ func TestExpireHold(t *testing.T) {
 	})
 }
 
-// The sweep ends what the broker forgot, but leaves it the grace; an order that cannot be ended keeps none behind it
-// waiting.
+// The sweep ends what the broker missed, after the grace period; an order that cannot be ended does not delay those
+// after it.
 func TestSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
@@ -319,7 +319,7 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// remembered is how many holds are to be given back.
+// remembered returns how many holds are to be released.
 func remembered(f *Flows) int {
 	_, n := f.lost.first()
 	return n

@@ -13,7 +13,7 @@ import (
 
 var scannedAt = time.Unix(1_795_000_010, 0)
 
-// The vectors of docs/qr-format.md: a change here breaks every phone and gate that is out.
+// The vectors of docs/qr-format.md: a change here breaks every phone and gate in use.
 const (
 	vectorPrefix = "T1.MVeg.AZOlwAAAcACAAAAAAAAAAQ.AZOlwAAAcACAAAAAAAAAAg.1."
 	vectorSecret = "649339d45a62b8ba2b23b79e3220230452b2c3f1"
@@ -61,7 +61,8 @@ func TestOfflineCodesLive(t *testing.T) {
 	}
 }
 
-// A key that was changed still opens what phones have; another's never does, nor does a code of another seat, event or ownership.
+// After a key change the former key still verifies phones' codes. Another key never does, nor does a code of another
+// seat, event or ownership.
 func TestOfflineCodesAreBound(t *testing.T) {
 	x := example()
 	former, previous := codec(t, key(7), nil), key(7)
@@ -84,7 +85,7 @@ func TestOfflineCodesAreBound(t *testing.T) {
 	}
 }
 
-// A device reads codes with the event's keys alone, as the manifest gives them.
+// A device verifies codes with only the event's keys from the manifest.
 func TestADeviceReadsOfflineCodes(t *testing.T) {
 	x := example()
 	c := codec(t, key(7), nil)

@@ -40,7 +40,7 @@ func example() Ticket {
 	}
 }
 
-// The vector of docs/qr-format.md: a change here breaks every gatekeeper app that is out.
+// The vector of docs/qr-format.md: a change here breaks every gatekeeper app in use.
 const (
 	vectorNonce   = "000102030405060708090a0b"
 	vectorPlain   = `{"s":"AZOlwAAAcACAAAAAAAAAAQ","e":"AZOlwAAAcACAAAAAAAAAAg","h":"HALL-1","t":1795000000,"o":1}`
@@ -125,8 +125,8 @@ func TestNothingButOursOpens(t *testing.T) {
 	}
 }
 
-// Every picture is read as it is. A reader that has to find the code in the picture first, as a camera's does, finds
-// nearly all of them, too: the one here misses one or two in a hundred, whatever they say.
+// Every picture is decoded as it is. A reader that has to find the code in the picture first, as a camera's does, also
+// finds nearly all: the one here misses one or two in a hundred, whatever the content.
 func TestPictureIsReadAtItsSize(t *testing.T) {
 	x := example()
 	x.HallID = strings.Repeat("W", 20)
@@ -168,7 +168,7 @@ func TestPictureIsReadAtItsSize(t *testing.T) {
 	}
 }
 
-// Whatever is scanned, Open answers a ticket that Seal could have made, or ErrUnreadable; it never panics.
+// For any input Open returns a ticket that Seal could have made, or ErrUnreadable; it never panics.
 func FuzzOpen(f *testing.F) {
 	c := codec(f, key(7), nil)
 	good, _ := c.Seal(example())
@@ -182,7 +182,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// The decrypted object is read under the same limits.
+// The decrypted object is read with the same limits.
 func FuzzDecrypted(f *testing.F) {
 	for _, s := range []string{vectorPlain, "{}", "[]", `{"s":1}`, `{"s":"AA","e":"AA"}`, `{"t":1e400}`} {
 		f.Add([]byte(s))

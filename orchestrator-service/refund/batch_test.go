@@ -46,7 +46,7 @@ func TestWhatIsDisputedWaits(t *testing.T) {
 	}
 }
 
-// A ticket was made valid again, the answer was lost, and before that was repeated its dispute ended.
+// A ticket was restored, the answer was lost, and its dispute ended before the repeat.
 func TestADisputeThatEndsWhileItsTicketIsRestored(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		holders := w.sold(2)
@@ -65,7 +65,7 @@ func TestADisputeThatEndsWhileItsTicketIsRestored(t *testing.T) {
 	})
 }
 
-// An administrator's refund of one ticket and the cancellation of its event meet: the ticket is refunded once.
+// A ticket that an administrator refunds while its event is cancelled is refunded once.
 func TestARefundAndACancellationAtOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		holder, seat, order := w.ticket()

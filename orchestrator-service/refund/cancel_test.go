@@ -22,7 +22,7 @@ func (w *world) sold(n int) (holders []uuid.UUID) {
 	return holders
 }
 
-// preview gives the code of a dry run.
+// preview returns the code of a dry run.
 func (w *world) preview() Preview {
 	w.t.Helper()
 	p, err := w.flows.Preview(w.t.Context(), admin, w.event.EventID)
@@ -30,7 +30,7 @@ func (w *world) preview() Preview {
 	return p
 }
 
-// cancel cancels the event by a dry run, and waits until the refunds have come as far as they can.
+// cancel cancels the event with the code of a dry run and waits until the refunds cannot proceed further.
 func (w *world) cancel() {
 	w.t.Helper()
 	_, err := w.flows.Cancel(w.t.Context(), admin, w.event.EventID, w.preview().Code, "Fire")
@@ -38,14 +38,14 @@ func (w *world) cancel() {
 	time.Sleep(time.Minute)
 }
 
-// sweep sweeps once all is due, and fails the test unless it ends as told.
+// sweep sweeps when everything is due and fails the test unless its error has that code.
 func (w *world) sweep(code string) {
 	w.t.Helper()
 	time.Sleep(time.Minute)
 	want(w.t, w.flows.Sweep(w.t.Context()), code)
 }
 
-// wantProgress fails the test unless the cancellation is that far.
+// wantProgress fails the test unless the cancellation has that progress.
 func (w *world) wantProgress(refunded, left, waiting int, settled bool) {
 	w.t.Helper()
 	c, err := w.flows.Progress(w.t.Context(), w.event.EventID)
@@ -151,7 +151,7 @@ func TestACancellationNeedsTheCodeOfADryRun(t *testing.T) {
 	})
 }
 
-// A chain of batches: 150 tickets at a time, each of them once, whoever goes on with it.
+// Batches of 150 tickets follow each other; each ticket is refunded once, whoever continues the chain.
 func TestACancellationRefundsEveryTicket(t *testing.T) {
 	for _, tickets := range []int{0, 1, batchSize, 2*batchSize + 1} {
 		inWorld(t, func(t *testing.T, w *world) {
@@ -199,7 +199,7 @@ func TestACancellationEndsTheSaleFirst(t *testing.T) {
 	})
 }
 
-// Each step of a cancellation: its outcome unknown, whether it was done or not.
+// Each step of a cancellation has an unknown outcome, done or not.
 func TestACancellationOverEveryOutcome(t *testing.T) {
 	steps := []string{
 		"change event", "fail pending", "close event", "end listings", "live transfers", "fail transfer", "unsettled", "void tickets", "refund", "credits", "settle",

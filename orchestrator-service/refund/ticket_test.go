@@ -21,7 +21,7 @@ func want(t *testing.T, err error, code string) {
 	}
 }
 
-// wantRefunded fails the test unless the order is refunded, its ticket gone and that much returned to its holder.
+// wantRefunded fails the test unless the order is refunded, its ticket void and that amount returned to its holder.
 func (w *world) wantRefunded(holder uuid.UUID, seat *inventoryv1.Seat, order *clients.Order, credits money.Cents) {
 	w.t.Helper()
 	if w.credits[holder] != credits || order.Status != clients.OrderRefunded || seat.OwnerUserId != "" || seat.VoidId != "" {
@@ -119,7 +119,7 @@ func TestWhatAHolderCannotGiveBack(t *testing.T) {
 	})
 }
 
-// Each step of a refund: its outcome unknown, whether it was done or not; and refused.
+// Each step of a refund has an unknown outcome, done or not, or is refused.
 func TestARefundOverEveryOutcome(t *testing.T) {
 	for _, step := range []string{"void", "refund", "credits", "free"} {
 		for _, lost := range []bool{false, true} {

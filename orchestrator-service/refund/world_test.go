@@ -20,7 +20,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is every collaborator of refunds, in memory.
+// world has every collaborator of refunds in memory.
 type world struct {
 	flows         *Flows
 	engine        *saga.Engine
@@ -66,7 +66,7 @@ type request struct {
 	first     []byte
 }
 
-// failure is what becomes of one call: it is refused, its answer is lost, or it never arrives.
+// failure is how one call fails: it is refused, its answer is lost, or it never arrives.
 type failure struct {
 	err  error
 	lost bool // after it was done
@@ -79,8 +79,8 @@ var (
 	errState    = fault.New(fault.Conflict, fault.CodeOrderInvalidState, "Not in this state")
 )
 
-// inWorld runs a test in a world of one published event in 48 hours, whose tickets may be given back until 24 hours before it for a tenth
-// of the price. Its clock goes on by itself when nothing else can.
+// inWorld runs a test with one published event in 48 hours, whose tickets may be returned until 24 hours before it for
+// a fee of a tenth of the price. Its clock is that of a synctest bubble.
 func inWorld(t *testing.T, test func(*testing.T, *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -162,7 +162,7 @@ func (o orderService) RefundsOf(_ context.Context, order uuid.UUID) (raw json.Ra
 	return raw, err
 }
 
-// granted is what an order gave back so far.
+// granted is the amount of an order that was refunded so far.
 func (w *world) granted(order uuid.UUID) (sum money.Cents) {
 	for _, r := range w.refunds {
 		if r.OrderID == order {

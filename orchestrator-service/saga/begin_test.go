@@ -15,7 +15,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// flaky is a log whose Begin goes wrong: the answer to each try, and whether it is written all the same.
+// flaky is a log whose Begin fails: tries has the error of each try, and whether the saga is written all the same.
 type flaky struct {
 	*sagatest.Log
 	tries []tried
@@ -91,8 +91,8 @@ func TestBeginsUnknownOutcomeIsPending(t *testing.T) {
 	}
 }
 
-// The log is away for longer than anybody waits. The answer is that it is pending; what was written then is driven by
-// recovery, and what was not is not.
+// The log is down for longer than any request waits. The answer is that the saga is pending; recovery drives it if it
+// was written, and only then.
 func TestALogThatStaysAway(t *testing.T) {
 	for _, written := range []bool{true, false} {
 		back := make(chan struct{})
@@ -124,7 +124,7 @@ func TestALogThatStaysAway(t *testing.T) {
 	}
 }
 
-// Somebody else's saga got in the way meanwhile: this one never happens.
+// Another saga of the subject began meanwhile: this one never runs.
 func TestAnUnknownBeginGivesWay(t *testing.T) {
 	inner, j := sagatest.NewLog(), &journal{}
 	subject := uuid.NewString()

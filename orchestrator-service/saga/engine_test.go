@@ -18,7 +18,7 @@ import (
 	"ticketremaster/platform/fence"
 )
 
-// trip is a saga of three steps that notes what is done; steps behave as its plan says.
+// trip is a saga of three steps that records what it does; steps behave as planned.
 type trip struct {
 	Learned string
 }
@@ -98,7 +98,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// eventually waits until the log has the saga in that status: a saga that is done is written down after its answer.
+// eventually waits until the log has the saga in that status: the end of a saga is written after its answer.
 func eventually(t *testing.T, log saga.Log, id uuid.UUID, want saga.Status) *saga.Record {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {
@@ -218,7 +218,7 @@ func TestOneLiveOrDoneSagaPerSubject(t *testing.T) {
 	}
 }
 
-// abandon writes a saga down as a process would that dies at once, on its way back if turned.
+// abandon writes a saga as a process does that dies at once, compensating if turned.
 func abandon(t *testing.T, log *sagatest.Log, turned bool) uuid.UUID {
 	t.Helper()
 	id := uuid.New()
@@ -243,7 +243,7 @@ func recovering(t *testing.T, e *saga.Engine) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// A process that dies leaves a row whose lease ends. Two replicas look at once; each saga is taken up once.
+// A process that dies leaves a row whose lease ends. Two replicas look concurrently; each saga is claimed once.
 func TestReplicasTakeUpWhatADeadOneLeft(t *testing.T) {
 	log, j := sagatest.NewLog(), &journal{}
 	const sagas = 20
@@ -271,7 +271,7 @@ func TestReplicasTakeUpWhatADeadOneLeft(t *testing.T) {
 	}
 }
 
-// What a dead process had done is not known to who goes on: a refusal then undoes all that can have been.
+// The next driver does not know what a dead process did: a refusal then undoes every step that may have been done.
 func TestARefusalAfterACrashUndoesWhatMayHaveBeenDone(t *testing.T) {
 	for pivot, want := range map[string][]string{"": {"undo c", "undo b", "undo a"}, "c": {"undo b", "undo a"}} {
 		log, j := sagatest.NewLog(), &journal{plan: plan{"a": refused}}
@@ -286,7 +286,7 @@ func TestARefusalAfterACrashUndoesWhatMayHaveBeenDone(t *testing.T) {
 	}
 }
 
-// A correlation id that was kept and that no transport carries does not make a saga eternal.
+// A stored correlation id that no transport accepts does not keep a saga from ending.
 func TestAnIDThatCannotTravelIsReplacedWhenASagaIsTakenUp(t *testing.T) {
 	log, j := sagatest.NewLog(), &journal{}
 	id := uuid.New()
@@ -303,7 +303,7 @@ func TestAnIDThatCannotTravelIsReplacedWhenASagaIsTakenUp(t *testing.T) {
 	}
 }
 
-// What a service refuses because it knows a later driver is no answer to the step.
+// A refusal because of a later driver is no answer to the step.
 func TestADriverThatIsRefusedAsStaleTouchesNothing(t *testing.T) {
 	for _, at := range []string{"a", "b", "c", "undo b"} {
 		log := sagatest.NewLog()

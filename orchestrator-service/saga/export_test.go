@@ -8,8 +8,8 @@ import (
 // NoPause makes the engine try again at once, so that tests need no time.
 func (e *Engine) NoPause() { e.sleep = func(context.Context, time.Duration) {} }
 
-// Drive drives a claimed saga for a round in the caller's own goroutine, without a lease that is kept, and gives the
-// end that its callers are told of, nil if none.
+// Drive drives a claimed saga for a round in the caller's goroutine, without renewing the lease, and returns the end
+// that its callers learn, nil if none.
 func (e *Engine) Drive(r *Record) *Record {
 	run := e.newRun(r)
 	defer e.leave(run)
@@ -27,5 +27,5 @@ func (r *Record) Stall(err error, now time.Time) (pause time.Duration, park bool
 	return r.stall(err, now)
 }
 
-// Left is closed when this process drives the saga no more.
+// Left is closed when this process no longer drives the saga.
 func (r *Run) Left() <-chan struct{} { return r.left }

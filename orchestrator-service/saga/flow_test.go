@@ -62,7 +62,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// Who finds a saga of the subject gets that one's outcome, whoever runs it.
+// A caller that finds a saga of the subject gets its outcome, whoever drives it.
 func TestSettleJoins(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -121,8 +121,8 @@ func TestSettleOfAParkedSaga(t *testing.T) {
 	})
 }
 
-// What the request occupies can be given back once it only waits: after half a second of its own saga, at once for
-// another's.
+// A request learns when it only waits, so that its slot can be released: after half a second for its own saga, at once
+// for another's.
 func TestWaitingIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := tallies(func(context.Context) error { time.Sleep(3 * time.Second); return nil })

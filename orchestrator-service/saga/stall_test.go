@@ -12,8 +12,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// An outage of a service is borne for hours, and what is no outage for minutes; in between a saga rests longer and
-// longer.
+// A saga is parked after hours of an outage of a service, or after minutes of another failure; its pauses grow.
 func TestHowLongASagaWithoutProgressIsTried(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -46,7 +45,7 @@ func TestHowLongASagaWithoutProgressIsTried(t *testing.T) {
 	}
 }
 
-// rounds drives an abandoned saga round by round, as recovery would, until it ends or there were that many.
+// rounds drives an abandoned saga round by round, as recovery would, until it ends or for that many rounds.
 func rounds(t *testing.T, log *sagatest.Log, e *saga.Engine, id uuid.UUID, most int) (*saga.Record, int) {
 	t.Helper()
 	for n := range most {
@@ -69,8 +68,8 @@ func rounds(t *testing.T, log *sagatest.Log, e *saga.Engine, id uuid.UUID, most 
 	return nil, most
 }
 
-// A saga that always fails for a reason of ours is parked and no one else's matter; one that comes further each time is
-// not.
+// A saga that always fails by an internal error is parked and delays no other; one that makes progress each time is not
+// parked.
 func TestASagaWithoutProgressIsParked(t *testing.T) {
 	log, j := sagatest.NewLog(), &journal{plan: plan{"b": broken}}
 	e, _ := engine(log, j, "")
@@ -102,7 +101,7 @@ func TestASagaWithoutProgressIsParked(t *testing.T) {
 	}
 }
 
-// Poisoned sagas in any number do not keep honest ones from being taken up: here, all at every look.
+// Any number of sagas that always fail do not keep others from being claimed: here all are due at every look.
 func TestPoisonedSagasStarveNobody(t *testing.T) {
 	log, j := sagatest.NewLog(), &journal{}
 	e := saga.NewEngine(log, "")
@@ -197,7 +196,7 @@ func TestAParkedSagaGoesOn(t *testing.T) {
 	}
 }
 
-// A driver that died without a word may have come as far as the pivot: then a person cannot turn the saga back.
+// A driver that died may have passed the pivot: then an administrator cannot compensate the saga.
 func TestWhatAVanishedDriverDidIsUnknown(t *testing.T) {
 	log, j := sagatest.NewLog(), &journal{plan: plan{"a": broken}}
 	e, _ := engine(log, j, "c")

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// overdue is a list of things, the oldest first; those in bad cannot be ended.
+// overdue is a list of items, oldest first; those in bad cannot be ended.
 type overdue struct {
 	mu    sync.Mutex
 	all   []uuid.UUID
@@ -69,7 +69,7 @@ func (o *overdue) tried(id uuid.UUID) int {
 	return o.tries[id]
 }
 
-// mend makes all that could not be ended good.
+// mend makes the bad items good.
 func (o *overdue) mend() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -80,8 +80,7 @@ func (o *overdue) round() Round {
 	return Of(o.list, func(id uuid.UUID) uuid.UUID { return id }, o.end)
 }
 
-// However many things cannot be ended, those behind them are; and what cannot be ended is tried again, less and less
-// often.
+// However many items cannot be ended, those after them are; and the failed ones are tried again, less and less often.
 func TestWhatFailsKeepsNothingBehindItWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const bad = 250
@@ -118,7 +117,7 @@ func TestWhatFailsKeepsNothingBehindItWaiting(t *testing.T) {
 	})
 }
 
-// What another has ended meanwhile is not remembered for ever.
+// An item that another replica has ended is forgotten after a while.
 func TestWhatIsNotOverdueAnyMoreIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOverdue(1, 0)
@@ -152,7 +151,7 @@ func TestOneKindThatFailsKeepsNoOtherWaiting(t *testing.T) {
 	})
 }
 
-// Two replicas that sweep the same things do little of the work twice.
+// Two replicas that sweep the same items do little of the work twice.
 func TestReplicasShareTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOverdue(0, 400)

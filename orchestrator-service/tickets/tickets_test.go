@@ -21,7 +21,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is what the tickets ask, in memory. A call named in away is not answered.
+// world has the services that tickets call in memory. Calls named in away are not answered.
 type world struct {
 	Inventory
 	seats     map[string]*inventoryv1.Seat
@@ -95,7 +95,7 @@ func (w *world) TransfersOf(_ context.Context, _ uuid.UUID, role string, _ web.P
 
 func (w *world) Bought(context.Context, uuid.UUID) (bool, error) { return w.bought, w.reach("Bought") }
 
-// start gives the flows over one sold seat, and its owner.
+// start returns the flows, with one sold seat and its owner.
 func start(t *testing.T) (f *Flows, w *world, seat *inventoryv1.Seat, owner uuid.UUID) {
 	t.Helper()
 	codec, err := qr.NewCodec(config.Key32(bytes.Repeat([]byte("k"), 32)), nil)
@@ -119,7 +119,7 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
-// The gate reads from a code what the seat is; the code is the owner's alone, of a ticket that is paid and unused.
+// The gate reads the seat from a code; only the owner gets one, for a ticket that is paid and unused.
 func TestQRCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, seat, owner := start(t)
@@ -219,7 +219,7 @@ func TestTicketsOfAnOwner(t *testing.T) {
 	}
 }
 
-// A ticket that was handed on twice by the same person stands in the list twice, each time with its own transfer.
+// A ticket that the same person transferred twice is in the list twice, each time with its own transfer.
 func TestSoldTickets(t *testing.T) {
 	f, w, seat, owner := start(t)
 	other := &inventoryv1.Seat{SeatId: uuid.NewString(), EventId: seat.EventId, SeatNumber: 8}
@@ -268,8 +268,8 @@ func TestHistoryIsTheOwnersAndAdministrators(t *testing.T) {
 	wantCode(t, err, fault.CodeUnavailable)
 }
 
-// The first code that an owner gets is recorded; a later look at it writes nothing. A code is given though it cannot be
-// recorded now, but not if the ticket has just changed hands.
+// The first code that an owner gets is recorded; later reads write nothing. A code is returned even if it cannot be
+// recorded now, but not if the ticket has just been transferred.
 func TestAQRCodeIsRecordedOnce(t *testing.T) {
 	f, w, seat, owner := start(t)
 	id := clients.ID(seat.SeatId)
@@ -293,8 +293,8 @@ func TestAQRCodeIsRecordedOnce(t *testing.T) {
 	wantCode(t, err, fault.CodeNotSeatOwner)
 }
 
-// A phone without network makes codes that the gate opens, until the ticket changes hands; one that was used is shown again only where
-// who leaves may come in again.
+// A phone without network makes codes that the gate accepts until the ticket is transferred. A used ticket has codes
+// only if the event allows re-entry.
 func TestOfflineTicket(t *testing.T) {
 	f, w, seat, owner := start(t)
 	id := clients.ID(seat.SeatId)

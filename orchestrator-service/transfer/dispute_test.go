@@ -15,7 +15,7 @@ import (
 
 var onePage = web.Page{Number: 1, Size: 20}
 
-// completed is a transfer for 20 credits that is done.
+// completed is a completed transfer for 20 credits.
 func completed(t *testing.T) (w *world, seller, buyer, id uuid.UUID) {
 	t.Helper()
 	w, seller, buyer, id = offered(t)
@@ -89,7 +89,7 @@ func TestADisputeIsReversed(t *testing.T) {
 	}
 }
 
-// Every step of every saga of a dispute, its outcome unknown twice, whether it was done or not.
+// Every step of every saga of a dispute has an unknown outcome twice, done or not.
 func TestDisputesOverUnknownOutcomes(t *testing.T) {
 	reverse := func(w *world, seller, _, id uuid.UUID) error {
 		_, err := w.ReverseTransfer(w.t.Context(), seller, false, id, false)
@@ -149,7 +149,7 @@ func TestDisputesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", call, err)
 		}
 	}
-	// A reversal that another holds is not dropped with this one.
+	// Another reversal is not aborted with this one.
 	w, _, _, id = disputed(t)
 	w.fail(clients.AbortReversal, failure{err: errTransferState})
 	if err := w.dropReversal(t.Context(), &Reversal{Transfer: *w.transfers[id]}); err != nil {
@@ -192,8 +192,8 @@ func TestWhatCannotBeDisputed(t *testing.T) {
 	want(t, raise(seller), fault.CodeTransferInvalidState)
 }
 
-// The live transfer by which the ticket was being handed on ends with the dispute, its codes with it, and what a buyer
-// at the marketplace has paid goes back.
+// The live onward transfer of the ticket ends with the dispute, its codes with it, and a buyer at the marketplace gets
+// the price back.
 func TestADisputeEndsTheOnwardTransfer(t *testing.T) {
 	w, seller, buyer, id := completed(t)
 	third := w.person("third@example.com", 70_00)

@@ -39,14 +39,14 @@ func TestAnOfferAsksBothParties(t *testing.T) {
 		if !strings.Contains(c.Message, "seat A1, Matinee for 20.00 credits") || c.ReferenceID != x.TransferID {
 			t.Errorf("asked %+v", c)
 		}
-		// Who was not the one to begin is protected from who was.
+		// The party that did not begin is protected from the one that did.
 		if protected := c.CounterpartyID != uuid.Nil; protected != (c.UserID == buyer) {
 			t.Errorf("counterparty of %s: %s", c.Message, c.CounterpartyID)
 		}
 	}
 }
 
-// What a refusal tells, to whom, and that it is counted.
+// What each party learns of a refusal, and that it is counted.
 func TestWhatARefusedOfferTells(t *testing.T) {
 	type side string
 	const bySeller, byBuyer, byStranger side = "seller", "buyer", "stranger"
@@ -66,7 +66,7 @@ func TestWhatARefusedOfferTells(t *testing.T) {
 		"of a ticket one does not have": {by: bySeller, change: func(w *world) { w.seat.OwnerUserId = uuid.NewString() }, code: "NOT_SEAT_OWNER", recorded: true},
 		"of a seat nobody has":          {by: bySeller, change: func(w *world) { w.seat.OwnerUserId, w.seat.Status = "", inventoryv1.SeatStatus_AVAILABLE }, code: "NOT_SEAT_OWNER", recorded: true},
 		"of one's used ticket":          {by: bySeller, change: func(w *world) { w.seat.Status = inventoryv1.SeatStatus_CHECKED_IN }, code: "SEAT_UNAVAILABLE"},
-		// The buyer is told the same, whoever has the ticket, and whatever was done with it.
+		// The buyer gets the same answer whoever has the ticket, and whatever was done with it.
 		"for another's ticket":     {by: byBuyer, change: func(w *world) { w.seat.OwnerUserId = uuid.NewString() }, code: "NOT_SEAT_OWNER", recorded: true},
 		"for a free seat":          {by: byBuyer, change: func(w *world) { w.seat.OwnerUserId, w.seat.Status = "", inventoryv1.SeatStatus_AVAILABLE }, code: "NOT_SEAT_OWNER", recorded: true},
 		"for a held seat":          {by: byBuyer, change: func(w *world) { w.seat.OwnerUserId, w.seat.Status = "", inventoryv1.SeatStatus_HELD }, code: "NOT_SEAT_OWNER", recorded: true},
@@ -117,7 +117,7 @@ func TestWhatARefusedOfferTells(t *testing.T) {
 	}
 }
 
-// find gives the user whose e-mail address begins so.
+// find returns the user whose e-mail address begins so.
 func (w *world) find(name string) *clients.User {
 	for _, u := range w.users {
 		if strings.HasPrefix(u.Email, name) {
@@ -128,7 +128,7 @@ func (w *world) find(name string) *clients.User {
 	return nil
 }
 
-// A seller does not learn what the buyer has: the offer is made whatever that is.
+// A seller does not learn the buyer's credits: the offer is made whatever they are.
 func TestAnOfferDoesNotTellTheBuyersBalance(t *testing.T) {
 	w := newWorld(t)
 	seller, buyer := w.parties(5_00)
@@ -143,7 +143,7 @@ func TestOffersHaveALimit(t *testing.T) {
 	w.fail("begin-offer", failure{err: fault.New(fault.TooMany, "TOO_MANY_OFFERS", "Too many of your offers were refused")})
 	_, err := w.offer(buyer, seller, buyer, 20_00)
 	want(t, err, "TOO_MANY_OFFERS")
-	// A refusal that cannot be counted is not told.
+	// A refusal that cannot be counted is not disclosed.
 	w.seat.OwnerUserId = uuid.NewString()
 	w.fail("refuse-offer", failure{err: unreachable})
 	_, err = w.offer(buyer, seller, buyer, 20_00)
@@ -164,7 +164,7 @@ func TestAnOfferInAnOutage(t *testing.T) {
 	}
 }
 
-// If one party cannot be asked, the offer fails, the caller is told why, and the other's code is void.
+// If one party's code cannot be sent, the offer fails, the caller learns why, and the other's code is void.
 func TestAnOfferWhosePartiesCannotBeAsked(t *testing.T) {
 	w := newWorld(t)
 	seller, buyer := w.parties(50_00)

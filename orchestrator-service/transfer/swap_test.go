@@ -86,7 +86,7 @@ func TestAGiftMovesNoCredits(t *testing.T) {
 	}
 }
 
-// swapCalls are the steps of a swap by the calls they make, those before the pivot first.
+// swapCalls are the calls of a swap's steps, those before the pivot first.
 var swapCalls = []struct {
 	name    string
 	turning bool // a refusal turns the swap back
@@ -94,7 +94,7 @@ var swapCalls = []struct {
 	{clients.BeginSwap, true}, {clients.Escrow, true}, {"update-owner", true}, {clients.EscrowRelease, false}, {clients.Complete, false},
 }
 
-// A step whose outcome is unknown is asked again, whether it was done or not.
+// A step with an unknown outcome is repeated, whether it was done or not.
 func TestASwapOverUnknownOutcomes(t *testing.T) {
 	for _, step := range swapCalls {
 		for _, lost := range []bool{false, true} {
@@ -108,7 +108,8 @@ func TestASwapOverUnknownOutcomes(t *testing.T) {
 	}
 }
 
-// A step that is refused turns the swap back, until the seat has changed hands; after that it is parked and told so.
+// A refused step compensates the swap until the seat is transferred; after that the saga is parked and reported as
+// such.
 func TestASwapThatIsRefused(t *testing.T) {
 	for _, step := range swapCalls {
 		w, seller, buyer, id := offered(t)
@@ -129,7 +130,7 @@ func TestASwapThatIsRefused(t *testing.T) {
 	}
 }
 
-// What is undone is undone also over unknown outcomes.
+// Compensation completes over unknown outcomes too.
 func TestUndoingASwapOverUnknownOutcomes(t *testing.T) {
 	for _, undo := range []string{clients.EscrowReturn, clients.AbortSwap} {
 		for _, lost := range []bool{false, true} {
@@ -166,8 +167,8 @@ func TestTwoConfirmAtOnce(t *testing.T) {
 	w.wantDone(seller, buyer, id)
 }
 
-// A buyer who is short is told before their code is used, and can top up; the seller is told only when both have
-// agreed.
+// A buyer with too few credits learns so before their code is used, and can top up; the seller learns it only when both
+// have agreed.
 func TestABuyerWhoIsShort(t *testing.T) {
 	w, seller, buyer, id := offered(t)
 	w.users[buyer].CreditBalance = 10_00
@@ -208,7 +209,7 @@ func TestWhatCannotBeConfirmed(t *testing.T) {
 	want(t, err, fault.CodeOTPExpired)
 }
 
-// A code that is over, or that gave way to another, is sent anew, but not for a transfer that has ended meanwhile.
+// A code that has expired or was replaced is sent again, but not for a transfer that has ended.
 func TestACodeIsSentAnew(t *testing.T) {
 	for _, code := range []string{fault.CodeOTPExpired, fault.CodeValidation} {
 		w, seller, _, id := offered(t)
@@ -236,7 +237,8 @@ func TestACodeIsSentAnew(t *testing.T) {
 	want(t, err, fault.CodeTransferInvalidState)
 }
 
-// Who enters a code is told with it, and a code that the other party's entry sends anew is the other party's doing.
+// The user service learns who enters a code; a code that is sent again because of the other party's entry counts as the
+// other party's.
 func TestWhoEntersACode(t *testing.T) {
 	w, seller, buyer, id := offered(t)
 	_, err := w.ConfirmTransfer(t.Context(), seller, id, "123456", "123456")

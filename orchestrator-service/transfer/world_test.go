@@ -21,8 +21,8 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// world is every collaborator of the flows, in memory: the order, user and inventory services as far as a transfer
-// needs them.
+// world has the collaborators of the flows in memory: the order, user and inventory services as far as a transfer needs
+// them.
 type world struct {
 	*Flows
 	t         *testing.T
@@ -47,7 +47,7 @@ type world struct {
 	calls     []string
 }
 
-// failure is what becomes of one call: it is refused, its answer is lost, or it never arrives.
+// failure is how one call fails: it is refused, its answer is lost, or it never arrives.
 type failure struct {
 	err  error
 	lost bool // after it was done
@@ -92,7 +92,7 @@ func (w *world) seatID() uuid.UUID { return clients.ID(w.seat.SeatId) }
 // fail makes the next calls of that name fail, one after the other.
 func (w *world) fail(call string, f ...failure) { w.failing[call] = append(w.failing[call], f...) }
 
-// call runs a call as its failure says; do stands for what the service does.
+// call runs a call with its planned failure; do is what the service does.
 func (w *world) call(name string, do func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,7 +110,7 @@ func (w *world) call(name string, do func() error) error {
 	return f.err
 }
 
-// total is every credit there is.
+// total is the sum of all credits.
 func (w *world) total() (sum money.Cents) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,7 +168,8 @@ func (w *world) CreateTransfer(_ context.Context, t clients.Transfer) (clients.T
 	return t, err
 }
 
-// moves are the arrows of a transfer's state machine: what an action needs, what it does, and how its repeat is told.
+// moves are the transitions of a transfer's state machine: what an action requires, what it does, and how a repeat is
+// recognised.
 func (w *world) move(t *clients.Transfer, action string, a clients.TransferAction) error {
 	from := func(ok bool, do func()) error {
 		if !ok {
@@ -301,7 +302,7 @@ func (w *world) Lookup(_ context.Context, ids []uuid.UUID, emails []string) (fou
 
 var errVoided = fault.New(fault.Conflict, "OPERATION_VOIDED", "This operation was undone before it arrived")
 
-// once runs do at the operation's first call; one that was undone is refused.
+// once runs do at the operation's first call; an operation that was undone is refused.
 func (w *world) once(path string, id uuid.UUID, do func() error) error {
 	key := path + " " + id.String()
 	if w.voided[key] {
@@ -315,7 +316,7 @@ func (w *world) once(path string, id uuid.UUID, do func() error) error {
 	return err
 }
 
-// undo voids an operation and runs back if it was done.
+// undo voids an operation and runs back if the operation was done.
 func (w *world) undo(path string, id uuid.UUID, back func()) error {
 	key := path + " " + id.String()
 	if w.done[key] && !w.voided[key] {

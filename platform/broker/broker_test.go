@@ -24,7 +24,7 @@ import (
 
 var topology = broker.Topology{Queues: []broker.Queue{{Name: "work"}, {Name: "parked"}}}
 
-// inbox collects what a consumer got.
+// inbox collects the messages that a consumer got.
 type inbox struct {
 	mu     sync.Mutex
 	bodies []string
@@ -225,8 +225,7 @@ func wait(t *testing.T, is func() bool) {
 	}
 }
 
-// An operator's queue may have arguments that the services know nothing of: it is used as it is, by publisher and
-// consumer.
+// A queue that an operator declared with other arguments is used as it is, by publisher and consumer.
 func TestWhatExistsIsUsedAsItIs(t *testing.T) {
 	url := testenv.RabbitMQ(t)
 	conn, err := amqp.Dial(url)
@@ -249,7 +248,7 @@ func TestWhatExistsIsUsedAsItIs(t *testing.T) {
 	wait(t, func() bool { return in.count() == 1 && p.Unsettled() == 0 })
 }
 
-// What nobody made is made, bound, and found by the next one to connect.
+// A missing queue is declared and bound, and found by the next program that connects.
 func TestWhatIsMissingIsMade(t *testing.T) {
 	url := testenv.RabbitMQ(t)
 	made := broker.Topology{Exchanges: []string{"e"}, Queues: []broker.Queue{{Name: "q", Args: amqp.Table{"x-max-length": int32(9)}, Exchange: "e", Key: "k"}}}
@@ -268,8 +267,8 @@ func TestWhatIsMissingIsMade(t *testing.T) {
 	}
 }
 
-// What was handed over before the end is sent, and a message in hand is handled to its end: the program that ends leaves nothing for a
-// sweep to find.
+// At the end of a program, messages that were handed over are sent and a message in hand is handled to its end, so that
+// nothing is left for a sweep.
 func TestTheEndLeavesNothingUndone(t *testing.T) {
 	url := testenv.RabbitMQ(t)
 	ctx, stop := context.WithCancel(context.Background())

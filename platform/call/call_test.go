@@ -21,7 +21,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// What a service says of an error comes out of the client as the same fault, whatever its kind.
+// The client returns a service's error as the same fault, whatever its kind.
 func TestAFaultSurvivesTheWire(t *testing.T) {
 	var sent error
 	var id, secret string
@@ -71,8 +71,8 @@ func TestNoAnswerIsUnknownNeverARefusal(t *testing.T) {
 	}
 }
 
-// Only what the callee's own rules decided is an answer. What its router, its look at the secret, or something on the
-// way says in its place is not.
+// Only a decision of the callee's own rules is an answer. An error of its router, of its check of the secret, or of
+// something on the way is not.
 func TestWhatTheRulesDidNotDecideIsNoRefusal(t *testing.T) {
 	router := web.NewRouter(func(context.Context) error { return nil })
 	router.Group(func(r chi.Router) {
@@ -109,7 +109,7 @@ func TestWhatTheRulesDidNotDecideIsNoRefusal(t *testing.T) {
 	}
 }
 
-// What no call was made of is our own mistake: asking again does not mend it.
+// A request that could not be sent as a call is our own error, which a repeat does not correct.
 func TestACallThatCannotBeSentIsInternal(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
@@ -126,7 +126,7 @@ func TestACallThatCannotBeSentIsInternal(t *testing.T) {
 	}
 }
 
-// A connection that breaks is tried again within the deadline: every call is idempotent.
+// A call whose connection breaks is repeated within the deadline: every call is idempotent.
 func TestABrokenConnectionIsTriedAgain(t *testing.T) {
 	var tries atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Two parts of a service's settings may have fields of one name: the variable is what a person sets.
+// Two parts of a service's settings may have fields of the same name: the variables tell them apart.
 func TestLoadNamesEachMalformedVariable(t *testing.T) {
 	type part struct {
 		Port int `env:"A_PORT" envDefault:"1"`

@@ -8,7 +8,7 @@ import (
 	"ticketremaster/platform/config"
 )
 
-// A sample secret starts a demo and never production, in whatever form it is given.
+// A sample secret is accepted in a demo and refused in production, in every form.
 func TestPlaceholderSecretsAreRefusedInProduction(t *testing.T) {
 	type settings struct {
 		config.Common

@@ -11,7 +11,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// usable tells which ids are taken over; all others are replaced.
+// usable says which ids are accepted; all others are replaced.
 var usable = map[string]bool{
 	"a": true, "5f0c3f0e-5d0c-4b0e-9f3c-2b1d6f1a0e11": true, "a,b;c=~!": true, strings.Repeat("x", 128): true,
 	"": false, strings.Repeat("x", 129): false, "café": false, "a\tb": false, "a b": false, " a": false, "a\nb": false, "\x00": false,
@@ -27,7 +27,7 @@ func TestOnlyAnIDThatEveryTransportCarriesIsTakenOver(t *testing.T) {
 	}
 }
 
-// Ids of several requests are our own longer form: taken over between services, never from outside.
+// The longer ids of several requests are our own: accepted between services, never from outside.
 func TestJoinedIDsAreForServices(t *testing.T) {
 	var requests []context.Context
 	for range 40 {

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Who sets a service up reads why its database does not answer, not that it did not.
+// The error of a database that does not answer says why it does not.
 func TestWhyTheDatabaseDoesNotAnswerIsTold(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"ticketremaster/platform/testenv"
 )
 
-// A database that was killed and started leaves a pool full of dead connections. Nobody's request meets one.
+// A database that was killed and restarted leaves a pool full of dead connections. No request fails because of one.
 func TestAfterARestartNoRequestMeetsADeadConnection(t *testing.T) {
 	server := testenv.PrivatePostgres(t)
 	pool, err := database.Open(t.Context(), server.URL, fstest.MapFS{"0001_none.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}})
@@ -60,7 +60,7 @@ func TestConnectionsGoToWhatTakesWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer admin.Close(context.Background())
-		// One password for both, as replicas have it.
+		// Both have the same password, as replicas do.
 		if _, err := admin.Exec(t.Context(), `CREATE ROLE replicated SUPERUSER LOGIN PASSWORD 'the same'`); err != nil {
 			t.Fatal(err)
 		}

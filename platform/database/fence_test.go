@@ -29,7 +29,7 @@ func fenced(t *testing.T) *pgxpool.Pool {
 	return pool
 }
 
-// step does something of a saga, as a service would.
+// step executes a step of a saga, as a service would.
 func step(ctx context.Context, pool *pgxpool.Pool, group *database.GroupCommit, saga uuid.UUID, epoch int64) error {
 	ctx = fence.With(ctx, fence.Token{Saga: saga, Epoch: epoch})
 	statements, err := database.Fence(ctx, pool)
@@ -61,8 +61,8 @@ func TestAnEarlierDriverIsRefusedOnceALaterOneCame(t *testing.T) {
 	}
 }
 
-// The fence stands though the step that raised it was refused: where a later driver did not succeed an earlier one must
-// not.
+// The fence is kept even if the step that raised it was refused: where a later driver did not succeed, an earlier one
+// must not.
 func TestAFenceStandsThoughItsStepIsRefused(t *testing.T) {
 	pool := fenced(t)
 	saga := uuid.New()
@@ -79,7 +79,7 @@ func TestAFenceStandsThoughItsStepIsRefused(t *testing.T) {
 	}
 }
 
-// A later driver's fence waits for an earlier one's step that is under way, so it sees what that did.
+// A later driver's fence waits for an earlier driver's step in progress, so it sees its result.
 func TestAFenceWaitsForAStepUnderWay(t *testing.T) {
 	pool := fenced(t)
 	saga := uuid.New()

@@ -16,7 +16,7 @@ import (
 	"ticketremaster/platform/testenv"
 )
 
-// accounts is a table of ten rows, 1 to 10, with 100 each.
+// accounts creates a table of ten accounts, 1 to 10, with 100 each.
 func accounts(t *testing.T, dsn string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), dsn)
@@ -32,7 +32,7 @@ func accounts(t *testing.T, dsn string) *pgxpool.Pool {
 	return pool
 }
 
-// move adds so much to an account, and gives what it has then and the transaction that did it.
+// move adds an amount to an account and returns the new balance and the id of the transaction.
 func move(ctx context.Context, g *database.GroupCommit, account, by int) (after int, transaction string, err error) {
 	type answer struct {
 		Amount      int
@@ -109,7 +109,7 @@ func TestOneTransactionsFaultIsNoOthers(t *testing.T) {
 	}
 }
 
-// What only the commit finds wrong is no success.
+// A transaction that fails at its commit is not reported as a success.
 func TestARefusedCommitIsNoSuccess(t *testing.T) {
 	pool := accounts(t, testenv.Postgres(t))
 	if _, err := pool.Exec(t.Context(), `CREATE TABLE names (name text CONSTRAINT one_name UNIQUE DEFERRABLE INITIALLY DEFERRED)`); err != nil {
@@ -122,7 +122,7 @@ func TestARefusedCommitIsNoSuccess(t *testing.T) {
 	}
 }
 
-// Who waits for a lock that someone has outside waits alone.
+// A transaction that waits for a lock held outside the group does not delay the others.
 func TestALockKeepsNobodyElseWaiting(t *testing.T) {
 	pool := accounts(t, testenv.Postgres(t))
 	g := database.NewGroupCommit(pool)
@@ -163,7 +163,8 @@ func TestALockKeepsNobodyElseWaiting(t *testing.T) {
 	}
 }
 
-// Transactions that lock their rows in one order, shared they do not: some wait for each other, and all come through.
+// Transactions that lock their rows in one order do not when they share a commit: some wait for each other, and all
+// succeed.
 func TestThoseThatWaitForEachOtherPart(t *testing.T) {
 	pool := accounts(t, testenv.Postgres(t))
 	groups := []*database.GroupCommit{database.NewGroupCommit(pool), database.NewGroupCommit(pool)}

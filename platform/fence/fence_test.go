@@ -26,7 +26,7 @@ func TestATokenIsReadAsItIsWritten(t *testing.T) {
 	}
 }
 
-// A token counts from services alone, and a call without one is served as before.
+// Only services' tokens count, and a call without one is served as before.
 func TestOnlyServicesBringATokenIn(t *testing.T) {
 	token := fence.Token{Saga: uuid.New(), Epoch: 2}
 	var seen bool
@@ -51,7 +51,7 @@ func TestOnlyServicesBringATokenIn(t *testing.T) {
 	}
 }
 
-// A call that was gathered with others' is made under no one's token.
+// A call that is shared with others is made without a token.
 func TestACoalescedCallHasNobodysToken(t *testing.T) {
 	var g gather.Group[int, int]
 	_, err := g.Do(fence.With(t.Context(), fence.Token{Saga: uuid.New(), Epoch: 1}), 1, func(ctx context.Context, in []int) ([]int, error) {

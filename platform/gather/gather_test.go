@@ -16,7 +16,7 @@ import (
 
 var errOdd = fault.New(fault.Conflict, "ODD", "odd numbers are refused")
 
-// batches records the batches, and blocks each until it may go on.
+// batches records the batches and blocks each until it is released.
 type batches struct {
 	mu   sync.Mutex
 	made [][]int
@@ -106,7 +106,7 @@ func TestWhoComesTogetherTravelsTogether(t *testing.T) {
 	}
 }
 
-// One call's refusal is no other's; an outage is everyone's, and is not made worse by asking for each.
+// A refusal of one call does not affect the others; an outage affects all, and is not made worse by a call for each.
 func TestOneCallsFaultIsNoOthers(t *testing.T) {
 	for name, fails := range map[string]error{"refusal": errOdd, "bug": errors.New("a constraint is violated")} {
 		j := &batches{gate: make(chan struct{}), fail: func(in []int) error {
@@ -174,8 +174,8 @@ func TestAsManyBatchesAtOnceAsThereAreLanes(t *testing.T) {
 	until(t, "all lanes are free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 }
 
-// A batch that hangs blocks nobody, and neither it nor the batches that overtook it leave a lane occupied or free for
-// good.
+// A batch that hangs blocks no other, and neither it nor the batches that overtook it leave a lane occupied or free
+// permanently.
 func TestWhoHangsHoldsNobodyUp(t *testing.T) {
 	j := &batches{gate: make(chan struct{})}
 	g := Group[int, int]{Slow: time.Millisecond}
@@ -199,7 +199,7 @@ func TestWhoHangsHoldsNobodyUp(t *testing.T) {
 	until(t, "the lane is free", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.running == 0 })
 }
 
-// A call whose caller has given up before it is sent is not sent.
+// A call is not sent if its caller has given up before.
 func TestWhoIsGoneStaysBehind(t *testing.T) {
 	j := &batches{gate: make(chan struct{})}
 	g := Group[int, int]{Slow: time.Hour}
@@ -224,7 +224,7 @@ func TestWhoIsGoneStaysBehind(t *testing.T) {
 	}
 }
 
-// A batch does not end with any one caller, and ends when the last of them gives up: what nobody waits for is not done.
+// A batch is cancelled when the last of its callers gives up, not when one of them does.
 func TestAJourneyEndsWithItsLastCaller(t *testing.T) {
 	in := func(d time.Duration) context.Context {
 		if d == 0 {

@@ -8,7 +8,7 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// One read serves all who ask for a key; who has no time left leaves without ending the others' read.
+// One read serves all callers of a key; a caller whose deadline passes leaves without ending the others' read.
 func TestSharedReads(t *testing.T) {
 	var s Shared[int]
 	var reads atomic.Int32

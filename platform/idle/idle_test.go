@@ -53,7 +53,7 @@ func TestClosed(t *testing.T) {
 	if Closed(ours) {
 		t.Error("read empty, it is open")
 	}
-	// One of our own who waits for bytes keeps nobody from looking.
+	// A goroutine that waits for bytes does not block the check.
 	go ours.Read(make([]byte, 1))
 	time.Sleep(10 * time.Millisecond) // nothing tells that it waits
 	looked := make(chan bool)

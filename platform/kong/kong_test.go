@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A `kong` and an nginx that note how they are called: the version is asked for once, the prefix is prepared with the
-// file of settings, and what then serves is nginx itself.
+// A fake `kong` and nginx record their calls: the version is read once, the prefix is prepared with the settings file,
+// and nginx itself then serves.
 func TestNginxItselfServes(t *testing.T) {
 	dir := t.TempDir()
 	calls := filepath.Join(dir, "calls")

@@ -77,7 +77,7 @@ func numeric(t *testing.T, text string) (n pgtype.Numeric) {
 	return n
 }
 
-// What Parse takes, String and MarshalJSON give back as the same amount.
+// String and MarshalJSON return the amount that Parse read.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"0", "12.5", "-0.01", "1e9", "99999999.99", "0.1", "", "-"} {
 		f.Add(s)

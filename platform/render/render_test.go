@@ -134,7 +134,7 @@ func TestRabbitPasswordHash(t *testing.T) {
 	}
 }
 
-// FuzzRender holds that no value gets out of the string it is put into.
+// FuzzRender checks that no value escapes the string it is put into.
 func FuzzRender(f *testing.F) {
 	for _, seed := range []string{"plain", `"`, `\`, `\"`, "${A}", "\u2028", "é", "a\x00b"} {
 		f.Add(seed)

@@ -19,7 +19,7 @@ import (
 	"ticketremaster/platform/rpc"
 )
 
-// service answers one method over real gRPC; its messages are the health check's, which need no contract of ours.
+// service answers one method over real gRPC, with the messages of the health check.
 type service struct {
 	err   error
 	id    string
@@ -109,7 +109,7 @@ func TestOnlyWhoKnowsTheSecretIsServed(t *testing.T) {
 		if !errors.Is(err, &fault.Error{Code: fault.CodeUnauthorized}) {
 			t.Errorf("%q: %v", secret, err)
 		}
-		// Its caller learns nothing of the call's outcome from it.
+		// It does not tell its caller the outcome of the call.
 		if !fault.Unknown(err) || fault.Code(err) != fault.CodeUnavailable {
 			t.Errorf("a secret that does not fit is taken as an answer: %v", err)
 		}
@@ -187,7 +187,7 @@ func TestCallsSpreadOverReplicas(t *testing.T) {
 	}
 }
 
-// What no call was made of is our own mistake: asking again does not mend it.
+// A request that could not be sent as a call is our own error, which a repeat does not correct.
 func TestACallThatCannotBeSentIsInternal(t *testing.T) {
 	err := call(t, serve(t, &service{}), "a secret with a line\nbreak")
 	if got := fault.From(err); got.Kind != fault.Internal {
@@ -195,7 +195,7 @@ func TestACallThatCannotBeSentIsInternal(t *testing.T) {
 	}
 }
 
-// A method that the server does not have says nothing about the call: the server is older or newer than its caller.
+// An unknown method is not an answer to the call: the server is older or newer than its caller.
 func TestAnUnknownMethodIsNoRefusal(t *testing.T) {
 	conn, err := rpc.Dial("the service", serve(t, &service{}), "its secret")
 	if err != nil {
@@ -208,7 +208,7 @@ func TestAnUnknownMethodIsNoRefusal(t *testing.T) {
 	}
 }
 
-// At the end a server says first that it is not serving and goes on; what was begun then is finished.
+// At its end a server first reports that it is not serving and continues; calls that begin then are completed.
 func TestTheEndDrains(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -44,8 +44,8 @@ func main() {
 
 func TestMain(m *testing.M) { testenv.RunMain(m, main) }
 
-// SIGTERM: first the service says that it is not ready and goes on, then it takes no connections, then it finishes what
-// it has begun, and only then its workers end.
+// SIGTERM: first the service reports that it is not ready and continues, then it accepts no connections, then it
+// completes its requests, and only then its workers end.
 func TestSIGTERMDrains(t *testing.T) {
 	addr, left := testenv.FreeAddr(t), t.TempDir()+"/left"
 	p := testenv.NewProgram(t, []string{"HTTP_ADDR=" + addr, "LEFT=" + left, "DRAIN_PAUSE=1s"})

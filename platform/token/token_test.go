@@ -142,7 +142,7 @@ func TestRevokedSessionsAreFollowedAndForgotten(t *testing.T) {
 	}
 }
 
-// A set that was not heard of for long judges nobody, and neither does one of which only the first part is known.
+// A set that was not updated for long judges no token, and neither does one of which only a part is known.
 func TestWhoIsNotKnownToBeRevokedIsNotJudgedTooSoonOrTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var revoked token.Revocations

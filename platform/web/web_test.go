@@ -29,7 +29,7 @@ func server(t *testing.T) string {
 	return s.URL
 }
 
-// get asks without what Go's client does by itself for gzip.
+// get sends a request without the automatic gzip of Go's client.
 func get(t *testing.T, method, url, accept string) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
@@ -102,7 +102,7 @@ func TestHEADWhereverThereIsGET(t *testing.T) {
 	}
 }
 
-// What is wrong with a field is told under the name that the client used, wherever Go keeps the field.
+// An error names the field as the client named it, wherever the field is in Go.
 func TestMistypedFieldsAreNamed(t *testing.T) {
 	type Rules struct {
 		Most int `json:"most"`

@@ -15,7 +15,7 @@ import (
 	"ticketremaster/platform/render"
 )
 
-// The test binary is the command itself when asked to be.
+// The test binary runs as the command itself on request.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_KONG") != "" {
 		main()
@@ -32,7 +32,7 @@ func kong(env []string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	return c, output
 }
 
-// renderedFile is the real kong.yml, filled.
+// renderedFile is the real kong.yml, rendered.
 func renderedFile(t *testing.T) string {
 	t.Helper()
 	template, err := os.ReadFile("../../kong.yml")
@@ -61,7 +61,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// It starts, is healthy, and stops by Kong's command line, environment and signal.
+// The stand-in starts, reports health and stops by Kong's command line, environment and signal.
 func TestPosesAsKong(t *testing.T) {
 	addr := freeAddr(t)
 	env := []string{"KONG_DATABASE=off", "KONG_DECLARATIVE_CONFIG=" + renderedFile(t), "KONG_PROXY_LISTEN=127.0.0.1:1 http2 ssl, " + addr + " reuseport backlog=16384"}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What is served is what is described.
+// The page that is served is rendered from the description.
 func TestThePageIsRenderedFromTheDescription(t *testing.T) {
 	source, err := os.ReadFile("../openapi.yaml")
 	if err != nil {

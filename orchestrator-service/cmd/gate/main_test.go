@@ -21,7 +21,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// service is the gateway's part that a device calls.
+// service has the endpoints of the gateway that a device calls.
 type service struct {
 	*httptest.Server
 	codec    *qr.Codec

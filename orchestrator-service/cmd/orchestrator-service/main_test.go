@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { testenv.RunMain(m, main) }
 
 const jwtSecret = "a secret of thirty-two characters or more"
 
-// users stands in for the user service's feed of revoked sessions.
+// users is a fake of the user service's feed of revoked sessions.
 func users(t *testing.T, answer http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(answer)
@@ -41,8 +41,8 @@ func TestProgram(t *testing.T) {
 	testenv.ServiceProgram(t, "SAGA_DB_PASS", required(t, users(t, nobodyRevoked)))
 }
 
-// A new orchestrator cannot know a session that ended before its start until the user service has told it: until then
-// it is not ready, and takes nobody's token. Then it refuses that session, and serves the others.
+// A new orchestrator learns of sessions that ended before its start from the user service. Until then it is not ready
+// and accepts no token; then it refuses those sessions and serves the others.
 func TestSessionsThatEndedBeforeTheStart(t *testing.T) {
 	keys := token.Keys{Secret: []byte(jwtSecret), Issuer: "ticketremaster"}
 	ended, alive := uuid.New(), uuid.New()
@@ -71,7 +71,7 @@ func TestSessionsThatEndedBeforeTheStart(t *testing.T) {
 	}
 	defer func() { _ = p.Process.Signal(syscall.SIGTERM); _ = p.Wait() }()
 	status := func(session uuid.UUID) int {
-		// A reservation without a seat: it is refused once its caller is known, and needs no other service.
+		// A reservation without a seat is refused once its caller is known, and needs no other service.
 		r, err := http.NewRequest(http.MethodPost, "http://"+addr+"/reserve", strings.NewReader(`{}`))
 		if err != nil {
 			t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The test binary is the command itself when asked to be.
+// The test binary runs as the command itself on request.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_RENDER") != "" {
 		main()
