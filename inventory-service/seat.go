@@ -17,8 +17,8 @@ import (
 //	AVAILABLE ⇄ HELD → SOLD ⇄ CHECKED_IN
 //	    ↑───── refund ──┘
 //
-// A HELD seat may also go to another hold, once its own time is over; a SOLD one to another owner; an admission may be undone. The database lets
-// nothing else through (trigger seats_transition).
+// A HELD seat may also go to another hold, once its own time is over; a SOLD one to another owner; an admission may be
+// undone. The database lets nothing else through (trigger seats_transition).
 type Status string
 
 // The statuses (docs/glossary.md).

@@ -68,8 +68,8 @@ type ListingFilter struct {
 	Status                        ListingStatus
 }
 
-// Reasons for which the transfer of a listing fails and the listing is offered again, as it is when the purchase was undone; with
-// any other it is cancelled.
+// Reasons for which the transfer of a listing fails and the listing is offered again, as it is when the purchase was
+// undone; with any other it is cancelled.
 const (
 	BuyerWithdrew = "WITHDRAWN"
 	BuyerIsShort  = fault.CodeInsufficientCredits

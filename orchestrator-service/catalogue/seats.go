@@ -14,8 +14,8 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// addRowsSteps add rows to a hall. First the catalogue has them, because it decides over tier and price; a seat without a price is
-// not for sale.
+// addRowsSteps add rows to a hall. First the catalogue has them, because it decides over tier and price; a seat without
+// a price is not for sale.
 func (f *Flows) addRowsSteps() []saga.Step[Addition] {
 	return []saga.Step[Addition]{
 		{Name: "write capacity", Do: f.writeCapacity},
@@ -64,7 +64,8 @@ func (f *Flows) addRows(ctx context.Context, a *Addition) error {
 	return err
 }
 
-// AddRows adds rows to an event's hall. The same key, or without one the same request within half a minute, adds them once.
+// AddRows adds rows to an event's hall. The same key, or without one the same request within half a minute, adds them
+// once.
 func (f *Flows) AddRows(ctx context.Context, key string, a Addition) (saga.Outcome[Addition], error) {
 	raw, err := json.Marshal(a)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Up to debtorsLife, what was read serves all scans; up to debtorsStale it still does, while it is read anew beside them.
+// Up to debtorsLife, what was read serves all scans; up to debtorsStale it still does, while it is read anew beside
+// them.
 const (
 	debtorsLife  = 2 * time.Second
 	debtorsStale = 5 * debtorsLife
@@ -27,9 +28,9 @@ type debtors struct {
 	flight singleflight.Group
 }
 
-// DebtSince returns a lookup: when the last debt was made that a user still owes, of what a refund or chargeback took back;
-// zero for none. It is at most ten seconds old, two while there are scans. When the user service cannot be asked, what was
-// read last counts: a queue at the door does not stand still because nobody can tell who owes what.
+// DebtSince returns a lookup: when the last debt was made that a user still owes, of what a refund or chargeback took
+// back; zero for none. It is at most ten seconds old, two while there are scans. When the user service cannot be asked,
+// what was read last counts: entry does not stop because debts cannot be read.
 func (u *Users) DebtSince(ctx context.Context) func(user uuid.UUID) time.Time {
 	d := &u.debtors
 	d.mu.Lock()

@@ -21,7 +21,8 @@ const (
 	ListingCancelled       = "CANCELLED"
 )
 
-// Listing is a ticket that its owner offers for resale. From buy to end it has a transfer, whose end is the listing's too.
+// Listing is a ticket that its owner offers for resale. From buy to end it has a transfer, whose end is the listing's
+// too.
 type Listing struct {
 	ListingID    uuid.UUID   `json:"listing_id"`
 	SeatID       uuid.UUID   `json:"seat_id"`
@@ -36,7 +37,8 @@ type Listing struct {
 	UpdatedAt    time.Time   `json:"updated_at,omitzero"`
 }
 
-// ResaleCap is the most that a ticket of the event may be resold for: its first price, unless the organiser set another share of it.
+// ResaleCap is the most that a ticket of the event may be resold for: its first price, unless the organiser set another
+// share of it.
 func (e Event) ResaleCap(paid money.Cents) money.Cents {
 	percent := 100
 	if e.ResaleCapPercent != nil {
@@ -117,7 +119,8 @@ func (o *Orders) EndListingsOfEvent(ctx context.Context, event uuid.UUID, reason
 	return out.Ended, err
 }
 
-// ListingsToCheck gives active listings whose ticket may have been used, or whose event is over, each once in half a minute.
+// ListingsToCheck gives active listings whose ticket may have been used, or whose event is over, each once in half a
+// minute.
 func (o *Orders) ListingsToCheck(ctx context.Context, limit int) (list []Listing, err error) {
 	q := url.Values{"limit": {strconv.Itoa(limit)}}
 	err = o.Do(ctx, http.MethodPost, "/listings/check?"+q.Encode(), struct{}{}, &list)

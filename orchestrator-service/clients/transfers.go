@@ -51,8 +51,8 @@ type Transfer struct {
 // Party reports whether user is the transfer's seller or buyer.
 func (t Transfer) Party(user uuid.UUID) bool { return user == t.SellerUserID || user == t.BuyerUserID }
 
-// BeginOffer counts an offer of the user's before it is checked; TOO_MANY_OFFERS after 20 refused within an hour. The offer's id
-// is the transfer's, if it comes to one.
+// BeginOffer counts an offer of the user's before it is checked; TOO_MANY_OFFERS after 20 refused within an hour. The
+// offer's id is the transfer's, if it comes to one.
 func (o *Orders) BeginOffer(ctx context.Context, id, user uuid.UUID) error {
 	return o.Do(ctx, http.MethodPost, "/offers", map[string]uuid.UUID{"offer_id": id, "user_id": user}, nil)
 }

@@ -141,8 +141,8 @@ func (u *Users) Change(ctx context.Context, id uuid.UUID, role *string, flagged 
 	return user, err
 }
 
-// Payments lists a page of payments of which Stripe said something that did not fit, newest first, as the user service writes them;
-// state is anomaly or resolved.
+// Payments lists a page of payments of which Stripe said something that did not fit, newest first, as the user service
+// writes them; state is anomaly or resolved.
 func (u *Users) Payments(ctx context.Context, state string, page web.Page) (payments json.RawMessage, total int, err error) {
 	q := pageQuery(page)
 	if state != "" {
@@ -226,7 +226,8 @@ func (u *Users) CancelOTP(ctx context.Context, c Challenge) error {
 	return u.Do(ctx, http.MethodPost, "/otp/cancel", c, nil)
 }
 
-// VerifyOTP answers a challenge of a user's with a code that by entered: wrong codes that others enter are not counted as the user's.
+// VerifyOTP answers a challenge of a user's with a code that by entered: wrong codes that others enter are not counted
+// as the user's.
 func (u *Users) VerifyOTP(ctx context.Context, user uuid.UUID, purpose string, reference uuid.UUID, code string, by uuid.UUID) error {
 	return u.Do(ctx, http.MethodPost, "/otp/verify", map[string]any{
 		"user_id": user, "purpose": purpose, "reference_id": reference, "otp_code": code, "by_user_id": by,

@@ -90,7 +90,8 @@ func (s *Server) listTicket(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// readListing reads a body that names a listing. What is no id is told as a listing that does not exist: people type it.
+// readListing reads a body that names a listing. What is no id is told as a listing that does not exist: people type
+// it.
 func readListing(r *http.Request) (id, otp string, err error) {
 	var in struct {
 		ListingID string `json:"listing_id"`

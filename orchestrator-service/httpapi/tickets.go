@@ -29,7 +29,8 @@ func viewTicket(t tickets.Ticket) map[string]any {
 	}
 }
 
-// maxTickets is the size of a page of tickets, at most and by default: clients that send no page get all that all but a few people own.
+// maxTickets is the size of a page of tickets, at most and by default: clients that send no page get all that all but a
+// few people own.
 const maxTickets = 1_000
 
 func (s *Server) listTickets(w http.ResponseWriter, r *http.Request) error {

@@ -110,8 +110,8 @@ func viewAdmission(a gate.Admission) map[string]any {
 	return out
 }
 
-// verifyForWebApp is verify for the staff page of the web app: a refusal is a 4xx there, and the member of staff's assignment decides where
-// they stand (docs/clients.md).
+// verifyForWebApp is verify for the staff page of the web app: a refusal is a 4xx there, and the member of staff's
+// assignment decides where they stand (docs/clients.md).
 func (s *Server) verifyForWebApp(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		QR string `json:"qr_hash"` // the scanned string, whatever it is called

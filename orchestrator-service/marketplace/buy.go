@@ -16,8 +16,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// purchaseSteps put the buyer's credits into escrow for a listing that is theirs alone. The subject is the transfer; what
-// follows, approved or not, is package transfer's: the swap, or "fail transfer" and the escrow back.
+// purchaseSteps put the buyer's credits into escrow for a listing that is theirs alone. The subject is the transfer;
+// what follows, approved or not, is package transfer's: the swap, or "fail transfer" and the escrow back.
 func (f *Flows) purchaseSteps() []saga.Step[Purchase] {
 	return []saga.Step[Purchase]{
 		{Name: "claim listing", Do: f.claimListing, Undo: f.unclaimListing},
@@ -40,8 +40,8 @@ func (f *Flows) claimListing(ctx context.Context, p *Purchase) error {
 	return f.Listings.ClaimListing(ctx, p.Listing.ListingID, clients.Claim{TransferID: p.TransferID, BuyerUserID: p.BuyerID, ExpiresAt: p.ExpiresAt})
 }
 
-// unclaimListing gives the listing back, for the reason that turned the purchase back. Where the claim's transfer has ended
-// already, by a dispute for example, there is nothing left to undo.
+// unclaimListing gives the listing back, for the reason that turned the purchase back. Where the claim's transfer has
+// ended already, by a dispute for example, there is nothing left to undo.
 func (f *Flows) unclaimListing(ctx context.Context, p *Purchase) error {
 	err := f.Listings.UnclaimListing(ctx, p.Listing.ListingID, clients.Claim{TransferID: p.TransferID, BuyerUserID: p.BuyerID, Reason: saga.Refusal(ctx).Code})
 	if fault.Code(err) == fault.CodeTransferInvalidState {
@@ -62,8 +62,8 @@ func (f *Flows) returnEscrow(ctx context.Context, p *Purchase) error {
 	return err
 }
 
-// askSeller sends the seller's one-time password once. A purchase does not hang on it: a seller who approves with none pending
-// is sent another.
+// askSeller sends the seller's one-time password once. A purchase does not hang on it: a seller who approves with none
+// pending is sent another.
 func (f *Flows) askSeller(ctx context.Context, p *Purchase) error {
 	err := f.Users.SendOTP(ctx, clients.Challenge{
 		UserID: p.Listing.SellerUserID, Purpose: clients.PurposeTransfer, ReferenceID: p.TransferID, CounterpartyID: p.BuyerID, IfNonePending: true,
@@ -84,8 +84,8 @@ type Bought struct {
 	Pending    bool
 }
 
-// Buy puts the price of a listing into escrow for one buyer, until the seller approves. Of many at once one wins. Who has bought it
-// is answered the same again.
+// Buy puts the price of a listing into escrow for one buyer, until the seller approves. Of many at once one wins. Who
+// has bought it is answered the same again.
 func (f *Flows) Buy(ctx context.Context, buyer uuid.UUID, id string) (Bought, error) {
 	l, err := f.listing(ctx, id)
 	switch {
@@ -130,7 +130,8 @@ func (f *Flows) Buy(ctx context.Context, buyer uuid.UUID, id string) (Bought, er
 	return Bought{Listing: l, TransferID: p.TransferID, ExpiresAt: p.ExpiresAt, Pending: out.Pending}, nil
 }
 
-// proved refuses a high-risk buyer who has not proved this purchase by one-time password, and sends it unless one is pending.
+// proved refuses a high-risk buyer who has not proved this purchase by one-time password, and sends it unless one is
+// pending.
 func (f *Flows) proved(ctx context.Context, buyer uuid.UUID, l clients.Listing) error {
 	risk, err := f.Users.Risk(ctx, buyer, l.ListingID)
 	if err != nil || !risk.IsFlagged || risk.OTPVerified {
@@ -179,7 +180,8 @@ func (f *Flows) Approve(ctx context.Context, seller uuid.UUID, id, code string) 
 	return l, out, err
 }
 
-// Withdraw ends the buyer's purchase before the seller has approved it: the credits go back, and the listing is offered again.
+// Withdraw ends the buyer's purchase before the seller has approved it: the credits go back, and the listing is offered
+// again.
 func (f *Flows) Withdraw(ctx context.Context, buyer uuid.UUID, id string) (clients.Listing, error) {
 	l, t, err := f.live(ctx, id)
 	switch {

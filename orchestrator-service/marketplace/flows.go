@@ -1,5 +1,5 @@
-// Package marketplace sells tickets on from their owners: the listing, the purchase into escrow, the seller's approval and what
-// ends it before that. The exchange itself, its disputes and its reversal are package transfer's.
+// Package marketplace sells tickets on from their owners: the listing, the purchase into escrow, the seller's approval
+// and what ends it before that. The exchange itself, its disputes and its reversal are package transfer's.
 package marketplace
 
 import (

@@ -22,10 +22,12 @@ const (
 	reasonEventOver  = "EVENT_OVER"
 )
 
-// checkBefore is how long before its event begins a ticket may first be used, where the event does not say when its doors open.
+// checkBefore is how long before its event begins a ticket may first be used, where the event does not say when its
+// doors open.
 const checkBefore = 12 * time.Hour
 
-// List offers a ticket of the seller's for resale, at most at the event's cap: a share of what the ticket cost at first.
+// List offers a ticket of the seller's for resale, at most at the event's cap: a share of what the ticket cost at
+// first.
 func (f *Flows) List(ctx context.Context, seller, seat uuid.UUID, price money.Cents) (clients.Listing, error) {
 	ticket, err := f.Tickets.Ticket(ctx, seat)
 	if err != nil {

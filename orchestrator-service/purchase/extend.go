@@ -17,8 +17,8 @@ import (
 const extendBefore = time.Minute
 
 // ExtendHolds is a round of the sweep: it extends the holds that are about to end while their holder's top-up is under
-// way, each once and by another HoldTTL (docs/adr/extended-holds.md). An order whose new end could not be noted gets it when
-// the hold's message comes back.
+// way, each once and by another HoldTTL (docs/adr/extended-holds.md). An order whose new end could not be noted gets it
+// when the hold's message comes back.
 func (f *Flows) ExtendHolds(ctx context.Context) error {
 	var failed error
 	for after := uuid.Nil; ; {

@@ -26,8 +26,8 @@ const (
 	offlinePrefix = "T1."
 )
 
-// EventKey is what all offline codes of an event are made from, under one key of the server. A gate's device that has it can
-// check any code of that event without network, and could make one.
+// EventKey is what all offline codes of an event are made from, under one key of the server. A gate's device that has
+// it can check any code of that event without network, and could make one.
 type EventKey []byte
 
 // EventKeys gives the event's key under each of the server's keys, by key id.
@@ -91,8 +91,9 @@ func (c *Codec) openOffline(payload string, now time.Time) (Ticket, error) {
 	})
 }
 
-// ReadOffline reads an offline code with the keys that a device has. A code that was made more than an hour before now, or more than
-// a period after it, is ErrUnreadable, like one that no key made. The ticket's IssuedAt is when its period began.
+// ReadOffline reads an offline code with the keys that a device has. A code that was made more than an hour before now,
+// or more than a period after it, is ErrUnreadable, like one that no key made. The ticket's IssuedAt is when its period
+// began.
 func ReadOffline(payload string, now time.Time, key func(id string, event uuid.UUID) (EventKey, bool)) (Ticket, error) {
 	parts := strings.Split(payload, ".")
 	if len(payload) > MaxLength || len(parts) != 6 || parts[0]+"." != offlinePrefix || len(parts[5]) != OfflineDigits.Length() {

@@ -118,7 +118,8 @@ func encode(t Ticket) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
-// Open reads a payload, or an offline code at that time; ErrUnreadable unless one of our keys made it and nothing was changed.
+// Open reads a payload, or an offline code at that time; ErrUnreadable unless one of our keys made it and nothing was
+// changed.
 func (c *Codec) Open(payload string, now time.Time) (Ticket, error) {
 	if strings.HasPrefix(payload, offlinePrefix) {
 		return c.openOffline(payload, now)

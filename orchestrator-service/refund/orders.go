@@ -18,7 +18,8 @@ type FoundOrder struct {
 	Refunds json.RawMessage // oldest first, as the order service writes them
 }
 
-// FindOrders lists a page of orders, newest first. One of order, user, seat, event and the buyer's e-mail address must be given.
+// FindOrders lists a page of orders, newest first. One of order, user, seat, event and the buyer's e-mail address must
+// be given.
 func (f *Flows) FindOrders(ctx context.Context, filter clients.OrderFilter, email string, page web.Page) ([]FoundOrder, int, error) {
 	if email != "" {
 		users, err := f.Users.Lookup(ctx, nil, []string{email})

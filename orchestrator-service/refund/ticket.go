@@ -99,8 +99,8 @@ type Request struct {
 	Reason  string      `json:"reason"`
 }
 
-// Refund refunds an order as an administrator decides, to who owns its ticket now. The whole of an order is refunded once; of a part,
-// the same key, or without one the same request within half a minute, is the same refund.
+// Refund refunds an order as an administrator decides, to who owns its ticket now. The whole of an order is refunded
+// once; of a part, the same key, or without one the same request within half a minute, is the same refund.
 func (f *Flows) Refund(ctx context.Context, admin uuid.UUID, key string, r Request) (saga.Outcome[Ticket], error) {
 	var none saga.Outcome[Ticket]
 	order, err := f.Orders.Get(ctx, r.OrderID)
@@ -140,8 +140,8 @@ func (f *Flows) refundWhole(ctx context.Context, t Ticket) (saga.Outcome[Ticket]
 	return f.wholes.Settle(ctx, t.RefundID, t.Order.OrderID.String(), t)
 }
 
-// GiveBack refunds a ticket to its holder, if the event's policy allows it: until refund_until of a postponed event, without a fee; else
-// until refund_hours_before it begins, less its fee. The seat is for sale again.
+// GiveBack refunds a ticket to its holder, if the event's policy allows it: until refund_until of a postponed event,
+// without a fee; else until refund_hours_before it begins, less its fee. The seat is for sale again.
 func (f *Flows) GiveBack(ctx context.Context, holder, seatID uuid.UUID) (saga.Outcome[Ticket], error) {
 	var none saga.Outcome[Ticket]
 	seat, event, err := f.ticketOf(ctx, seatID)

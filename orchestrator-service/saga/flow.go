@@ -143,8 +143,8 @@ func (f *Flow[T]) Await(ctx context.Context, subject string) (ended bool, err er
 	return ended, nil
 }
 
-// Trail returns the steps of the subject's newest saga, for whoever it belongs to; empty if there is none. What was decided about
-// a parked saga, and why, is left out: that is for the staff.
+// Trail returns the steps of the subject's newest saga, for whoever it belongs to; empty if there is none. What was
+// decided about a parked saga, and why, is left out: that is for the staff.
 func (f *Flow[T]) Trail(ctx context.Context, subject string) ([]Entry, error) {
 	latest, err := f.engine.log.Latest(ctx, f.kind, subject)
 	if err != nil || latest == nil {

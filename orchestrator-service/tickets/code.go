@@ -53,8 +53,8 @@ func (f *Flows) Offline(ctx context.Context, user, seatID uuid.UUID) (qr.Offline
 	return f.QR.Offline(seatID, event.EventID, seat.OwnershipVersion), nil
 }
 
-// usable gives a user's own ticket that may still be shown at a gate. One that was used may, where who leaves may come in again;
-// one that is bought at the marketplace may not.
+// usable gives a user's own ticket that may still be shown at a gate. One that was used may, where who leaves may come
+// in again; one that is bought at the marketplace may not.
 func (f *Flows) usable(ctx context.Context, user, seatID uuid.UUID) (*inventoryv1.Seat, clients.Event, error) {
 	var seat *inventoryv1.Seat
 	var bought bool

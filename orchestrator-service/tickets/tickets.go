@@ -98,7 +98,8 @@ func (f *Flows) OfSeats(ctx context.Context, seats []uuid.UUID) (map[uuid.UUID]T
 	return bySeat, nil
 }
 
-// OfOwner lists a page, of at most 1,000, of the tickets that a user owns now, newest first, and tells how many they are in all.
+// OfOwner lists a page, of at most 1,000, of the tickets that a user owns now, newest first, and tells how many they
+// are in all.
 func (f *Flows) OfOwner(ctx context.Context, user uuid.UUID, page web.Page) ([]Ticket, int, error) {
 	res, err := f.Inventory.ListOwnedSeats(ctx, &inventoryv1.ListOwnedSeatsRequest{
 		UserId: user.String(), Offset: int32(page.Offset()), Limit: int32(page.Size),

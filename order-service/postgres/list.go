@@ -40,8 +40,8 @@ func (w *where) status(s string) {
 	}
 }
 
-// list returns one page and the number of rows in all. They are counted, by count, only where the page does not tell, so
-// that a short list takes one round trip.
+// list returns one page and the number of rows in all. They are counted, by count, only where the page does not tell,
+// so that a short list takes one round trip.
 func list[T any](ctx context.Context, pool *pgxpool.Pool, count counter, table, columns, sort string, w where, page web.Page, scan pgx.RowToFunc[T]) ([]T, int, error) {
 	from := " FROM " + table + " WHERE " + strings.Join(w.conditions, " AND ")
 	n := len(w.args)
@@ -73,8 +73,8 @@ func countNow(ctx context.Context, pool *pgxpool.Pool, sql string, args []any) (
 	return n, err
 }
 
-// counts keeps what was counted for some seconds: counting 100,000 rows of a list that everyone may read takes a hundred
-// times as long as reading a page of it.
+// counts keeps what was counted for some seconds: counting 100,000 rows of a list that everyone may read takes a
+// hundred times as long as reading a page of it.
 type counts struct {
 	mu     sync.Mutex
 	cached map[string]recentCount

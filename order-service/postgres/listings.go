@@ -53,8 +53,8 @@ func (s Store) List(ctx context.Context, r order.ListingRequest) (order.Listing,
 	return l, errors.Join(err, results.Close())
 }
 
-// Listings returns a page of the listings that f lets through, newest first, and how many there are in all: where the page
-// does not tell, as they were counted up to countLife ago.
+// Listings returns a page of the listings that f lets through, newest first, and how many there are in all: where the
+// page does not tell, as they were counted up to countLife ago.
 func (s Store) Listings(ctx context.Context, f order.ListingFilter, page web.Page) ([]order.Listing, int, error) {
 	w := where{conditions: []string{"true"}}
 	w.id("event_id", f.EventID)
@@ -159,8 +159,9 @@ func (s Store) EndListingsOfEvent(ctx context.Context, event uuid.UUID, reason s
 	return tag.RowsAffected(), err
 }
 
-// ListingsToCheck returns up to limit active listings whose ticket may have been used, or whose event may be over, those first that were
-// looked at longest ago, and none that was within half a minute. Replicas that ask at once get different ones.
+// ListingsToCheck returns up to limit active listings whose ticket may have been used, or whose event may be over,
+// those first that were looked at longest ago, and none that was within half a minute. Replicas that ask at once get
+// different ones.
 func (s Store) ListingsToCheck(ctx context.Context, limit int) ([]order.Listing, error) {
 	rows, err := s.Pool.Query(ctx, `
 		UPDATE listings SET checked_at = now() WHERE listing_id IN (

@@ -90,8 +90,8 @@ func (c Collector) session(ctx context.Context, ch line) error {
 // ErrNoQueue says that the broker has no queue of that name any more.
 var ErrNoQueue = errors.New("the broker has no such queue")
 
-// Resend puts messages back into the queues that they were parked from, and returns once the broker has confirmed all of
-// them: ErrNoQueue, or that the broker is not available. After an error some of them may have been sent.
+// Resend puts messages back into the queues that they were parked from, and returns once the broker has confirmed all
+// of them: ErrNoQueue, or that the broker is not available. After an error some of them may have been sent.
 func Resend(ctx context.Context, url, role string, messages []Parked) error {
 	err := connect(ctx, url, role, Topology{}, func(ctx context.Context, ch line) error {
 		if err := ch.Confirm(false); err != nil {

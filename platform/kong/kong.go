@@ -39,8 +39,9 @@ var Find = sync.OnceValues(func() (kong, nginx string) {
 	return "", ""
 })
 
-// Environment is what both programs run in: the PATH, and Env for a Kong that is in the foreground and has no admin. Root's
-// workers stay root: as nobody, which is Kong's default, they could not enter a prefix in a folder of root's own.
+// Environment is what both programs run in: the PATH, and Env for a Kong that is in the foreground and has no admin.
+// Root's workers stay root: as nobody, which is Kong's default, they could not enter a prefix in a folder of root's
+// own.
 func (s Server) Environment() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "KONG_PREFIX=" + s.Prefix, "KONG_NGINX_DAEMON=off", "KONG_ADMIN_LISTEN=off", "KONG_STATUS_LISTEN=off",

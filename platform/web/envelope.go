@@ -110,7 +110,8 @@ func write(w http.ResponseWriter, status int, body any) error {
 	return nil
 }
 
-// Document answers 200 with a text of that media type, which is no envelope. A large one is compressed for a client that takes it so.
+// Document answers 200 with a text of that media type, which is no envelope. A large one is compressed for a client
+// that takes it so.
 func Document(w http.ResponseWriter, mediaType string, text []byte) error {
 	w.Header().Set("Content-Type", mediaType)
 	send(w, http.StatusOK, bytes.NewBuffer(text))

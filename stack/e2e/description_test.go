@@ -71,8 +71,8 @@ func readDescription() (*description, error) {
 	return d, err
 }
 
-// closeObjects forbids fields that are not named, in every object below node. A part of an allOf stays open, as another part names
-// the rest.
+// closeObjects forbids fields that are not named, in every object below node. A part of an allOf stays open, as another
+// part names the rest.
 func closeObjects(node any) {
 	switch n := node.(type) {
 	case map[string]any:

@@ -28,8 +28,8 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// browser is a headless Chromium. No request of it may leave the origins of the gateway and of the sandbox, nor be refused by a page's
-// policy, and nothing may be written to its console as an error.
+// browser is a headless Chromium. No request of it may leave the origins of the gateway and of the sandbox, nor be
+// refused by a page's policy, and nothing may be written to its console as an error.
 type browser struct {
 	context.Context
 	t *testing.T

@@ -60,8 +60,8 @@ func TestPagesCanBeRead(t *testing.T) {
 	}
 }
 
-// In the page of the API an operation is found by its path, a field or an error code, by the keyboard alone; the page names the
-// address it came from.
+// In the page of the API an operation is found by its path, a field or an error code, by the keyboard alone; the page
+// names the address it came from.
 func TestTheDocsPageByKeyboard(t *testing.T) {
 	b := newBrowser(t, 390)
 	b.run(chromedp.Navigate(app.Gateway+"/docs"), chromedp.WaitVisible("#find", chromedp.ByQuery))

@@ -121,7 +121,8 @@ func signal(t *testing.T, pid int, s syscall.Signal) {
 	}
 }
 
-// halt stops a process (SIGSTOP) and returns when it has stopped: its threads run on until one of them takes the signal.
+// halt stops a process (SIGSTOP) and returns when it has stopped: its threads run on until one of them takes the
+// signal.
 func halt(t *testing.T, pid int) {
 	t.Helper()
 	signal(t, pid, syscall.SIGSTOP)

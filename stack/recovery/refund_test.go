@@ -103,7 +103,8 @@ func cancelledInBatches(t *testing.T) (func(*client.App) (client.Answer, error),
 	}, right
 }
 
-// Two orchestrators, one of which is killed again and again while an event of many tickets is cancelled: each ticket is refunded once.
+// Two orchestrators, one of which is killed again and again while an event of many tickets is cancelled: each ticket is
+// refunded once.
 func TestACancellationIsKilledInTheMiddle(t *testing.T) {
 	clean(t)
 	event, seats := newEvent(t, 400)

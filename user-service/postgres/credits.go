@@ -45,8 +45,8 @@ func (s *Store) ReturnEscrow(ctx context.Context, operation uuid.UUID) (returned
 	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_escrow_return($1)`, operation)
 }
 
-// ReleaseEscrow pays an escrow, less a fee of the platform's, to a user and gives that user's balance. ESCROW_NOT_FOUND,
-// OPERATION_VOIDED, OPERATION_MISMATCH if the fee is more than the escrow.
+// ReleaseEscrow pays an escrow, less a fee of the platform's, to a user and gives that user's balance.
+// ESCROW_NOT_FOUND, OPERATION_VOIDED, OPERATION_MISMATCH if the fee is more than the escrow.
 func (s *Store) ReleaseEscrow(ctx context.Context, operation, userID uuid.UUID, fee money.Cents) (balance money.Cents, err error) {
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_escrow_release($1, $2, $3)`, operation, userID, fee)
 }
@@ -75,8 +75,8 @@ type TicketRefund struct {
 	Amount              money.Cents
 }
 
-// RefundTickets gives credits back for tickets: all of them or, on a refusal, none. A repeat changes nothing. USER_NOT_FOUND,
-// OPERATION_MISMATCH if a refund's id stands for another user or amount.
+// RefundTickets gives credits back for tickets: all of them or, on a refusal, none. A repeat changes nothing.
+// USER_NOT_FOUND, OPERATION_MISMATCH if a refund's id stands for another user or amount.
 func (s *Store) RefundTickets(ctx context.Context, refunds []TicketRefund) error {
 	ids, users, orders := make([]uuid.UUID, len(refunds)), make([]uuid.UUID, len(refunds)), make([]uuid.UUID, len(refunds))
 	amounts := make([]money.Cents, len(refunds))

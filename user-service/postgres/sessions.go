@@ -20,8 +20,8 @@ const revocationsLock = 7_020_001
 const maxRevocations = 5000
 
 // OpenSession begins a session whose refresh token has that hash, if the user still has the password that was checked,
-// and gives the role and the person as they are at that moment; UNAUTHORIZED otherwise. The shared lock makes a change of password or
-// role come before or after, so that its revocation misses no session.
+// and gives the role and the person as they are at that moment; UNAUTHORIZED otherwise. The shared lock makes a change
+// of password or role come before or after, so that its revocation misses no session.
 func (s *Store) OpenSession(ctx context.Context, id, userID uuid.UUID, passwordHash string, refreshHash []byte, life time.Duration) (role string, person uuid.UUID, err error) {
 	err = s.pool.QueryRow(ctx, `
 		WITH u AS (SELECT user_id, role, `+personOf+` AS person FROM users AS u WHERE user_id = $2 AND password_hash = $3 FOR SHARE),

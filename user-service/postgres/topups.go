@@ -69,8 +69,8 @@ func (s *Store) TopUp(ctx context.Context, id, userID uuid.UUID) (t user.TopUpSt
 	return t, faulty(err)
 }
 
-// Payers returns the users whose top-up is under way: a PaymentIntent of the last TopUpUnderWay that was not paid, refused
-// or cancelled. They are those whose id comes after this one, in the order of their ids, MostPayers at most.
+// Payers returns the users whose top-up is under way: a PaymentIntent of the last TopUpUnderWay that was not paid,
+// refused or cancelled. They are those whose id comes after this one, in the order of their ids, MostPayers at most.
 func (s *Store) Payers(ctx context.Context, after uuid.UUID) ([]user.Payer, error) {
 	rows, err := s.pool.Query(ctx, `
 		SELECT DISTINCT u.user_id, coalesce(p.person_id, u.user_id) FROM topups t JOIN users u USING (user_id) LEFT JOIN people p ON u.is_verified AND p.key = phone_key(u.phone)

@@ -1,12 +1,13 @@
-// Command gate plays a device at a door: it gets an event's list, decides scans without network, and uploads what it decided.
+// Command gate plays a device at a door: it gets an event's list, decides scans without network, and uploads what it
+// decided.
 //
 //	gate sync -gateway http://127.0.0.1:8000 -event ID -hall HALL-1 -device north
 //	gate scan [-out] [CODE …]         without codes it reads lines, as a scanner types them
 //	gate undo -seat A12 -reason TEXT
 //	gate upload
 //
-// GATE_TOKEN is the access token of a member of staff. -state names the file that holds the list and the decisions; whoever has it can make
-// offline codes of that event, so it is readable by its owner alone.
+// GATE_TOKEN is the access token of a member of staff. -state names the file that holds the list and the decisions;
+// whoever has it can make offline codes of that event, so it is readable by its owner alone.
 package main
 
 import (
@@ -74,7 +75,8 @@ func api(gateway string) *call.Client {
 	return &call.Client{Name: "the gateway", BaseURL: gateway, Token: os.Getenv("GATE_TOKEN"), Timeout: 15 * time.Second}
 }
 
-// sync gets the event's list and checks its signature. The key is the one of the first time, unless the service has a new one.
+// sync gets the event's list and checks its signature. The key is the one of the first time, unless the service has a
+// new one.
 func sync(ctx context.Context, out io.Writer, file, gateway, event, hall, name string) error {
 	s, err := load(file)
 	if errors.Is(err, os.ErrNotExist) {

@@ -180,7 +180,8 @@ func failedPayment(topUp, message string) obj {
 		"metadata": obj{"topup_id": topUp}, "last_payment_error": obj{"code": "card_declined", "decline_code": "insufficient_funds", "message": message}})
 }
 
-// Who is at paying a top-up is listed, with the person whose account it is: not who has paid, was refused or has given up.
+// Who is at paying a top-up is listed, with the person whose account it is: not who has paid, was refused or has given
+// up.
 func TestWhoseTopUpIsUnderWay(t *testing.T) {
 	w := startWorld(t)
 	ada, her, bob := w.joinAs("ada@example.com", "+6591111111"), w.joinAs("ada+2@example.com", "+6591111111"), w.join()

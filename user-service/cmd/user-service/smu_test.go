@@ -45,8 +45,8 @@ func TestDeadSMU(t *testing.T) {
 	}
 }
 
-// While SMU is slow credits can be moved. Whether a code was sent is unknown then, so neither the old one nor the new one
-// is live.
+// While SMU is slow credits can be moved. Whether a code was sent is unknown then, so neither the old one nor the new
+// one is live.
 func TestSlowSMU(t *testing.T) {
 	w := startWorld(t)
 	p := w.rich("100")
@@ -99,7 +99,8 @@ func TestASendingOfUnknownOutcome(t *testing.T) {
 	w.verify(p, "purchase", order, w.phones.code(p.phone)).want(t, 200, "")
 }
 
-// A process that died while it was sending blocks nobody for long, and a code that it may have sent confirms nothing else.
+// A process that died while it was sending blocks nobody for long, and a code that it may have sent confirms nothing
+// else.
 func TestACrashWhileSending(t *testing.T) {
 	w := startWorld(t)
 	p := w.join()
