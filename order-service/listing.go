@@ -44,7 +44,7 @@ type Listing struct {
 	UpdatedAt    time.Time     `json:"updated_at"`
 }
 
-// ListingRequest is a listing to be written down. Its maker gives it its id: the same id is the same listing.
+// ListingRequest is a listing to be recorded. The caller chooses its id: the same id is the same listing.
 type ListingRequest struct {
 	ID           uuid.UUID
 	SeatID       uuid.UUID

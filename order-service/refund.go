@@ -18,7 +18,7 @@ const (
 	Part  RefundKind = "PART"
 )
 
-// RefundRequest is a refund to be recorded. Its maker gives it its id: the same id is the same refund.
+// RefundRequest is a refund to be recorded. The caller chooses its id: the same id is the same refund.
 type RefundRequest struct {
 	ID         uuid.UUID
 	OrderID    uuid.UUID

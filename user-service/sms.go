@@ -77,7 +77,7 @@ var (
 )
 
 // SMSText returns the text of a message: on one line, without anything that a phone would make a link of, ending with
-// the advice that the code is for nobody else.
+// the advice not to share the code.
 func SMSText(message string) string {
 	s := strings.Map(func(r rune) rune {
 		switch {

@@ -47,7 +47,7 @@ func (e Event) ResaleCap(paid money.Cents) money.Cents {
 	return paid * money.Cents(percent) / 100
 }
 
-// List writes a listing down; ALREADY_LISTED, TRANSFER_IN_PROGRESS.
+// List records a listing; ALREADY_LISTED, TRANSFER_IN_PROGRESS.
 func (o *Orders) List(ctx context.Context, l Listing) (out Listing, err error) {
 	err = o.Do(ctx, http.MethodPost, "/listings", l, &out)
 	return out, err
@@ -94,7 +94,7 @@ type Claim struct {
 	Reason      string    `json:"reason,omitempty"` // for which it is undone
 }
 
-// ClaimListing gives a listing to one buyer; LISTING_UNAVAILABLE to all others, TRANSFER_IN_PROGRESS.
+// ClaimListing claims a listing for one buyer; LISTING_UNAVAILABLE for all others, TRANSFER_IN_PROGRESS.
 func (o *Orders) ClaimListing(ctx context.Context, listing uuid.UUID, c Claim) error {
 	return o.Do(ctx, http.MethodPost, "/listings/"+listing.String()+"/buy", c, nil)
 }
@@ -110,7 +110,7 @@ func (o *Orders) EndListing(ctx context.Context, listing uuid.UUID, reason strin
 	return out, err
 }
 
-// EndListingsOfEvent cancels up to a thousand active listings of an event and gives how many.
+// EndListingsOfEvent cancels up to a thousand active listings of an event and returns their number.
 func (o *Orders) EndListingsOfEvent(ctx context.Context, event uuid.UUID, reason string) (int, error) {
 	var out struct {
 		Ended int `json:"ended"`
@@ -119,7 +119,7 @@ func (o *Orders) EndListingsOfEvent(ctx context.Context, event uuid.UUID, reason
 	return out.Ended, err
 }
 
-// ListingsToCheck gives active listings whose ticket may have been used, or whose event is over, each once in half a
+// ListingsToCheck returns active listings whose ticket may have been used, or whose event is over, each once in half a
 // minute.
 func (o *Orders) ListingsToCheck(ctx context.Context, limit int) (list []Listing, err error) {
 	q := url.Values{"limit": {strconv.Itoa(limit)}}

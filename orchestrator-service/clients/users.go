@@ -254,7 +254,7 @@ type Payer struct {
 	PersonID uuid.UUID `json:"person_id"`
 }
 
-// MostPayers is how many payers the user service gives at once.
+// MostPayers is how many payers the user service returns at once.
 const MostPayers = 500
 
 // Payers lists users whose top-up is under way: those whose id comes after this one, by their ids, MostPayers at most.

@@ -35,7 +35,7 @@ func viewGateEvent(e clients.Event) map[string]any {
 	}
 }
 
-// gateKeys gives the public keys of the manifests' signatures.
+// gateKeys returns the public keys of the manifests' signatures.
 func (s *Server) gateKeys(w http.ResponseWriter, _ *http.Request) error {
 	keys := map[string]string{}
 	for id, key := range s.Gate.QR.PublicKeys() {
@@ -361,7 +361,7 @@ func (s *Server) allowEntry(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, map[string]any{"seat_id": seat, "message": "This ticket is let in although its payment was taken back"})
 }
 
-// offlineTicket gives a phone what it needs to make the ticket's codes itself.
+// offlineTicket returns what a phone needs to make the ticket's codes itself.
 func (s *Server) offlineTicket(w http.ResponseWriter, r *http.Request) error {
 	seat, err := web.PathUUID(r, "seat_id")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"ticketremaster/platform/web"
 )
 
-// viewListing gives a listing as the lists have it; who bought it is its parties' business.
+// viewListing returns a listing as the lists show it; only its parties see who bought it.
 func viewListing(o marketplace.Offer) map[string]any {
 	v := map[string]any{
 		"listing_id": o.ListingID, "seat_id": o.SeatID, "event_id": o.EventID, "seller_user_id": o.SellerUserID, "asking_price": o.AskingPrice,
@@ -90,8 +90,8 @@ func (s *Server) listTicket(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// readListing reads a body that names a listing. What is no id is told as a listing that does not exist: people type
-// it.
+// readListing reads a body that names a listing. A malformed id is answered as a listing that does not exist: people
+// type it.
 func readListing(r *http.Request) (id, otp string, err error) {
 	var in struct {
 		ListingID string `json:"listing_id"`

@@ -40,7 +40,7 @@ func (f *Flows) claimListing(ctx context.Context, p *Purchase) error {
 	return f.Listings.ClaimListing(ctx, p.Listing.ListingID, clients.Claim{TransferID: p.TransferID, BuyerUserID: p.BuyerID, ExpiresAt: p.ExpiresAt})
 }
 
-// unclaimListing gives the listing back, for the reason that turned the purchase back. Where the claim's transfer has
+// unclaimListing releases the listing, for the reason that turned the purchase back. Where the claim's transfer has
 // ended already, by a dispute for example, there is nothing left to undo.
 func (f *Flows) unclaimListing(ctx context.Context, p *Purchase) error {
 	err := f.Listings.UnclaimListing(ctx, p.Listing.ListingID, clients.Claim{TransferID: p.TransferID, BuyerUserID: p.BuyerID, Reason: saga.Refusal(ctx).Code})
@@ -76,7 +76,7 @@ func (f *Flows) askSeller(ctx context.Context, p *Purchase) error {
 	return nil
 }
 
-// Bought is what a buyer is told. Pending: the purchase is written down and under way.
+// Bought is the answer to a buyer. Pending: the purchase is recorded and in progress.
 type Bought struct {
 	Listing    clients.Listing
 	TransferID uuid.UUID

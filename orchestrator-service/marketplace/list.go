@@ -14,7 +14,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Why a listing is cancelled that nobody bought.
+// Reasons for which a listing is cancelled that was not bought.
 const (
 	reasonBySeller   = "CANCELLED_BY_SELLER"
 	reasonTicketUsed = "TICKET_USED"
@@ -73,7 +73,7 @@ func endReason(t tickets.Ticket, seller uuid.UUID) string {
 	return ""
 }
 
-// CancelListing takes the seller's listing back while nobody has bought it. Cancelling again answers the same.
+// CancelListing withdraws the seller's listing while it is not bought. A repeat returns the same.
 func (f *Flows) CancelListing(ctx context.Context, seller uuid.UUID, id string) (clients.Listing, error) {
 	l, err := f.listing(ctx, id)
 	if err != nil {
@@ -85,7 +85,7 @@ func (f *Flows) CancelListing(ctx context.Context, seller uuid.UUID, id string) 
 	return f.Listings.EndListing(ctx, l.ListingID, reasonBySeller)
 }
 
-// Sweep gives the rounds that end listings whose ticket was used, or whose event is over.
+// Sweep returns the rounds that end listings whose ticket was used, or whose event is over.
 func (f *Flows) Sweep() sweep.Round {
 	id := func(l clients.Listing) uuid.UUID { return l.ListingID }
 	return sweep.Of(f.Listings.ListingsToCheck, id, func(ctx context.Context, l clients.Listing) error {

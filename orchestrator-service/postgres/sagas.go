@@ -94,7 +94,7 @@ func (s *Sagas) Begin(ctx context.Context, r *saga.Record, lease time.Duration) 
 	return why.With("saga_id", other.ID.String())
 }
 
-// inTheWay reads why r could not be written down: it is there itself, or its subject has another.
+// inTheWay reads why r could not be recorded: it exists already, or its subject has another saga.
 func (s *Sagas) inTheWay(ctx context.Context, r *saga.Record) (*saga.Record, error) {
 	other, err := scan(s.Pool.QueryRow(ctx, `
 		SELECT `+columns+` FROM sagas WHERE saga_id = $1 OR kind = $2 AND subject = $3 AND status <> 'UNDONE'
@@ -170,7 +170,7 @@ func (s *Sagas) Renew(ctx context.Context, r *saga.Record, lease time.Duration) 
 	return written(s.Pool.Exec(ctx, `UPDATE sagas SET lease_until = clock_timestamp() + $4::interval`+mine, r.ID, r.Owner, r.Epoch, lease))
 }
 
-// Rest gives a lease back early. The claim ends with it: a repeat is ErrLost.
+// Rest ends a lease early, and the claim with it: a repeat is ErrLost.
 func (s *Sagas) Rest(ctx context.Context, r *saga.Record, pause time.Duration) error {
 	var stalled *time.Time
 	if !r.StalledSince.IsZero() {

@@ -30,7 +30,7 @@ const (
 // it can check any code of that event without network, and could make one.
 type EventKey []byte
 
-// EventKeys gives the event's key under each of the server's keys, by key id.
+// EventKeys returns the event's key for each of the server's keys, by key id.
 func (c *Codec) EventKeys(event uuid.UUID) map[string]EventKey {
 	keys := make(map[string]EventKey, len(c.roots))
 	for id, root := range c.roots {
@@ -39,7 +39,7 @@ func (c *Codec) EventKeys(event uuid.UUID) map[string]EventKey {
 	return keys
 }
 
-// Secret gives what makes the offline codes of one ownership of a seat: it dies with a change of owner.
+// Secret returns the secret of the offline codes of one ownership of a seat; it is invalid after a change of owner.
 func (k EventKey) Secret(seat uuid.UUID, version int64) []byte {
 	return derive(k, "seat", binary.BigEndian.AppendUint64(seat[:], uint64(version)))[:20]
 }
@@ -65,7 +65,7 @@ func (c *Codec) Offline(seat, event uuid.UUID, version int64) OfflineTicket {
 	}
 }
 
-// Code gives the ticket's code at a time.
+// Code returns the ticket's code at a time.
 func (t OfflineTicket) Code(at time.Time) string { return t.Prefix + totp(t.Secret, step(at)) }
 
 func step(t time.Time) int64 { return t.Unix() / int64(OfflinePeriod/time.Second) }
@@ -134,7 +134,7 @@ func (c *Codec) Sign(text []byte) (keyID string, signature []byte) {
 	return c.current, ed25519.Sign(signer(c.roots[c.current]), text)
 }
 
-// PublicKeys gives what a manifest's signature is checked with, by key id.
+// PublicKeys returns the keys that verify a manifest's signature, by key id.
 func (c *Codec) PublicKeys() map[string]ed25519.PublicKey {
 	keys := make(map[string]ed25519.PublicKey, len(c.roots))
 	for id, root := range c.roots {

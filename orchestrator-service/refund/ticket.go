@@ -14,7 +14,7 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// wholeSteps give a ticket back. Void first, it cannot be used or handed on while its owner is paid.
+// wholeSteps refund a ticket. It is voided first, so that it cannot be used or transferred while its owner is paid.
 func (f *Flows) wholeSteps() []saga.Step[Ticket] {
 	return []saga.Step[Ticket]{
 		{Name: "void ticket", Do: f.voidTicket, Undo: f.restoreTicket},
@@ -24,7 +24,7 @@ func (f *Flows) wholeSteps() []saga.Step[Ticket] {
 	}
 }
 
-// partSteps give a part of the price back; the ticket stays.
+// partSteps refund a part of the price; the ticket stays valid.
 func (f *Flows) partSteps() []saga.Step[Ticket] {
 	return []saga.Step[Ticket]{
 		{Name: "refund order", Do: f.refundOrder},
@@ -164,7 +164,7 @@ func (f *Flows) GiveBack(ctx context.Context, holder, seatID uuid.UUID) (saga.Ou
 	})
 }
 
-// policy tells if a holder may give a ticket back at that time, and the percentage that is kept.
+// policy returns whether a holder may return a ticket at that time, and the percentage that is kept.
 func policy(e clients.Event, now time.Time) (fee int, allowed bool) {
 	switch {
 	case !e.Stands():

@@ -113,7 +113,7 @@ func (f *Flow[T]) Settle(ctx context.Context, id uuid.UUID, subject string, stat
 	return out, err
 }
 
-// settle waits for a saga that this request started. The time that it took to write it down counts too.
+// settle waits for a saga that this request started. The time that recording it took counts too.
 func settle(ctx context.Context, run *Run, began time.Time) (*Record, bool) {
 	wait, cancel := context.WithDeadline(ctx, began.Add(settleWithin))
 	defer cancel()

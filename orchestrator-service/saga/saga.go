@@ -114,7 +114,7 @@ type Log interface {
 	Claim(ctx context.Context, owner uuid.UUID, lease time.Duration, limit int) ([]*Record, error)
 	// Renew extends the lease.
 	Renew(ctx context.Context, r *Record, lease time.Duration) error
-	// Rest gives the lease back with r's progress, so that the saga is claimed again after the pause.
+	// Rest ends the lease and records r's progress, so that the saga is claimed again after the pause.
 	Rest(ctx context.Context, r *Record, pause time.Duration) error
 	// Reopen continues a parked saga in r.Status, RUNNING or COMPENSATING, under its next epoch, at once; r is as Get
 	// gave it, changed in Status, Turned, Refusal and Trail. ErrNotParked if it is not parked any more.

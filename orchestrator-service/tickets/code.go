@@ -44,7 +44,7 @@ func (f *Flows) QRCode(ctx context.Context, user, seatID uuid.UUID) (Code, error
 	return code, err
 }
 
-// Offline gives a ticket's owner what makes its codes without network. It dies with the ownership.
+// Offline returns to a ticket's owner the secret that makes its codes without network. It is invalid after a transfer.
 func (f *Flows) Offline(ctx context.Context, user, seatID uuid.UUID) (qr.OfflineTicket, error) {
 	seat, event, err := f.usable(ctx, user, seatID)
 	if err != nil {

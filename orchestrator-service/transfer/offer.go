@@ -24,8 +24,8 @@ type Offer struct {
 }
 
 // Initiate checks an offer, records it, and asks both parties for a one-time password. If one cannot be asked, the
-// transfer is FAILED and the caller is told why. A refusal reveals something about the other party, who is not told of
-// it: so refusals are counted, before the check, and after too many the caller gets no answers for an hour.
+// transfer is FAILED and the caller learns why. A refusal reveals something about the other party, who does not learn
+// of it: so refusals are counted, before the check, and after too many the caller gets no answers for an hour.
 func (f *Flows) Initiate(ctx context.Context, caller uuid.UUID, o Offer) (clients.Transfer, error) {
 	id := uuid.Must(uuid.NewV7())
 	var seller, buyer *clients.User

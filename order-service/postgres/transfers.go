@@ -112,9 +112,9 @@ func move(ctx context.Context, db batcher, b *pgx.Batch, id uuid.UUID, m order.M
 	return after.Transfer, order.InvalidTransferState(after.Status)
 }
 
-// Dispute freezes a completed transfer, and ends the live transfer by which the ticket was being handed on, if there is
-// one, which it returns too; a repeat answers the same. Beside what Move refuses, order.ErrTransferInvalidState says
-// that the ticket was handed on, or is in this moment.
+// Dispute freezes a completed transfer, and ends the live onward transfer of the ticket, if there is one, which it
+// returns too; a repeat answers the same. Beside what Move refuses, order.ErrTransferInvalidState says that the ticket
+// was transferred onward, or is being transferred.
 func (s Store) Dispute(ctx context.Context, id uuid.UUID, m order.Move) (t order.Transfer, cancelled *order.Transfer, err error) {
 	// All or nothing: a refused dispute must not end the other transfer.
 	err = database.BeginFenced(ctx, s.Pool, func(tx pgx.Tx) error {

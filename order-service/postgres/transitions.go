@@ -104,6 +104,6 @@ const refunded = `SELECT FROM orders JOIN order_refunds USING (order_id)
 	WHERE orders.seat_id = transfers.seat_id AND order_refunds.kind = 'WHOLE' AND order_refunds.created_at >= transfers.completed_at`
 
 // onward finds the later transfers of the transfer's seat that count: all but the failed and the reversed ones. What
-// was handed on cannot be disputed any more.
+// was transferred onward can no longer be disputed.
 const onward = `SELECT FROM transfers AS later WHERE later.seat_id = transfers.seat_id AND later.created_at > transfers.created_at
 	AND later.status NOT IN ('FAILED', 'REVERSED')`

@@ -27,7 +27,7 @@ const maxSilence = 5 * time.Minute
 var ErrUnjudged = fault.Unreachable("the list of ended sessions", nil)
 
 // Revocations is the set of revoked sessions, kept fresh off the request's path. Until it was read for the first time,
-// and once there was no news for five minutes, it judges nobody: a session that it does not know may be revoked.
+// and once there was no news for five minutes, it judges no token: a session that it does not know may be revoked.
 type Revocations struct {
 	mu       sync.RWMutex
 	sessions map[uuid.UUID]time.Time
@@ -84,7 +84,7 @@ func (r *Revocations) last() int64 {
 	return r.seq
 }
 
-// Fetch gives what was revoked after a sequence number, oldest first; not all at once if that is much, and nothing if
+// Fetch returns what was revoked after a sequence number, oldest first; not all at once if that is much, and nothing if
 // there is nothing more.
 type Fetch func(ctx context.Context, after int64) ([]Revocation, error)
 

@@ -19,7 +19,7 @@ func Server(addr string, handler http.Handler, pause time.Duration) func(context
 	return func(ctx context.Context) error { return Serve(ctx, addr, handler, pause) }
 }
 
-// Serve answers on addr until ctx ends. Then it drains: for pause it goes on answering, but GET /health is 503 and
+// Serve answers on addr until ctx ends. Then it drains: for pause it continues to answer, but GET /health is 503 and
 // connections end with their next answer, so that whoever sends requests turns to another replica; after that it takes
 // no more connections, and lets requests in flight finish for up to ten seconds.
 func Serve(ctx context.Context, addr string, handler http.Handler, pause time.Duration) error {

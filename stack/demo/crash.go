@@ -65,7 +65,7 @@ func (p *demo) crashInMidPayment() {
 	out.note("The demo goes on meanwhile. The section Recovery shows how the payment ended.")
 }
 
-// abandonment plays a reserved seat that nobody pays.
+// abandonment plays a reservation that is not paid.
 func (p *demo) abandonment() {
 	s, out, who := p.take("CAT4"), p.out, p.bob
 	out.table("Abandonment, TTL expiry", fmt.Sprintf("Bob reserves seat %s and leaves; HOLD_TTL=%s, and no sweep for %s", s, shortHold, sweepsWait))

@@ -9,7 +9,7 @@ import (
 	"ticketremaster/stack/client"
 )
 
-// transferPrice is what Dave gives Carol for her ticket.
+// transferPrice is what Dave pays Carol for her ticket.
 const transferPrice money.Cents = 180_00
 
 // transfers is docs/architecture.md#transfer. Carol's ticket goes to Dave and, by the reversal, back.

@@ -76,7 +76,7 @@ func (p *demo) ticketQR(who *person, seatID string) string {
 	return code.Payload
 }
 
-// unpaid scans a seat that is only held, and gives the hold back.
+// unpaid scans a seat that is only held, and releases the hold.
 func (p *demo) unpaid() client.Answer {
 	s := p.take("CAT4")
 	held := p.post(p.alice, "/reserve", map[string]any{"seat_id": s.ID})

@@ -35,8 +35,8 @@ func (i *intent) newEvent(kind string, about object, now time.Time) event {
 	return e
 }
 
-// send tries once to deliver the event, and goes on trying in the background when
-// that fails. It returns whether the first try succeeded.
+// send tries once to deliver the event, and continues in the background when that fails. It returns whether the first
+// try succeeded.
 func (s *Server) send(ctx context.Context, e event) bool {
 	err := s.deliver(ctx, e)
 	if err == nil {

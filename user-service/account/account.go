@@ -145,7 +145,7 @@ func (s *Service) VerifyRegistration(ctx context.Context, id uuid.UUID, code str
 	return s.open(ctx, c)
 }
 
-// publicOTP returns what a caller without a session is told about a wrong code.
+// publicOTP returns the answer for a wrong code to a caller without a session.
 func publicOTP(err error) error {
 	switch fault.Code(err) {
 	case user.ErrOTPInvalid.Code, user.ErrOTPExpired.Code:
@@ -162,9 +162,9 @@ func errBadRequest(message string) *fault.Error {
 	return fault.New(fault.Invalid, "BAD_REQUEST", message)
 }
 
-// LogIn checks a password and begins a session. An unknown address and a wrong password give the same answer in the
-// same time; too many wrong ones are RATE_LIMITED for a while (user.SlowedBy), of an unknown address too. An account
-// that is not verified gives UNVERIFIED_ACCOUNT (details: user_id), with a code pending.
+// LogIn checks a password and begins a session. An unknown address and a wrong password get the same answer in the same
+// time; too many wrong ones are RATE_LIMITED for a while (user.SlowedBy), of an unknown address too. An account that is
+// not verified gives UNVERIFIED_ACCOUNT (details: user_id), with a code pending.
 func (s *Service) LogIn(ctx context.Context, email, password string) (Login, error) {
 	c, err := s.Store.Credentials(ctx, uuid.Nil, email)
 	if err != nil && !errors.Is(err, user.ErrNotFound) {

@@ -141,7 +141,7 @@ func (a *API) freezeToEscrow(w http.ResponseWriter, r *http.Request) error {
 // maxRefunds is the most refunds that one call gives.
 const maxRefunds = 150
 
-// refundTickets gives credits back for tickets, all or none.
+// refundTickets returns credits for tickets, all or none.
 func (a *API) refundTickets(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Refunds []operation `json:"refunds"`

@@ -63,10 +63,10 @@ type Started struct {
 	Amount       money.Cents
 }
 
-// Start makes a PaymentIntent over amount. The top-up's id is its idempotency key and written down first, so that a
-// lost answer makes no second one; a client's own key ("": none) leads a repeat to the same top-up. VALIDATION_ERROR
-// outside the limits; RATE_LIMITED while too many are begun and not paid; SERVICE_UNAVAILABLE when Stripe does not
-// answer: it can be tried again.
+// Start makes a PaymentIntent over amount. The top-up's id is its idempotency key and recorded first, so that a lost
+// answer makes no second one; a client's own key ("": none) leads a repeat to the same top-up. VALIDATION_ERROR outside
+// the limits; RATE_LIMITED while too many are begun and not paid; SERVICE_UNAVAILABLE when Stripe does not answer: it
+// can be tried again.
 func (s *Service) Start(ctx context.Context, userID uuid.UUID, amount money.Cents, clientKey string) (Started, error) {
 	if amount < s.config.Min || amount > s.config.Max {
 		return Started{}, fault.Field("amount", "must be from %s to %s", s.config.Min, s.config.Max)

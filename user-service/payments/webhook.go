@@ -72,7 +72,7 @@ type told struct {
 	} `json:"last_payment_error"`
 }
 
-// readers give what the events of each type say; false: nothing of ours. A type that is not here is not handled.
+// readers return what the events of each type say; false: not about a payment of ours. Other types are not handled.
 var readers = map[string]func(*user.PaymentEvent, told) (amount int64, ok bool){
 	"payment_intent.succeeded":        readPaid,
 	"payment_intent.payment_failed":   readFailure,
@@ -159,7 +159,7 @@ func readRefunded(e *user.PaymentEvent, o told) (int64, bool) {
 	return o.AmountRefunded, true
 }
 
-// readRefund reads a refund that failed; any other is told by its charge.
+// readRefund reads a refund that failed; any other is reported by its charge.
 func readRefund(e *user.PaymentEvent, o told) (int64, bool) {
 	e.Failed = &user.FailedRefund{Amount: money.Cents(o.Amount)}
 	return o.Amount, o.Status == "failed" || o.Status == "canceled" || e.Type == "refund.failed"

@@ -163,7 +163,7 @@ type present struct {
 	secret  string
 }
 
-// presentChallenge locks and gives the newest challenge that was not voided. While a newer one is being sent there is
+// presentChallenge locks and returns the newest challenge that was not voided. While a newer one is being sent there is
 // none: the phone may have its code already, which must not confirm anything else. So it is after a sending that was
 // left by a crash, until the next one.
 func presentChallenge(ctx context.Context, tx pgx.Tx, e Entry) (p present, err error) {

@@ -23,14 +23,14 @@ func book[T any](ctx context.Context, s *Store, read pgx.RowToFunc[T], sql strin
 	return booked, faulty(err)
 }
 
-// Deduct pays the platform from a user's credits under the id of an attempt to pay, and gives the balance after.
+// Deduct pays the platform from a user's credits under the id of an attempt to pay, and returns the balance after.
 // USER_NOT_FOUND, INSUFFICIENT_CREDITS (nothing is recorded), OPERATION_VOIDED after Return, OPERATION_MISMATCH if the
 // id is another operation's.
 func (s *Store) Deduct(ctx context.Context, operation, userID uuid.UUID, amount money.Cents, reference *uuid.UUID) (balance money.Cents, err error) {
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_take('purchase', $1, $2, $3, $4)`, operation, userID, amount, reference)
 }
 
-// Return gives a deduction back, or leaves a mark that refuses one that has not come; returned is false then.
+// Return returns a deduction, or leaves a mark that refuses one that has not arrived yet; returned is false then.
 func (s *Store) Return(ctx context.Context, operation uuid.UUID) (returned bool, err error) {
 	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_return($1)`, operation)
 }
@@ -45,8 +45,8 @@ func (s *Store) ReturnEscrow(ctx context.Context, operation uuid.UUID) (returned
 	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_escrow_return($1)`, operation)
 }
 
-// ReleaseEscrow pays an escrow, less a fee of the platform's, to a user and gives that user's balance.
-// ESCROW_NOT_FOUND, OPERATION_VOIDED, OPERATION_MISMATCH if the fee is more than the escrow.
+// ReleaseEscrow pays an escrow, less the platform's fee, to a user and returns that user's balance. ESCROW_NOT_FOUND,
+// OPERATION_VOIDED, OPERATION_MISMATCH if the fee is more than the escrow.
 func (s *Store) ReleaseEscrow(ctx context.Context, operation, userID uuid.UUID, fee money.Cents) (balance money.Cents, err error) {
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_escrow_release($1, $2, $3)`, operation, userID, fee)
 }
@@ -63,19 +63,19 @@ func (s *Store) Unfreeze(ctx context.Context, dispute uuid.UUID) (returned bool,
 	return book(ctx, s, pgx.RowTo[bool], `SELECT credits_unfreeze($1)`, dispute)
 }
 
-// FreezeToEscrow moves what a dispute froze into an escrow under the reversal's id and gives its amount. FROZEN_SHORT
+// FreezeToEscrow moves what a dispute froze into an escrow under the reversal's id and returns its amount. FROZEN_SHORT
 // (details: short) unless coverShort, FREEZE_NOT_FOUND, FROZEN_TAKEN by another reversal, OPERATION_VOIDED.
 func (s *Store) FreezeToEscrow(ctx context.Context, reversal, dispute uuid.UUID, coverShort bool) (amount money.Cents, err error) {
 	return book(ctx, s, pgx.RowTo[money.Cents], `SELECT credits_freeze_escrow($1, $2, $3)`, reversal, dispute, coverShort)
 }
 
-// TicketRefund gives a user credits back for a ticket.
+// TicketRefund is a return of credits to a user for a ticket.
 type TicketRefund struct {
 	ID, UserID, OrderID uuid.UUID
 	Amount              money.Cents
 }
 
-// RefundTickets gives credits back for tickets: all of them or, on a refusal, none. A repeat changes nothing.
+// RefundTickets returns credits for tickets: for all of them or, on a refusal, none. A repeat changes nothing.
 // USER_NOT_FOUND, OPERATION_MISMATCH if a refund's id stands for another user or amount.
 func (s *Store) RefundTickets(ctx context.Context, refunds []TicketRefund) error {
 	ids, users, orders := make([]uuid.UUID, len(refunds)), make([]uuid.UUID, len(refunds)), make([]uuid.UUID, len(refunds))
@@ -89,7 +89,7 @@ func (s *Store) RefundTickets(ctx context.Context, refunds []TicketRefund) error
 	}))
 }
 
-// Grant gives a user credits from the platform, once per operation: for demos and goodwill. USER_NOT_FOUND.
+// Grant pays a user credits from the platform, once per operation: for demos and goodwill. USER_NOT_FOUND.
 func (s *Store) Grant(ctx context.Context, operation, userID uuid.UUID, amount money.Cents) error {
 	_, err := s.pool.Exec(ctx, `
 		INSERT INTO movements (kind, operation_id, source, target, target_id, amount)

@@ -10,8 +10,8 @@ import (
 // sweepBatch is how many rows one statement of Sweep removes at most.
 const sweepBatch = 500
 
-// Sweep removes what is over: registrations that nobody confirmed within their time, whose e-mail addresses are free
-// then, and counts that no limit looks at any more. more says that a batch was full.
+// Sweep removes what is over: registrations that were not confirmed in time, whose e-mail addresses are free then, and
+// counts that no limit looks at any more. more says that a batch was full.
 func (s *Store) Sweep(ctx context.Context, registrationLife time.Duration) (more bool, err error) {
 	for _, over := range []struct {
 		sql  string

@@ -22,7 +22,7 @@ func (s *Store) TryPassword(ctx context.Context, slowed []user.Slowed) (wait tim
 	return time.Duration(seconds * float64(time.Second)), faulty(err)
 }
 
-// PasswordWasRight gives the tries back that TryPassword took; the first, the account's from this network, begins anew.
+// PasswordWasRight returns the tries that TryPassword took; the count of the account's from this network is reset.
 func (s *Store) PasswordWasRight(ctx context.Context, slowed []user.Slowed) error {
 	keys := make([][]byte, len(slowed))
 	for i, by := range slowed {

@@ -56,7 +56,7 @@ const paymentColumns = `p.payment_intent_id, p.topup_id, t.user_id, p.paid, p.cu
 	 FROM payment_anomalies a WHERE a.payment_intent_id = p.payment_intent_id)`
 
 // Resolve notes that a person has settled what did not fit about a payment, and why; what was settled before keeps its
-// reason. It gives the payment; NOT_FOUND.
+// reason. It returns the payment; NOT_FOUND.
 func (s *Store) Resolve(ctx context.Context, intent string, by uuid.UUID, reason string) (p user.Payment, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `

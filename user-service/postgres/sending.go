@@ -22,10 +22,9 @@ const (
 // sendingTakes is longer than any sending: a challenge that is SENDING for longer was left by a crash.
 const sendingTakes = "10 seconds"
 
-// BeginChallenge writes a new challenge down. By SMS it is SENDING, and what was live before stays so until
-// FinishSending; by TOTP it is live at once. With ifNonePending a live one of the same purpose and reference is given
-// instead, pending true. OTP_BUSY where a live one may not be voided (user.Challenge's MayVoid and GivesWay);
-// RATE_LIMITED.
+// BeginChallenge records a new challenge. By SMS it is SENDING, and what was live before stays so until FinishSending;
+// by TOTP it is live at once. With ifNonePending a live one of the same purpose and reference is given instead, pending
+// true. OTP_BUSY where a live one may not be voided (user.Challenge's MayVoid and GivesWay); RATE_LIMITED.
 func (s *Store) BeginChallenge(ctx context.Context, c user.Challenge, limits user.OTPLimits, ifNonePending bool) (begun user.Challenge, pending bool, err error) {
 	begun = c
 	err = s.tx(ctx, func(tx pgx.Tx) error {
@@ -162,7 +161,7 @@ const (
 	SentPerhaps = "PERHAPS" // nobody knows, and the phone may have a new code: neither is live
 )
 
-// FinishSending ends what BeginChallenge began and gives when the code expires.
+// FinishSending ends what BeginChallenge began and returns when the code expires.
 func (s *Store) FinishSending(ctx context.Context, c user.Challenge, outcome string, ttl time.Duration) (expires time.Time, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		state := outcome

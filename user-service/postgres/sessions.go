@@ -55,7 +55,7 @@ func (s *Store) CloseSession(ctx context.Context, id uuid.UUID, until time.Time)
 	})
 }
 
-// SetPassword changes the hash and revokes every session of the user, and gives those.
+// SetPassword changes the hash, revokes every session of the user, and returns those sessions.
 func (s *Store) SetPassword(ctx context.Context, id uuid.UUID, hash string, until time.Time) (revoked []uuid.UUID, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $2 WHERE user_id = $1`, id, hash); err != nil {

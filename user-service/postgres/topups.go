@@ -15,9 +15,9 @@ import (
 // topUpLocks is the class of the advisory locks under which one user's top-ups are begun.
 const topUpLocks = 7_020_005
 
-// BeginTopUp writes a top-up down before Stripe hears of it. With a client's key (not "") that was used before it gives
-// the top-up of that time; VALIDATION_ERROR if that one was of another amount. RATE_LIMITED if the user has begun
-// perHour in the last hour and not paid them. USER_NOT_FOUND.
+// BeginTopUp records a top-up before Stripe is called. With a client's key (not "") that was used before it gives the
+// top-up of that time; VALIDATION_ERROR if that one was of another amount. RATE_LIMITED if the user has begun perHour
+// in the last hour and not paid them. USER_NOT_FOUND.
 func (s *Store) BeginTopUp(ctx context.Context, id, userID uuid.UUID, amount money.Cents, clientKey string, perHour int) (t user.TopUp, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		if err := lock(ctx, tx, topUpLocks, userID.String()); err != nil {

@@ -1,5 +1,5 @@
-// Command gate plays a device at a door: it gets an event's list, decides scans without network, and uploads what it
-// decided.
+// Command gate simulates a device at a gate: it gets an event's list, decides scans without network, and uploads what
+// it decided.
 //
 //	gate sync -gateway http://127.0.0.1:8000 -event ID -hall HALL-1 -device north
 //	gate scan [-out] [CODE …]         without codes it reads lines, as a scanner types them

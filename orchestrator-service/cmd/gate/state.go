@@ -61,7 +61,7 @@ func (s *state) device() *device.Device {
 	return &device.Device{Name: s.Device, Hall: s.Hall, Log: s.Log}
 }
 
-// open gives a device that has a list.
+// open returns a device that has a list.
 func open(file string) (*state, *device.Device, error) {
 	s, err := load(file)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"ticketremaster/platform/fault"
 )
 
-// Contract tests that a log does what saga.Log says. open gives an empty one. Leases that are to be over have a length
-// below zero, so that no clock need be waited for.
+// Contract tests that a log does what saga.Log says. open returns an empty one. Leases that are to be over have a
+// length below zero, so that no clock need be waited for.
 func Contract(t *testing.T, open func(*testing.T) saga.Log) {
 	for name, test := range map[string]func(*testing.T, saga.Log){
 		"a subject has one saga that is not undone": oneSagaPerSubject,
