@@ -106,7 +106,7 @@ func TestSampleSecretsAreKnownAsSuch(t *testing.T) {
 			}
 		}
 	}
-	if secrets != 16 {
+	if secrets != 17 {
 		t.Errorf("%d secrets were looked at", secrets)
 	}
 	var key config.Key32

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -41,15 +42,33 @@ func (n Native) Broker(context.Context) (*amqp.Connection, error) {
 }
 
 func (n Native) Audit(ctx context.Context, out io.Writer) error {
-	databases := map[string]string{}
-	for _, name := range audit.Databases {
-		databases[name] = n.Stack.DSN(name)
+	databases, err := n.auditor(ctx)
+	if err != nil {
+		return err
 	}
 	offenders, err := audit.Run(ctx, databases, 0, out)
 	if err == nil && offenders > 0 {
 		err = fmt.Errorf("the audit found %d offenders", offenders)
 	}
 	return err
+}
+
+// Watch audits every minute and serves what it finds on addr, until ctx ends.
+func (n Native) Watch(ctx context.Context, addr string) error {
+	databases, err := n.auditor(ctx)
+	if err != nil {
+		return err
+	}
+	return audit.NewWatch(databases, audit.Options{}, time.Minute, 24*time.Hour).Serve(ctx, addr)
+}
+
+// auditor gives the connection strings of the role that may only read.
+func (n Native) auditor(ctx context.Context) (map[string]string, error) {
+	databases := map[string]string{}
+	for _, name := range audit.Databases {
+		databases[name] = n.Stack.DSN(name)
+	}
+	return audit.ReadOnly(ctx, databases)
 }
 
 func (n Native) Commands() string { return "make status · make logs · make audit · make down" }

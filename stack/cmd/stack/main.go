@@ -12,6 +12,7 @@
 //	stack demo            up, then play the scenarios; GATEWAY_URL names a system that runs elsewhere
 //	stack demo docker     play it against the containers of docker compose that run
 //	stack audit           count offenders against every invariant
+//	stack audit watch     do it every minute, and serve the metrics on 127.0.0.1:5010
 //
 // Ports: PORT (8000) is the gateway's; see package stack for the others.
 package main
@@ -72,6 +73,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case "clean":
 		return s.Remove()
 	case "audit":
+		if len(args) > 0 && args[0] == "watch" {
+			return demo.Native{Stack: s}.Watch(ctx, "127.0.0.1:5010")
+		}
 		return demo.Native{Stack: s}.Audit(ctx, out)
 	case "status":
 		return status(s, out)
