@@ -30,7 +30,7 @@ const maxAnswer = 32 << 20
 // sent again within the deadline.
 type Client struct {
 	Name    string        // for messages: "the order service"
-	BaseURL string        // http://order-service:5001
+	BaseURL string        // http://order-service:5001; of several replicas a comma list
 	Token   string        // the callee's own secret
 	Timeout time.Duration // of a call whose context has no earlier deadline; 0: 2 s
 	HTTP    *http.Client  // nil: a shared one with connections kept alive
@@ -69,9 +69,16 @@ func (c *Client) Page(ctx context.Context, method, path string, in, out any) (*w
 			return nil, err
 		}
 	}
+	address := ""
 	for try := 0; ; try++ {
-		page, err := c.once(ctx, method, path, body, out)
-		if err == nil || try == 2 || !connectionBroke(err) {
+		address = replica(c.BaseURL, address)
+		began := time.Now()
+		page, err := c.once(ctx, method, address+path, body, out)
+		if err == nil {
+			return page, nil
+		}
+		noteFailure(address, err, time.Since(began))
+		if try == 2 || !connectionBroke(err) {
 			return page, err
 		}
 		select {
@@ -82,8 +89,8 @@ func (c *Client) Page(ctx context.Context, method, path string, in, out any) (*w
 	}
 }
 
-func (c *Client) once(ctx context.Context, method, path string, body []byte, out any) (*web.Pagination, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.BaseURL+path, bytes.NewReader(body))
+func (c *Client) once(ctx context.Context, method, url string, body []byte, out any) (*web.Pagination, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +106,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 	}
 	for name, values := range req.Header {
 		if strings.ContainsFunc(values[0], unicode.IsControl) {
-			return nil, fmt.Errorf("%s %s: the header %s cannot be sent", method, path, name)
+			return nil, fmt.Errorf("%s %s: the header %s cannot be sent", method, url, name)
 		}
 	}
 	client := c.HTTP
@@ -128,7 +135,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 	err = json.Unmarshal(raw, &answer)
 	switch {
 	case errors.As(err, &mistyped) && strings.HasPrefix(mistyped.Field, "data"):
-		return nil, fmt.Errorf("%s %s: %w", method, path, err) // our own error
+		return nil, fmt.Errorf("%s %s: %w", method, url, err) // our own error
 	case err != nil:
 		return nil, fault.Unreachable(c.Name, fmt.Errorf("status %d, not our envelope: %w", res.StatusCode, err))
 	}
@@ -138,7 +145,7 @@ func (c *Client) once(ctx context.Context, method, path string, body []byte, out
 			Fields: answer.Errors, Details: answer.Details,
 		}
 		if !fault.Answered(said.Code) {
-			return nil, fault.Unreachable(c.Name, fmt.Errorf("%s %s was answered %d: %w", method, path, res.StatusCode, said))
+			return nil, fault.Unreachable(c.Name, fmt.Errorf("%s %s was answered %d: %w", method, url, res.StatusCode, said))
 		}
 		return nil, said
 	}
