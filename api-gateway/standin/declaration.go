@@ -10,7 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
+	"net"
+	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -19,10 +20,40 @@ import (
 // declaration is Kong's declarative configuration, as far as it is supported.
 type declaration struct {
 	FormatVersion yaml.Node  `yaml:"_format_version"` // a node, since Kong refuses a number
+	Upstreams     []upstream `yaml:"upstreams"`
 	Services      []service  `yaml:"services"`
 	Routes        []route    `yaml:"routes"` // without a service
 	Consumers     []consumer `yaml:"consumers"`
 	Plugins       []plugin   `yaml:"plugins"` // global
+}
+
+// upstream are the replicas of a service, under the host name that the services' URLs have.
+type upstream struct {
+	Name    string `yaml:"name"`
+	Targets []struct {
+		Target string `yaml:"target"` // host:port
+	} `yaml:"targets"`
+	Healthchecks struct {
+		Active probes `yaml:"active"`
+	} `yaml:"healthchecks"`
+}
+
+// probes are requests to each target that decide whether it gets others. Intervals and the timeout are in seconds, the
+// rest are numbers of answers in succession.
+type probes struct {
+	Type     string `yaml:"type"`
+	HTTPPath string `yaml:"http_path"`
+	Timeout  int    `yaml:"timeout"`
+	Healthy  struct {
+		Interval  int `yaml:"interval"` // 0: no probes
+		Successes int `yaml:"successes"`
+	} `yaml:"healthy"`
+	Unhealthy struct {
+		Interval     int `yaml:"interval"`
+		HTTPFailures int `yaml:"http_failures"`
+		TCPFailures  int `yaml:"tcp_failures"`
+		Timeouts     int `yaml:"timeouts"`
+	} `yaml:"unhealthy"`
 }
 
 type service struct {
@@ -91,7 +122,7 @@ func parse(text []byte) (declaration, error) {
 			return d, fmt.Errorf("service %q: every service needs a name of its own", s.Name)
 		}
 		services[s.Name] = true
-		if _, err := s.target(); err != nil {
+		if _, err := d.target(s); err != nil {
 			return d, fmt.Errorf("service %s: %w", s.Name, err)
 		}
 	}
@@ -121,30 +152,60 @@ func (d declaration) allRoutes() func(yield func(route) bool) {
 	}
 }
 
-// target is where a service is and how long to wait for it. Services that
-// share a target share its connections.
+// target is which upstream a service has, how long to wait for it, and how often to try another of its targets. Services
+// that share a target share its connections.
 type target struct {
-	scheme, host  string
+	upstream      string
 	connect, read time.Duration
+	retries       int
 }
 
-func (s service) target() (target, error) {
-	u, err := url.Parse(s.URL)
-	if err != nil {
-		return target{}, errors.New("url is malformed")
+func (d declaration) target(s service) (target, error) {
+	name, ok := strings.CutPrefix(s.URL, "http://")
+	if !ok || d.upstream(name) == nil {
+		return target{}, errors.New("url must be http:// and the name of an upstream")
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
-		u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
-		return target{}, errors.New("url must be http(s)://host:port")
+	if err := d.upstream(name).check(); err != nil {
+		return target{}, fmt.Errorf("upstream %s: %w", name, err)
 	}
-	if s.Retries == nil || *s.Retries != 0 {
-		return target{}, errors.New("retries must be 0: a request is never sent twice")
+	if s.Retries == nil || *s.Retries < 0 || *s.Retries > 1 {
+		return target{}, errors.New("retries must be 0 or 1")
 	}
 	if s.ConnectTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout != s.ReadTimeout {
 		return target{}, errors.New("connect_timeout, write_timeout and read_timeout must be set, the last two alike")
 	}
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	return target{u.Scheme, u.Host, ms(s.ConnectTimeout), ms(s.ReadTimeout)}, nil
+	return target{name, ms(s.ConnectTimeout), ms(s.ReadTimeout), *s.Retries}, nil
+}
+
+// upstream returns the upstream of that name, nil if there is none.
+func (d declaration) upstream(name string) *upstream {
+	for i := range d.Upstreams {
+		if d.Upstreams[i].Name == name {
+			return &d.Upstreams[i]
+		}
+	}
+	return nil
+}
+
+func (u *upstream) check() error {
+	for _, t := range u.Targets {
+		if host, port, err := net.SplitHostPort(t.Target); err != nil || host == "" || port == "" {
+			return fmt.Errorf("target %q must be host:port", t.Target)
+		}
+	}
+	p := u.Healthchecks.Active
+	switch {
+	case len(u.Targets) == 0:
+		return errors.New("needs targets")
+	case p.Type != "http" || p.HTTPPath == "" || p.Timeout <= 0:
+		return errors.New("healthchecks.active needs type http, http_path and timeout")
+	case p.Healthy.Interval != p.Unhealthy.Interval || p.Healthy.Interval < 0:
+		return errors.New("healthchecks.active: both intervals must be alike")
+	case p.Healthy.Successes != 1 || p.Unhealthy.HTTPFailures != 1 || p.Unhealthy.TCPFailures != 1 || p.Unhealthy.Timeouts < 1:
+		return errors.New("healthchecks.active: successes, http_failures and tcp_failures must be 1, timeouts set")
+	}
+	return nil
 }
 
 // credentials are the consumers' HS256 keys by issuer, and API keys.

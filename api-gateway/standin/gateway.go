@@ -17,11 +17,13 @@ import (
 
 const correlationHeader = "X-Correlation-Id" // as written in a parsed header
 
-// Gateway is the gateway that a kong.yml describes. It is immutable; requests share only the rate limits' counters.
+// Gateway is the gateway that a kong.yml describes. It is immutable; requests share only the rate limits'
+// counters and what is known of the services' replicas.
 type Gateway struct {
-	routes routes
-	global policy // for requests that no route matches, if the file has no catch-all
-	now    clock
+	routes    routes
+	balancers []*balancer
+	global    policy // for requests that no route matches, if the file has no catch-all
+	now       clock
 }
 
 // New builds the gateway of a rendered kong.yml. The error names the first construct that is not supported.
@@ -44,24 +46,25 @@ func build(kongYML []byte, now clock) (*Gateway, error) {
 	if g.global.envelopes == nil || g.global.cors == nil || !g.global.transform || g.global.maxBody == 0 {
 		return nil, errors.New("global: want pre-function, cors, request-transformer and request-size-limiting: without them no route could be served as Kong would")
 	}
-	proxies := map[target]*proxy{}
+	balancers := map[target]*balancer{}
 	for _, s := range d.Services {
 		p, err := b.apply(g.global, s.Plugins)
 		if err != nil {
 			return nil, fmt.Errorf("service %s: %w", s.Name, err)
 		}
-		to, _ := s.target() // checked by parse
-		if proxies[to] == nil {
-			proxies[to] = newProxy(to)
+		to, _ := d.target(s) // checked by parse
+		if balancers[to] == nil {
+			balancers[to] = newBalancer(d.upstream(to.upstream), to)
+			g.balancers = append(g.balancers, balancers[to])
 		}
-		if err := g.addRoutes(b, p, s.Routes, proxies[to]); err != nil {
+		if err := g.addRoutes(b, p, s.Routes, balancers[to]); err != nil {
 			return nil, fmt.Errorf("service %s: %w", s.Name, err)
 		}
 	}
 	return g, g.addRoutes(b, g.global, d.Routes, nil)
 }
 
-func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *proxy) error {
+func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *balancer) error {
 	for _, r := range routes {
 		p, err := b.apply(base, r.Plugins)
 		if err == nil && to == nil && p.terminate == 0 {
@@ -73,7 +76,7 @@ func (g *Gateway) addRoutes(b builder, base policy, routes []route, to *proxy) e
 		if err == nil && r.ResponseBuffering != nil && *r.ResponseBuffering {
 			err = errors.New("response_buffering is false or left out")
 		}
-		e := &endpoint{name: r.Name, methods: r.Methods, policy: p, proxy: to, streams: r.ResponseBuffering != nil}
+		e := &endpoint{name: r.Name, methods: r.Methods, policy: p, service: to, streams: r.ResponseBuffering != nil}
 		for _, path := range r.Paths {
 			if err == nil {
 				err = g.routes.add(path, e)
@@ -175,7 +178,7 @@ func (g *Gateway) answer(ctx *fasthttp.RequestCtx, e *endpoint, p *policy, path,
 		return
 	}
 	drop(&r.Header, p.remove)
-	if status := e.proxy.pass(ctx, path, query, m.correlation); status != 0 {
+	if status := e.service.pass(ctx, path, query, m.correlation); status != 0 {
 		g.fail(ctx, status)
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -21,25 +22,24 @@ const (
 	readBuffer = 32 << 10         // bytes of a service's header, and what is read and written at once
 )
 
-// proxy passes requests to one target over connections that stay open. A
-// request goes out once: what fails is answered, not tried again.
+// proxy passes requests to one replica of a service over connections that stay open.
 type proxy struct {
+	host   string
 	client fasthttp.HostClient
-	target target
+	down   atomic.Bool // by its probes
 }
 
-func newProxy(to target) *proxy {
+func newProxy(host string, to target) *proxy {
 	dialer := net.Dialer{Timeout: to.connect, KeepAlive: 30 * time.Second}
-	p := &proxy{target: to}
+	p := &proxy{host: host}
 	p.client = fasthttp.HostClient{
-		Addr:  fasthttp.AddMissingPort(to.host, to.scheme == "https"),
-		IsTLS: to.scheme == "https",
+		Addr: host,
 		Dial: func(addr string) (net.Conn, error) {
 			conn, err := dialer.Dial("tcp", addr)
 			if err != nil {
 				return nil, err
 			}
-			return &upstream{TCPConn: conn.(*net.TCPConn), wait: to.read}, nil
+			return &serviceConn{TCPConn: conn.(*net.TCPConn), wait: to.read}, nil
 		},
 		// A connection that its service closed while it was idle received nothing of the request: the next one is
 		// tried, or a new one.
@@ -57,10 +57,22 @@ func newProxy(to target) *proxy {
 	return p
 }
 
-// pass calls the service and leaves its answer in ctx. It returns 0, or the status to answer instead.
-func (p *proxy) pass(ctx *fasthttp.RequestCtx, path, query string, correlation []byte) (status int) {
-	r := &ctx.Request
-	h := &r.Header
+// pass calls the replica with a forwarded request and leaves its answer in ctx.
+func (p *proxy) pass(ctx *fasthttp.RequestCtx, path, query string) error {
+	ctx.Request.Header.SetHost(p.host)
+	ctx.Request.SetRequestURI(path)
+	ctx.Request.URI().SetQueryString(query)
+	if err := p.client.Do(&ctx.Request, &ctx.Response); err != nil {
+		slog.Warn("no answer from service", "service", p.host, "path", path, "status", upstreamStatus(err), "error", err)
+		return err
+	}
+	drop(&ctx.Response.Header, notTheServices)
+	return nil
+}
+
+// forward gives a client's request the headers that its service sees.
+func forward(ctx *fasthttp.RequestCtx, correlation []byte) {
+	h := &ctx.Request.Header
 	h.Del(correlationHeader) // the client may have sent several
 	setIfAny(h, correlationHeader, correlation)
 	dropHops(h)
@@ -70,19 +82,6 @@ func (p *proxy) pass(ctx *fasthttp.RequestCtx, path, query string, correlation [
 	h.Set("X-Forwarded-Proto", "http")
 	h.SetBytesV("X-Real-IP", ip)
 	h.SetProtocol("HTTP/1.1")
-	h.SetHost(p.target.host)
-	r.SetRequestURI(path)
-	r.URI().SetQueryString(query)
-	if p.client.IsTLS {
-		r.URI().SetScheme("https")
-	}
-	if err := p.client.Do(r, &ctx.Response); err != nil {
-		status := upstreamStatus(err)
-		slog.Warn("no answer from service", "service", p.target.host, "path", path, "status", status, "error", err)
-		return status
-	}
-	drop(&ctx.Response.Header, notTheServices)
-	return 0
 }
 
 // dropHops removes what concerns only the client's connection, and what the client says does so.
@@ -144,8 +143,8 @@ func upstreamStatus(err error) int {
 	}
 }
 
-// upstream is a connection to a service that detects, before a request is written to it, that the service closed it.
-type upstream struct {
+// serviceConn is a connection to a service that detects, before a request is written to it, that the service closed it.
+type serviceConn struct {
 	*net.TCPConn
 	wait     time.Duration // between two reads, as Kong's read_timeout
 	answered bool          // since it was written to
@@ -153,18 +152,18 @@ type upstream struct {
 
 var errIdleClosed = errors.New("the service closed this idle connection")
 
-func (u *upstream) Read(p []byte) (int, error) {
-	u.answered = true
-	u.SetReadDeadline(time.Now().Add(u.wait))
-	return u.TCPConn.Read(p)
+func (c *serviceConn) Read(p []byte) (int, error) {
+	c.answered = true
+	c.SetReadDeadline(time.Now().Add(c.wait))
+	return c.TCPConn.Read(p)
 }
 
-func (u *upstream) Write(p []byte) (int, error) {
-	if u.answered {
-		u.answered = false
-		if idle.Closed(u.TCPConn) {
+func (c *serviceConn) Write(p []byte) (int, error) {
+	if c.answered {
+		c.answered = false
+		if idle.Closed(c.TCPConn) {
 			return 0, errIdleClosed
 		}
 	}
-	return u.TCPConn.Write(p)
+	return c.TCPConn.Write(p)
 }

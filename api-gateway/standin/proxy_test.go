@@ -245,7 +245,7 @@ func TestAFaultCostsOneRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, _ := g.routes.find(http.MethodGet, "/events")
-	d.proxy = nil
+	d.service = nil
 	url := served(t, g)
 	for range 2 {
 		if r := ask(t, http.MethodGet, url+"/events", nil); r.status != http.StatusInternalServerError || !strings.Contains(r.body, `"success":false`) {

@@ -30,8 +30,8 @@ type endpoint struct {
 	name    string
 	methods []string
 	policy  policy
-	proxy   *proxy // nil for a route without a service
-	streams bool   // its answers last
+	service *balancer // nil for a route without a service
+	streams bool      // its answers last
 	crowd   crowd
 }
 

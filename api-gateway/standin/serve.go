@@ -27,6 +27,9 @@ func (g *Gateway) Serve(ctx context.Context, l net.Listener) error {
 		CloseOnShutdown:              true,
 		Logger:                       quiet{},
 	}
+	for _, b := range g.balancers {
+		b.watch(ctx)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(bounded(l)) }()
 	select {

@@ -99,7 +99,7 @@ func TestRenderingRefusesWeakSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{"", "change_me", "your_jwt_secret_here", "too-short", "change_me_change_me_change_me_change_me"} {
-		env := map[string]string{"USER_SERVICE_URL": "http://u", "ORCHESTRATOR_URL": "http://o", "JWT_SECRET": secret}
+		env := map[string]string{"USER_SERVICE_URL": "http://u:1", "ORCHESTRATOR_URL": "http://o:1", "JWT_SECRET": secret}
 		_, err := render.Render(template, func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 		if err == nil || !strings.Contains(err.Error(), "JWT_SECRET") {
 			t.Errorf("JWT_SECRET %q: %v", secret, err)
@@ -116,15 +116,21 @@ func TestNewRefuses(t *testing.T) {
 	for name, change := range map[string][2]string{
 		"format version as a number":    {`_format_version: "3.0"`, `_format_version: 3.0`},
 		"another format version":        {`_format_version: "3.0"`, `_format_version: "2.1"`},
-		"unknown top level field":       {"services:\n", "upstreams: []\nservices:\n"},
+		"unknown top level field":       {"services:\n", "vaults: []\nservices:\n"},
 		"unknown service field":         {"retries: 0", "retries: 0\n    path: /x"},
 		"unknown route field":           {"{name: events,", "{name: events, strip_path: false,"},
 		"unknown plugin field":          {"- name: correlation-id", "- name: correlation-id\n    protocols: [http]"},
 		"unknown plugin":                {"- name: correlation-id", "- name: acme"},
 		"unknown plugin setting":        {"echo_downstream: true", "echo_downstream: true\n      trace: 1"},
-		"retries":                       {"retries: 0", "retries: 1"},
+		"many retries":                  {"retries: 0", "retries: 2"},
+		"no targets":                    {`targets: [{"target":"127.0.0.1:1"}]`, "targets: []"},
+		"a target without a port":       {`"127.0.0.1:1"`, `"127.0.0.1"`},
+		"an upstream that is not there": {"url: \"http://user-service.upstream\"", "url: \"http://user-service\""},
+		"passive health checks":         {"      active:\n", "      passive: {type: http}\n      active:\n"},
+		"other thresholds":              {"tcp_failures: 1", "tcp_failures: 2"},
+		"intervals that differ":         {"healthy: {interval: 0", "healthy: {interval: 1"},
 		"retries left to Kong":          {"    retries: 0\n", ""},
-		"a service path":                {"http://127.0.0.1:1", "http://127.0.0.1:1/v1"},
+		"a service path":                {"http://user-service.upstream", "http://user-service.upstream/v1"},
 		"service twice":                 {"name: user-otp", "name: user-login"},
 		"route twice":                   {"name: auth-login", "name: auth-register"},
 		"plugin twice in one scope":     {"  - name: cors\n", "  - name: correlation-id\n    config: {header_name: X-Correlation-ID, generator: uuid, echo_downstream: true}\n  - name: cors\n"},

@@ -11,6 +11,7 @@
 //	${NAME|number}      a whole number that is not negative
 //	${NAME|limit:-N}    the same, and in production at most ten times its default
 //	${NAME|list}        a comma list, becomes ["a", "b"]
+//	${NAME|targets}     a comma list of http://host:port, becomes [{"target": "host:port"}, …]
 //	${NAME|set}         true if NAME is set and not empty, else false
 //
 // Each but set may carry a default, `${NAME:-default}`, which
@@ -22,9 +23,11 @@
 package render
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -178,6 +181,9 @@ func (r *renderer) value(p reference) (string, error) {
 		return value, quoting(p, false)
 	case "list":
 		return list(value), quoting(p, false)
+	case "targets":
+		text, err := targets(value)
+		return text, cmp.Or(err, quoting(p, false))
 	default:
 		return "", fmt.Errorf("has the unknown filter %q", p.filter)
 	}
@@ -216,12 +222,35 @@ func escape(value string) string {
 }
 
 func list(value string) string {
-	items := []string{}
+	text, _ := json.Marshal(items(value)) // strings always marshal
+	return string(text)
+}
+
+// items returns the parts of a comma list that are not empty.
+func items(value string) []string {
+	all := []string{}
 	for item := range strings.SplitSeq(value, ",") {
 		if item = strings.TrimSpace(item); item != "" {
-			items = append(items, item)
+			all = append(all, item)
 		}
 	}
-	text, _ := json.Marshal(items)
-	return string(text)
+	return all
+}
+
+// targets returns the hosts of http addresses as Kong's upstreams list them.
+func targets(value string) (string, error) {
+	type target struct {
+		Target string `json:"target"`
+	}
+	var all []target
+	for _, address := range items(value) {
+		host, ok := strings.CutPrefix(strings.TrimSuffix(address, "/"), "http://")
+		name, port, err := net.SplitHostPort(host)
+		if _, bad := strconv.ParseUint(port, 10, 16); !ok || err != nil || name == "" || bad != nil {
+			return "", errors.New("is not a comma list of http://host:port")
+		}
+		all = append(all, target{host})
+	}
+	text, err := json.Marshal(all)
+	return string(text), err
 }
