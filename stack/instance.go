@@ -18,25 +18,36 @@ import (
 	"ticketremaster/stack/native"
 )
 
-// An instance is a part as a process. All parts have one; a service may have
-// more (see Stack.Replica), which have ports of their own.
+// An instance is a part as a process. All parts have one; a service may have more (see Options.Replicas and
+// Stack.Replica), which have ports of their own.
 type instance struct {
-	name  string
-	part  part
-	stack *Stack
-	ports map[string]int // of a replica; else the stack's hold
+	name   string
+	part   part
+	stack  *Stack
+	number int // of the replica, from 1
 }
 
-func (s *Stack) instance(p part, suffix string) *instance {
-	return &instance{name: p.name + suffix, part: p, stack: s}
-}
-
-func (i *instance) port(name string) int {
-	if port, ok := i.ports[name]; ok {
-		return port
+// instancesOf makes the instances that Options asks for of a part.
+func (s *Stack) instancesOf(p part) []*instance {
+	if s.options.Replicas < 2 || !p.replicated() {
+		return []*instance{{name: p.name, part: p, stack: s, number: 1}}
 	}
-	return i.stack.ports[name]
+	var all []*instance
+	for n := range s.options.Replicas {
+		all = append(all, &instance{name: fmt.Sprintf("%s-%d", p.name, n+1), part: p, stack: s, number: n + 1})
+	}
+	return all
 }
+
+// portName is the name under which the stack keeps one of the instance's ports.
+func (i *instance) portName(name string) string {
+	if i.number > 1 {
+		return fmt.Sprintf("%s_%d", name, i.number)
+	}
+	return name
+}
+
+func (i *instance) port(name string) int { return i.stack.ports[i.portName(name)] }
 
 func (i *instance) address(port string) string { return "127.0.0.1:" + strconv.Itoa(i.port(port)) }
 

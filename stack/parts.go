@@ -3,6 +3,7 @@ package stack
 import (
 	"maps"
 	"strconv"
+	"strings"
 )
 
 // A part is one process of the stack. The parts are called as in docker-compose.yml.
@@ -78,19 +79,23 @@ var parts = []part{
 			return merge(s.reach("sagas-db"), s.broker(),
 				s.secret("JWT_SECRET", "QR_ENCRYPTION_KEY", "INVENTORY_TOKEN", "USER_TOKEN", "ORDER_TOKEN", "EVENT_TOKEN"),
 				map[string]string{
-					"INVENTORY_SERVICE_URL": s.address("INVENTORY_GRPC_PORT"),
-					"USER_SERVICE_URL":      "http://" + s.address("USER_SERVICE_PORT"),
-					"ORDER_SERVICE_URL":     "http://" + s.address("ORDER_SERVICE_PORT"),
-					"EVENT_SERVICE_URL":     "http://" + s.address("EVENT_SERVICE_PORT"),
+					"INVENTORY_SERVICE_URL": s.addresses("", "INVENTORY_GRPC_PORT"),
+					"USER_SERVICE_URL":      s.addresses("http://", "USER_SERVICE_PORT"),
+					"ORDER_SERVICE_URL":     s.addresses("http://", "ORDER_SERVICE_PORT"),
+					"EVENT_SERVICE_URL":     s.addresses("http://", "EVENT_SERVICE_PORT"),
 				})
 		}},
 	{name: "api-gateway", ports: []string{"PORT"}, binary: "api-gateway/cmd/kong-standin", ready: health,
 		needs: []string{"user-service", "orchestrator-service"}, // for its own /health, which is the orchestrator's
 		env: func(s *Stack) map[string]string {
-			return merge(s.secret("JWT_SECRET"), map[string]string{
-				"USER_SERVICE_URL": "http://" + s.address("USER_SERVICE_PORT"),
-				"ORCHESTRATOR_URL": "http://" + s.address("ORCHESTRATOR_PORT"),
+			env := merge(s.secret("JWT_SECRET"), map[string]string{
+				"USER_SERVICE_URL": s.addresses("http://", "USER_SERVICE_PORT"),
+				"ORCHESTRATOR_URL": s.addresses("http://", "ORCHESTRATOR_PORT"),
 			})
+			if s.options.Replicas > 1 {
+				env["UPSTREAM_RETRIES"], env["UPSTREAM_PROBE_SECONDS"] = "1", "1"
+			}
+			return env
 		}},
 }
 
@@ -100,11 +105,28 @@ var passedOn = []string{
 	"RATE_LIMIT", "RATE_LIMIT_LOGIN", "RATE_LIMIT_OTP", "RATE_LIMIT_GATE", "SMS_PER_ADDRESS_PER_HOUR", "CORS_ORIGINS", "GATEWAY_API_KEY", "SANDBOX_FIXED_OTP", "GOMAXPROCS",
 }
 
+// replicated reports whether there may be several of the part: it is one of our services.
+func (p part) replicated() bool { return strings.HasSuffix(p.name, "-service") }
+
+// addresses are those of all replicas that Options asks for, as a comma list.
+func (s *Stack) addresses(scheme, port string) string {
+	var all []string
+	for n := range max(s.options.Replicas, 1) {
+		all = append(all, scheme+(&instance{stack: s, number: n + 1}).address(port))
+	}
+	return strings.Join(all, ",")
+}
+
 func health(_ *Stack, i *instance) string { return "http://" + i.address(i.part.ports[0]) + "/health" }
 
 // reach has the variables by which a service finds its database.
 func (s *Stack) reach(name string) map[string]string {
-	p, db := s.find(name).part, s.find(name).part.database
+	at, err := s.named(name)
+	if err != nil {
+		panic(err) // the table above names a part that is not in it
+	}
+	p := at[0].part
+	db := p.database
 	return merge(s.secret(db.password), map[string]string{
 		"DB_HOST": "127.0.0.1", "DB_PORT": strconv.Itoa(s.ports[p.ports[0]]), "DB_NAME": db.name, "DB_USER": db.user,
 	})

@@ -59,8 +59,8 @@ func (s *Stack) loadPorts() error {
 		return err
 	}
 	s.ports = map[string]int{}
-	for name := range defaultPorts {
-		if port, err := strconv.Atoi(kept[name]); err == nil {
+	for name, text := range kept {
+		if port, err := strconv.Atoi(text); err == nil {
 			s.ports[name] = port
 		}
 	}
@@ -75,6 +75,7 @@ func (s *Stack) choosePorts(wanted []*instance) error {
 	for _, i := range s.instances {
 		_, runs := i.running()
 		for _, name := range i.part.ports {
+			name = i.portName(name)
 			port, err := s.choosePort(name, runs, slices.Contains(wanted, i), i.part.binary != "")
 			if err != nil {
 				problems = append(problems, err)
@@ -118,7 +119,7 @@ func (s *Stack) choosePort(name string, runs, wanted, ours bool) (int, error) {
 	case port == 0 || name == "PORT":
 		port = defaultPorts[name]
 	}
-	if !wanted || native.PortFree(port) {
+	if !wanted || port != 0 && native.PortFree(port) {
 		return port, nil
 	}
 	if name == "PORT" {

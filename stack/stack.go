@@ -31,6 +31,8 @@ type Options struct {
 	Private bool
 	// Unsafe trades the databases' durability for speed; for tests.
 	Unsafe bool
+	// Replicas is how many of each service there are; 0: what the environment's REPLICAS says, else one.
+	Replicas int
 	// Env overrides variables of all services.
 	Env map[string]string
 	// Bin is a folder with binaries built before; by default they are built.
@@ -83,8 +85,13 @@ func Open(options Options) (*Stack, error) {
 	if err := errors.Join(s.loadSecrets(), s.loadPorts()); err != nil {
 		return nil, err
 	}
+	if s.options.Replicas == 0 {
+		if s.options.Replicas, err = replicas(); err != nil {
+			return nil, err
+		}
+	}
 	for _, p := range parts {
-		s.instances = append(s.instances, s.instance(p, ""))
+		s.instances = append(s.instances, s.instancesOf(p)...)
 	}
 	return s, nil
 }
@@ -149,9 +156,14 @@ func (s *Stack) up(ctx context.Context) error {
 	}
 	go run("build", nil, func() error { return s.build(ctx, wanted) })
 	for _, i := range wanted {
-		needs := i.part.needs
+		var needs []string
+		for _, need := range wanted {
+			if slices.Contains(i.part.needs, need.part.name) {
+				needs = append(needs, need.name)
+			}
+		}
 		if i.part.binary != "" {
-			needs = append(slices.Clone(needs), "build")
+			needs = append(needs, "build")
 		}
 		go run(i.name, needs, func() error {
 			if i.part.binary != "" { // one that runs is of an earlier build
@@ -180,17 +192,19 @@ func (s *Stack) wanted() ([]*instance, error) {
 	var wanted []*instance
 	var add func(name string) error
 	add = func(name string) error {
-		i := s.find(name)
-		if i == nil {
-			return fmt.Errorf("there is no part %q in the stack", name)
+		all, err := s.named(name)
+		if err != nil {
+			return err
 		}
-		for _, need := range i.part.needs {
-			if err := add(need); err != nil {
-				return err
+		for _, i := range all {
+			for _, need := range i.part.needs {
+				if err := add(need); err != nil {
+					return err
+				}
 			}
-		}
-		if !slices.Contains(wanted, i) {
-			wanted = append(wanted, i)
+			if !slices.Contains(wanted, i) {
+				wanted = append(wanted, i)
+			}
 		}
 		return nil
 	}
@@ -200,6 +214,19 @@ func (s *Stack) wanted() ([]*instance, error) {
 		}
 	}
 	return wanted, nil
+}
+
+// replicas reads REPLICAS.
+func replicas() (int, error) {
+	text := os.Getenv("REPLICAS")
+	if text == "" {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 5 {
+		return 0, fmt.Errorf("REPLICAS=%q is not a number from 1 to 5", text)
+	}
+	return n, nil
 }
 
 // Close stops all parts: first the gateway, the databases last. The data of a stack in a temporary folder is deleted.
@@ -317,15 +344,6 @@ func (s *Stack) lock() (unlock func(), err error) {
 }
 
 func (s *Stack) address(port string) string { return "127.0.0.1:" + strconv.Itoa(s.ports[port]) }
-
-func (s *Stack) find(name string) *instance {
-	for _, i := range s.instances {
-		if i.name == name {
-			return i
-		}
-	}
-	return nil
-}
 
 // say prints a line of progress with the time since the start.
 func (s *Stack) say(format string, args ...any) {

@@ -224,14 +224,14 @@ func TestTwoCommandsAtOnce(t *testing.T) {
 }
 
 func TestTableOfParts(t *testing.T) {
-	s, err := Open(Options{Dir: folder(t)})
+	s, err := Open(Options{Dir: folder(t), Replicas: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ports := map[string]bool{}
 	for _, i := range s.instances {
 		for _, need := range i.part.needs {
-			if s.find(need) == nil {
+			if _, err := s.named(need); err != nil {
 				t.Errorf("%s needs %s, which is not in the table", i.name, need)
 			}
 		}
