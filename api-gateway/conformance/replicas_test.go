@@ -36,7 +36,7 @@ func newReplica(t *testing.T) *replica {
 	return r
 }
 
-func withReplicas(t *testing.T, urls ...string) door {
+func withReplicas(t *testing.T, urls ...string) gateway {
 	env := maps.Clone(generous)
 	maps.Copy(env, map[string]string{"ORCHESTRATOR_URL": strings.Join(urls, ","), "UPSTREAM_RETRIES": "1", "UPSTREAM_PROBE_SECONDS": "1"})
 	return own(t, env, nil)

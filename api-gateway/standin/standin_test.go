@@ -128,7 +128,7 @@ func TestNewRefuses(t *testing.T) {
 		"an upstream that is not there": {"url: \"http://user-service.upstream\"", "url: \"http://user-service\""},
 		"passive health checks":         {"      active:\n", "      passive: {type: http}\n      active:\n"},
 		"other thresholds":              {"tcp_failures: 1", "tcp_failures: 2"},
-		"intervals that differ":         {"healthy: {interval: 0", "healthy: {interval: 1"},
+		"intervals that differ":         {"        healthy:\n          interval: 0", "        healthy:\n          interval: 1"},
 		"retries left to Kong":          {"    retries: 0\n", ""},
 		"a service path":                {"http://user-service.upstream", "http://user-service.upstream/v1"},
 		"service twice":                 {"name: user-otp", "name: user-login"},

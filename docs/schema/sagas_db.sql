@@ -100,6 +100,13 @@ CREATE TABLE sagas (
 )
 WITH (fillfactor='80');
 
+CREATE TABLE unheard_scans (
+    key bytea NOT NULL,
+    scan_id uuid NOT NULL,
+    noted_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT unheard_scans_key_length CHECK ((length(key) = 32))
+);
+
 ALTER TABLE ONLY admin_requests
     ADD CONSTRAINT admin_requests_pkey PRIMARY KEY (admin_id, key);
 
@@ -112,6 +119,9 @@ ALTER TABLE ONLY messages
 ALTER TABLE ONLY sagas
     ADD CONSTRAINT sagas_pkey PRIMARY KEY (saga_id);
 
+ALTER TABLE ONLY unheard_scans
+    ADD CONSTRAINT unheard_scans_pkey PRIMARY KEY (key, scan_id);
+
 CREATE INDEX cancellations_open ON cancellations USING btree (look_at) WHERE ((started_at IS NOT NULL) AND (settled_at IS NULL));
 
 CREATE INDEX messages_by_status ON messages USING btree (status, parked_at DESC, message_id DESC);
@@ -123,6 +133,8 @@ CREATE INDEX sagas_live ON sagas USING btree (lease_until) WHERE (status = ANY (
 CREATE UNIQUE INDEX sagas_one_per_subject ON sagas USING btree (kind, subject) WHERE (status <> 'UNDONE'::text);
 
 CREATE INDEX sagas_parked ON sagas USING btree (created_at DESC) WHERE (status = 'PARKED'::text);
+
+CREATE INDEX unheard_scans_noted ON unheard_scans USING btree (noted_at);
 
 CREATE TRIGGER messages_guard BEFORE DELETE OR UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION messages_guard();
 

@@ -69,8 +69,8 @@ type Flows struct {
 	Events    Events
 	Users     Users
 	QR        *qr.Codec
+	Unheard   Unheard
 
-	repeats     repeats
 	assignments assignments
 }
 

@@ -36,7 +36,7 @@ func (f *Flows) Admit(ctx context.Context, staff Staff, event uuid.UUID, device 
 	g, ctx := errgroup.WithContext(ctx)
 	for i, e := range entries {
 		g.Go(func() (err error) {
-			a := &attempt{staff: staff, device: device, direction: d, id: e.ScanID, again: e.ScanID != uuid.Nil, manual: true}
+			a := &attempt{staff: staff, device: device, direction: d, id: e.ScanID, own: e.ScanID != uuid.Nil, manual: true}
 			if a.id == uuid.Nil {
 				a.id = uuid.Must(uuid.NewV7())
 			}

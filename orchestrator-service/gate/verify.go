@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -17,19 +16,19 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Verify decides a scan and logs it once. When a dependency is down it is SERVICE_UNAVAILABLE; the ticket may have been marked
-// then, and the same scan repeated within seconds answers what was decided.
+// Verify decides a scan and logs it once. When a dependency is down it is SERVICE_UNAVAILABLE; the ticket may have been
+// marked then, and the same scan repeated within seconds answers what was decided.
 func (f *Flows) Verify(ctx context.Context, staff Staff, s Scan) (Admission, error) {
 	s.Payload = rules.Scanned(s.Payload)
-	a := attempt{staff: staff, device: s.Device, direction: s.Direction, id: s.ID, again: true}
-	if s.ID != uuid.Nil {
-		return f.verify(ctx, &a, s.Payload)
+	a := attempt{staff: staff, device: s.Device, direction: s.Direction, id: s.ID, own: s.ID != uuid.Nil}
+	if !a.own {
+		a.id, a.key = uuid.Must(uuid.NewV7()), keyOf(staff.ID, s)
 	}
-	key := repeatKey(staff.ID, s)
-	a.id, a.before, a.again = f.repeats.begin(key, time.Now())
 	admission, err := f.verify(ctx, &a, s.Payload)
 	// Who was not answered, or has hung up meanwhile, comes again with the same scan.
-	f.repeats.end(key, a.id, (err != nil && !errors.Is(err, ErrQRInvalid)) || ctx.Err() != nil)
+	if !a.own && a.marked && (err != nil || ctx.Err() != nil && admission.Result == rules.Success) {
+		f.noteUnheard(ctx, &a)
+	}
 	return admission, err
 }
 
@@ -38,7 +37,7 @@ func (f *Flows) verify(ctx context.Context, a *attempt, payload string) (Admissi
 	defer cancel()
 	ticket, err := f.readQR(payload)
 	if err != nil {
-		scan := a.refused()
+		scan := a.scan()
 		scan.Result, scan.HallIdPresented = inventoryv1.ScanResult_NOT_FOUND, a.device.Hall
 		if _, err := f.Inventory.RecordScan(ctx, &inventoryv1.RecordScanRequest{Scan: scan}); err != nil {
 			return Admission{}, err
@@ -65,18 +64,10 @@ type attempt struct {
 	device    Device
 	direction rules.Direction
 	id        uuid.UUID
-	before    uuid.UUID // under which an earlier try of this very scan may have been admitted; uuid.Nil: none
-	again     bool      // an earlier try may have been logged under id
+	own       bool    // id is the device's: a repeat has it too
+	key       ScanKey // what is scanned, if the device gave no id
 	manual    bool
-}
-
-// refused is the attempt as the log has it when it is refused. Only an admission's id is derived from what was scanned: the
-// same code refused twice is two scans.
-func (a *attempt) refused() *inventoryv1.Scan {
-	if a.before != uuid.Nil {
-		a.id, a.before = uuid.Must(uuid.NewV7()), uuid.Nil
-	}
-	return a.scan()
+	marked    bool // the inventory was asked to mark it
 }
 
 // scan is the attempt as the log has it, without its decision.
@@ -165,33 +156,48 @@ func (f *Flows) event(e clients.Event) rules.Event {
 	return r
 }
 
-// decide runs the rules and logs what comes of it.
+// decide runs the rules and logs what comes of it. What they refuse because the ticket is used may have been used by an
+// earlier try of this very scan.
 func (f *Flows) decide(ctx context.Context, a *attempt, x known, ticket qr.Ticket) (Admission, error) {
 	out := Admission{Event: x.event, SeatID: ticket.SeatID}
-	if scan := a.admittedBefore(x); scan != uuid.Nil {
-		out.Verdict, out.Seat, out.ScanID = rules.Passed(a.direction), x.ticket.Seat, scan
-		out.Owner = f.emailOf(ctx, clients.ID(x.ticket.Seat.OwnerUserId))
+	out.Verdict = rules.Decide(f.facts(a, x, ticket))
+	scan := func() *inventoryv1.Scan {
+		scan := a.scan()
+		scan.PresentedSeatId, scan.EventId = ticket.SeatID.String(), ticket.EventID.String()
+		scan.HallIdPresented, scan.HallIdExpected = ticket.HallID, x.event.HallID
+		if x.ticket != nil {
+			scan.SeatId = x.ticket.Seat.SeatId
+		}
+		return scan
+	}
+	passed := func(owner string) (Admission, error) {
+		out.Verdict, out.Seat, out.ScanID, out.Owner = rules.Passed(a.direction), x.ticket.Seat, a.id, owner
 		return out, nil
 	}
-	out.Verdict = rules.Decide(f.facts(a, x, ticket))
-	passes := out.Result == rules.Success || out.Reason == rules.NotInside && a.again // the log knows if they left by this very scan
-	scan := a.scan()
-	if !passes {
-		scan = a.refused()
+	if out.Reason == rules.AlreadyIn || out.Reason == rules.NotInside {
+		before, err := f.passedUnheard(ctx, a, scan, x)
+		switch {
+		case err != nil:
+			return Admission{}, err
+		case before:
+			return passed(f.emailOf(ctx, clients.ID(x.ticket.Seat.OwnerUserId)))
+		}
 	}
-	scan.PresentedSeatId, scan.EventId, scan.Reason = ticket.SeatID.String(), ticket.EventID.String(), string(out.Reason)
-	scan.HallIdPresented, scan.HallIdExpected = ticket.HallID, x.event.HallID
-	if x.ticket != nil {
-		scan.SeatId = x.ticket.Seat.SeatId
-	}
-	if !passes {
-		scan.Result = inventoryv1.ScanResult(inventoryv1.ScanResult_value[string(out.Result)])
-		_, err := f.Inventory.RecordScan(ctx, &inventoryv1.RecordScanRequest{Scan: scan})
+	if out.Result != rules.Success {
+		refused := scan()
+		refused.Result, refused.Reason = inventoryv1.ScanResult(inventoryv1.ScanResult_value[string(out.Result)]), string(out.Reason)
+		_, err := f.Inventory.RecordScan(ctx, &inventoryv1.RecordScanRequest{Scan: refused})
 		return out, err
 	}
 	owner := make(chan string, 1)
 	go func() { owner <- f.emailOf(ctx, clients.ID(x.ticket.Seat.OwnerUserId)) }()
-	result, err := f.mark(ctx, a, scan, x)
+	result, err := f.mark(ctx, a, scan(), x)
+	if err == nil && result == inventoryv1.ScanResult_DUPLICATE && !a.own { // used since it was looked up
+		var before bool
+		if before, err = f.passedUnheard(ctx, a, scan, x); before {
+			result = inventoryv1.ScanResult_SUCCESS
+		}
+	}
 	switch {
 	case err != nil:
 		return Admission{}, err
@@ -199,22 +205,11 @@ func (f *Flows) decide(ctx context.Context, a *attempt, x known, ticket qr.Ticke
 		out.Verdict = rules.Lost(a.direction, rules.Result(result.String()))
 		return out, nil
 	}
-	out.Verdict, out.Seat, out.ScanID, out.Owner = rules.Passed(a.direction), x.ticket.Seat, a.id, <-owner
-	return out, nil
-}
-
-// admittedBefore gives the ticket's last admission if it is this very scan, whose answer was not heard.
-func (a *attempt) admittedBefore(x known) uuid.UUID {
-	if x.ticket == nil || a.direction == rules.Out || x.ticket.Left {
-		return uuid.Nil
-	}
-	if last := clients.ID(x.ticket.EntryScanId); last != uuid.Nil && (last == a.id || last == a.before) {
-		return last
-	}
-	return uuid.Nil
+	return passed(<-owner)
 }
 
 func (f *Flows) mark(ctx context.Context, a *attempt, scan *inventoryv1.Scan, x known) (inventoryv1.ScanResult, error) {
+	a.marked = true
 	seat := x.ticket.Seat
 	if a.direction == rules.Out {
 		res, err := f.Inventory.MarkExited(ctx, &inventoryv1.MarkExitedRequest{Scan: scan, OwnershipVersion: seat.OwnershipVersion})

@@ -60,7 +60,7 @@ func start(t *testing.T, seats int) (*Flows, *world) {
 		w.seats[id] = &inventoryv1.Seat{SeatId: id, EventId: w.event.EventID.String(), Status: inventoryv1.SeatStatus_SOLD, OwnerUserId: uuid.NewString(),
 			OwnershipVersion: 1, RowNumber: "A", SeatNumber: int32(i + 1), SoldAt: timestamppb.New(time.Now().Add(-time.Hour))}
 	}
-	return &Flows{Settings: Settings{ClockSkew: 3 * time.Second}, Inventory: w, Orders: w, Events: w, Users: people{w}, QR: codec}, w
+	return &Flows{Settings: Settings{ClockSkew: 3 * time.Second}, Inventory: w, Orders: w, Events: w, Users: people{w}, QR: codec, Unheard: &unheard{}}, w
 }
 
 // at gives the seat with that number.
@@ -382,4 +382,40 @@ func (p people) DebtSince(context.Context) func(uuid.UUID) time.Time {
 		defer p.mu.Unlock()
 		return p.debts[user]
 	}
+}
+
+// unheard remembers tries in memory.
+type unheard struct {
+	mu    sync.Mutex
+	tries []unheardTry
+}
+
+type unheardTry struct {
+	key  ScanKey
+	id   uuid.UUID
+	when time.Time
+}
+
+func (u *unheard) Note(_ context.Context, k ScanKey, try uuid.UUID) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tries = append(u.tries, unheardTry{k, try, time.Now()})
+	return nil
+}
+
+func (u *unheard) Claim(_ context.Context, k ScanKey, within time.Duration) (uuid.UUID, bool, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for i, t := range u.tries {
+		if t.key == k && time.Since(t.when) <= within {
+			u.tries = slices.Delete(u.tries, i, i+1)
+			return t.id, true, nil
+		}
+	}
+	return uuid.Nil, false, nil
+}
+
+// replica is another process over the same world.
+func replica(f *Flows) *Flows {
+	return &Flows{Settings: f.Settings, Inventory: f.Inventory, Orders: f.Orders, Events: f.Events, Users: f.Users, QR: f.QR, Unheard: f.Unheard}
 }

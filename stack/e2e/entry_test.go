@@ -67,12 +67,16 @@ func TestPlaceAndTime(t *testing.T) {
 		t.Error(a.Text("message"))
 	}
 	assign(t, staff, []string{venue}, nil)
+	everywhere(t, "the assignment holds", func() bool {
+		a, err := staff.Get(t.Context(), "/gate/"+there.ID)
+		return err == nil && a.Status == http.StatusForbidden
+	})
 	verify(t, staff, qrOf(t, owner, there.Seats[0].ID), "H1", nil, "WRONG_HALL", "NOT_ASSIGNED")
 	a, err = staff.Get(t.Context(), "/gate/"+there.ID+"/tickets?seat=A1")
 	refused(t, a, err, http.StatusForbidden, "FORBIDDEN")
 	verify(t, staff, qrOf(t, owner, here.Seats[0].ID)+"\r\n", " h1 ", object{"device": "gate-1"}, "SUCCESS", "")
 	assign(t, staff, nil, []string{there.ID})
-	eventually(t, "the new assignment holds", func() bool {
+	everywhere(t, "the new assignment holds", func() bool {
 		a, err := staff.Get(t.Context(), "/gate/"+there.ID)
 		return err == nil && a.Status == http.StatusOK
 	})

@@ -75,7 +75,7 @@ func TestSeatsAreBlockedAndRowsAdded(t *testing.T) {
 		{by: admin, call: "POST /admin/events/$event/rows", body: object{"rows": 2, "seats_per_row": 3, "tier": "BOX", "price": 99, "reason": "sold out"}, want: "201", reads: "seats_added=6 first_row=B last_row=C"},
 		{by: admin, call: "POST /admin/events/$event/rows", body: object{"rows": 2, "seats_per_row": 3, "tier": "BOX", "price": 99, "reason": "sold out"}, want: "201", reads: "last_row=C"}, // a double click
 	})
-	eventually(t, "the seat map has the new rows", func() bool { return len(readEvent(t, e.ID).Seats) == 10 })
+	everywhere(t, "the seat map has the new rows", func() bool { return len(readEvent(t, e.ID).Seats) == 10 })
 	seats := readEvent(t, e.ID).Seats
 	if seats[0].Status != "HELD" || seats[4].Category != "BOX" || seats[4].Price != 99_00 {
 		t.Errorf("the map has %+v", seats)

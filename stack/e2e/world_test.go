@@ -230,6 +230,13 @@ func balance(t *testing.T, p *client.Person) money.Cents {
 	return b
 }
 
+// everywhere is eventually for what each replica of a service keeps by itself for some seconds: it must hold several
+// times in succession.
+func everywhere(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	eventually(t, what, func() bool { return is() && is() && is() && is() })
+}
+
 // eventually waits until is returns true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()

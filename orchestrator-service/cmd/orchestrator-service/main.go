@@ -134,7 +134,7 @@ func start(ctx context.Context, s settings) error {
 	onSale := &catalogue.Flows{Inventory: inventory, Events: events, Users: users, Requests: postgres.Requests{Pool: pool}}
 	door := &gate.Flows{
 		Settings:  gate.Settings{ClockSkew: s.ClockSkew, AcceptDecrypted: s.AcceptDecrypted, DoorsOpenBefore: s.DoorsOpenBefore},
-		Inventory: inventory, Orders: orders, Events: events, Users: users, QR: codec,
+		Inventory: inventory, Orders: orders, Events: events, Users: users, QR: codec, Unheard: postgres.Unheard{Pool: pool},
 	}
 	refunds := &refund.Flows{
 		Inventory: inventory, Orders: orders, Users: users, Events: events, Transfers: transfers,
