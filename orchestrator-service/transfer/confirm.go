@@ -68,13 +68,18 @@ func (f *Flows) fee(t clients.Transfer) money.Cents {
 	return t.CreditsAmount * money.Cents(f.SaleFeePercent) / 100
 }
 
-// affordable refuses a buyer with too few credits for the price.
+// affordable refuses a buyer with too few credits for the price, unless a simultaneous call has confirmed the transfer:
+// the price may be paid already.
 func (f *Flows) affordable(ctx context.Context, t clients.Transfer) error {
 	users, err := f.Users.Lookup(ctx, []uuid.UUID{t.BuyerUserID}, nil)
-	if err == nil && len(users) == 1 && users[0].CreditBalance < t.CreditsAmount && t.ListingID == nil {
-		err = errBuyerPoor
+	if err != nil || len(users) != 1 || users[0].CreditBalance >= t.CreditsAmount || t.ListingID != nil {
+		return err
 	}
-	return err
+	now, err := f.Records.Transfer(ctx, t.TransferID)
+	if err != nil || now.BuyerOTPVerified || now.Status != clients.TransferPendingOTP {
+		return err
+	}
+	return errBuyerPoor
 }
 
 // verifyParty checks one party's one-time password. Three wrong ones end the transfer. An expired or replaced one is

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -186,6 +187,35 @@ func TestABuyerWhoIsShort(t *testing.T) {
 	if fault.From(err).Message != errBuyerShort.Message || w.transfers[id].Status != clients.TransferFailed || w.balance(buyer) != 0 {
 		t.Errorf("%v; it is %+v", err, w.transfers[id])
 	}
+}
+
+// A simultaneous call paid the price between the look at the transfer and the look at the balance: the buyer is not poor.
+func TestAPriceThatWasPaidMeanwhile(t *testing.T) {
+	w, seller, buyer, id := offered(t)
+	w.users[buyer].CreditBalance = w.transfers[id].CreditsAmount
+	w.Users = &meanwhile{w, func() {
+		w.Users = w
+		_, err := w.ConfirmTransfer(t.Context(), buyer, id, "123456", "123456")
+		want(t, err, "")
+	}}
+	_, err := w.ConfirmTransfer(t.Context(), buyer, id, "", "123456")
+	if code := fault.Code(err); err != nil && code != fault.CodeTransferInvalidState {
+		t.Error(err)
+	}
+	if status := w.transfers[id].Status; status != clients.TransferCompleted || w.balance(buyer) != 0 {
+		t.Errorf("%s, %s left of %s", status, w.balance(buyer), seller)
+	}
+}
+
+// meanwhile is the world with something that happens just before users are looked up.
+type meanwhile struct {
+	*world
+	happens func()
+}
+
+func (m *meanwhile) Lookup(ctx context.Context, ids []uuid.UUID, emails []string) ([]clients.User, error) {
+	m.happens()
+	return m.world.Lookup(ctx, ids, emails)
 }
 
 func TestWhatCannotBeConfirmed(t *testing.T) {

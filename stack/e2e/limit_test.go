@@ -43,7 +43,7 @@ func TestOnePersonOneLimit(t *testing.T) {
 	if codes[""] != 2 || codes["TICKET_LIMIT"] != 6 {
 		t.Errorf("of eight reservations at once: %v", codes)
 	}
-	eventually(t, "the other seats are free", func() bool {
+	everywhere(t, "the other seats are free", func() bool {
 		free := 0
 		for _, s := range readEvent(t, e.ID).Seats {
 			if s.Status == "AVAILABLE" {
