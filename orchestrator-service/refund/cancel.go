@@ -333,44 +333,51 @@ func (f *Flows) Sweep(ctx context.Context) error {
 
 // finish refunds batch after batch until none is left that can be refunded. Two at once do each batch once.
 func (f *Flows) finish(ctx context.Context, c Cancellation) {
-	for n := c.Batches; ; n++ {
+	more, err := f.anyLeft(ctx, c.EventID)
+	for n := c.Batches; more && err == nil; n++ {
 		begun := time.Now()
-		done, tickets, err := f.batch(ctx, c.EventID, n)
-		if err != nil {
-			slog.WarnContext(ctx, "a cancellation rests; the sweep goes on with it", "event", c.EventID, "error", err)
-			return
-		}
-		if done {
-			return
+		var tickets int
+		if tickets, more, err = f.batch(ctx, c.EventID, n); !more || err != nil {
+			break
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(time.Duration(tickets)*pace - time.Since(begun)):
 		}
+		if tickets < batchSize { // after a full one the next is tried: counting reads all tickets of the event
+			more, err = f.anyLeft(ctx, c.EventID)
+		}
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "a cancellation rests; the sweep goes on with it", "event", c.EventID, "error", err)
 	}
 }
 
-// batch refunds one batch; done reports that there is nothing more to do now.
-func (f *Flows) batch(ctx context.Context, event uuid.UUID, n int) (done bool, tickets int, err error) {
+// anyLeft reports whether there are tickets that can be refunded now. If there are none, the cancellation has ended, or is
+// looked at again later.
+func (f *Flows) anyLeft(ctx context.Context, event uuid.UUID) (bool, error) {
 	left, waiting, err := f.left(ctx, event)
 	switch {
 	case err != nil:
-		return false, 0, err
+		return false, err
 	case left.Tickets == 0:
-		return true, 0, f.Cancellations.Settled(ctx, event)
+		return false, f.Cancellations.Settled(ctx, event)
 	case int(left.Tickets) <= waiting:
-		return true, 0, f.Cancellations.Later(ctx, event, waitDisputes)
+		return false, f.Cancellations.Later(ctx, event, waitDisputes)
 	}
+	return true, nil
+}
+
+// batch refunds one batch and tells how many tickets were in it. Not done: its saga goes on by itself, and the sweep after
+// it.
+func (f *Flows) batch(ctx context.Context, event uuid.UUID, n int) (tickets int, done bool, err error) {
 	if err := f.Cancellations.Later(ctx, event, lookWithin); err != nil { // the sweep leaves it to us as long as we go on
-		return false, 0, err
+		return 0, false, err
 	}
 	out, err := f.batches.Settle(ctx, uuid.Must(uuid.NewV7()), fmt.Sprintf("%s/%d", event, n), Batch{EventID: event})
-	if err != nil {
-		return false, 0, err
+	if err != nil || out.Pending {
+		return 0, false, err
 	}
-	if out.Pending {
-		return true, 0, nil // the saga goes on by itself, and the sweep after it
-	}
-	return false, len(out.State.Tickets), f.Cancellations.Advance(ctx, event, n)
+	return len(out.State.Tickets) + len(out.State.Waiting), true, f.Cancellations.Advance(ctx, event, n)
 }

@@ -49,7 +49,7 @@ func (s Store) Refund(ctx context.Context, requests []order.RefundRequest) (resu
 		if err != nil {
 			return err
 		}
-		var b pgx.Batch
+		var accepted accepted
 		for i, r := range requests {
 			if done, ok := known[r.ID]; ok {
 				results[i].Refund = &done
@@ -63,12 +63,12 @@ func (s Store) Refund(ctx context.Context, requests []order.RefundRequest) (resu
 				results[i].Refusal = refusal
 				continue
 			}
-			writeRefund(&b, r, amount)
+			accepted.add(r, amount)
 		}
-		if b.Len() == 0 {
+		if len(accepted.ids) == 0 {
 			return nil
 		}
-		if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		if err := accepted.write(ctx, tx); err != nil {
 			return err
 		}
 		if known, err = refundsByID(ctx, tx, ids); err != nil {
@@ -101,17 +101,41 @@ func (o owing) refund(r order.RefundRequest) (money.Cents, *fault.Error) {
 	return amount, nil
 }
 
-// writeRefund queues a refund; with the whole price the order ends, and with it what was offered of its ticket.
-func writeRefund(b *pgx.Batch, r order.RefundRequest, amount money.Cents) {
-	b.Queue(`INSERT INTO order_refunds (refund_id, order_id, kind, amount, to_user_id, refunded_by, reason) VALUES ($1, $2, $3::text::refund_kind, $4, $5, $6, $7)`,
-		r.ID, r.OrderID, string(r.Kind), amount, r.ToUserID, pgtype.UUID{Bytes: r.By, Valid: r.By != uuid.Nil}, r.Reason)
+// accepted are refunds to be recorded, field by field: a batch of a cancellation is four statements, however many tickets
+// it has.
+type accepted struct {
+	ids, orders, receivers []uuid.UUID
+	kinds, reasons         []string
+	amounts                []money.Cents
+	by                     []pgtype.UUID
+	wholes                 []uuid.UUID // orders that end
+	endings                []string    // and why
+}
+
+func (a *accepted) add(r order.RefundRequest, amount money.Cents) {
+	a.ids, a.orders, a.receivers = append(a.ids, r.ID), append(a.orders, r.OrderID), append(a.receivers, r.ToUserID)
+	a.kinds, a.reasons, a.amounts = append(a.kinds, string(r.Kind)), append(a.reasons, r.Reason), append(a.amounts, amount)
+	a.by = append(a.by, pgtype.UUID{Bytes: r.By, Valid: r.By != uuid.Nil})
 	if r.Kind == order.Whole {
-		b.Queue(`UPDATE orders SET status = 'REFUNDED', failure_reason = $2 WHERE order_id = $1`, r.OrderID, r.Reason)
-		b.Queue(`UPDATE transfers SET status = 'FAILED', failure_reason = 'TICKET_REFUNDED'
-			WHERE seat_id = (SELECT seat_id FROM orders WHERE order_id = $1) AND status IN ('INITIATED', 'PENDING_OTP') AND NOT swapping`, r.OrderID)
-		b.Queue(`UPDATE listings SET status = 'CANCELLED', end_reason = 'TICKET_REFUNDED', updated_at = now()
-			WHERE seat_id = (SELECT seat_id FROM orders WHERE order_id = $1) AND status = 'ACTIVE'`, r.OrderID)
+		a.wholes, a.endings = append(a.wholes, r.OrderID), append(a.endings, r.Reason)
 	}
+}
+
+// write records them; with the whole price an order ends, and with it what was offered of its ticket.
+func (a *accepted) write(ctx context.Context, tx pgx.Tx) error {
+	var b pgx.Batch
+	b.Queue(`INSERT INTO order_refunds (refund_id, order_id, kind, amount, to_user_id, refunded_by, reason)
+		SELECT id, "order", kind::refund_kind, amount, receiver, by, reason
+		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::numeric[], $5::uuid[], $6::uuid[], $7::text[]) AS r (id, "order", kind, amount, receiver, by, reason)`,
+		a.ids, a.orders, a.kinds, a.amounts, a.receivers, a.by, a.reasons)
+	if len(a.wholes) > 0 {
+		b.Queue(`UPDATE orders SET status = 'REFUNDED', failure_reason = reason FROM unnest($1::uuid[], $2::text[]) AS r (id, reason) WHERE order_id = id`, a.wholes, a.endings)
+		b.Queue(`UPDATE transfers SET status = 'FAILED', failure_reason = 'TICKET_REFUNDED'
+			WHERE seat_id IN (SELECT seat_id FROM orders WHERE order_id = ANY ($1)) AND status IN ('INITIATED', 'PENDING_OTP') AND NOT swapping`, a.wholes)
+		b.Queue(`UPDATE listings SET status = 'CANCELLED', end_reason = 'TICKET_REFUNDED', updated_at = now()
+			WHERE seat_id IN (SELECT seat_id FROM orders WHERE order_id = ANY ($1)) AND status = 'ACTIVE'`, a.wholes)
+	}
+	return tx.SendBatch(ctx, &b).Close()
 }
 
 func refundsByID(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (map[uuid.UUID]order.Refund, error) {

@@ -37,7 +37,7 @@ func profileUnder(ctx context.Context, kind, dir string, out io.Writer) (err err
 	}
 	action := map[string]func(context.Context, int) error{"R": b.reserve, "P": b.purchase}[kind]
 	if kind == "V" {
-		t, err := b.soldTickets(ctx, 20_000)
+		t, err := b.soldTickets(ctx, 20_000, 0)
 		if err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ var measurements = []measurement{
 	{"X", "200 clients, one seat", oneSeat},
 	{"S", "reservations in halls of 100, 10,000 and 100,000 seats", hallSizes},
 	{"M", "the seat map of 20,000 seats while reservations run", seatMap},
+	{"E", "an event cancelled while another one sells", cancellation},
 	{"B", "three times the capacity", overload},
 	{"F", "memory and start", footprint},
 }
@@ -154,7 +155,7 @@ func (b *bench) purchase(ctx context.Context, _ int) error {
 }
 
 func verifications(ctx context.Context, b *bench) error {
-	scans, err := b.soldTickets(ctx, 40_000)
+	scans, err := b.soldTickets(ctx, 40_000, 0)
 	if err != nil {
 		return err
 	}
