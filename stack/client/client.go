@@ -1,5 +1,5 @@
 // Package client is a client of TicketRemaster: it does what a person with a phone and a card would do. The demo, the
-// end-to-end tests and the bench are its users.
+// end-to-end tests, the bench and ticketctl are its users.
 package client
 
 import (

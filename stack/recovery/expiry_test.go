@@ -215,8 +215,8 @@ func TestAParkedMessageIsDecided(t *testing.T) {
 		return all
 	}
 	decide := func(how string, ids ...string) {
-		a, err := admin.Post(t.Context(), "/admin/messages/"+how, map[string]any{"message_ids": ids, "reason": "it is a test's"})
-		must(t, a, err, http.StatusOK)
+		t.Helper()
+		operate(t, append([]string{"messages", how, "--reason", "it is a test's"}, ids...)...)
 	}
 	if err := ch.PublishWithContext(t.Context(), releaseExchange, "hold", true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte(`{"seat_id":"A1"}`)}); err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestAParkedMessageIsDecided(t *testing.T) {
 		again := list("PARKED")
 		return len(again) == 1 && again[0].Queue == both[0].Queue && again[0].ID != both[0].ID
 	})
-	decide("drop", list("PARKED")[0].ID)
+	decide("drop", "--all")
 	if a, b, c := list("PARKED"), list("REPLAYED"), list("DROPPED"); len(a) != 0 || len(b) != 1 || len(c) != 2 {
 		t.Errorf("parked %v, replayed %v, dropped %v", a, b, c)
 	}

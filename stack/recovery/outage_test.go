@@ -236,10 +236,7 @@ func TestAParkedSagaGoesOn(t *testing.T) {
 					refusal = '{"code": "SAGA_STALLED", "message": "This made no progress for too long"}' WHERE subject = $1 AND status = 'RUNNING' RETURNING saga_id::text`, order)
 				signal(t, inventory, syscall.SIGCONT)
 			})
-			a, err := admin.Post(t.Context(), "/admin/sagas/"+id+"/"+c.how, map[string]any{"reason": "the disk was full"})
-			if err != nil || a.Status != http.StatusAccepted {
-				t.Fatalf("%d %s, %v", a.Status, a.Raw, err)
-			}
+			operate(t, "saga", c.how, id, "--reason", "the disk was full")
 			sagaEnds(t, order, c.ends)
 			if c.ends == "DONE" {
 				has(t, p, 30_00)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"ticketremaster/stack"
 	"ticketremaster/stack/audit"
 	"ticketremaster/stack/client"
+	"ticketremaster/stack/ticketctl"
 )
 
 var (
@@ -80,6 +82,18 @@ func testMain(m *testing.M) (code int, err error) {
 		err = audited(ctx)
 	}
 	return code, err
+}
+
+// operate runs ticketctl as the administrator.
+func operate(t *testing.T, args ...string) {
+	t.Helper()
+	env := map[string]string{"TICKETCTL_GATEWAY": app.Gateway, "TICKETCTL_TOKEN": admin.Access}
+	var out bytes.Buffer
+	c := ticketctl.New(ticketctl.Console{In: strings.NewReader(""), Out: &out, Err: &out, Getenv: func(name string) string { return env[name] }})
+	c.SetArgs(append(args, "--yes"))
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatalf("%v: %v %s", args, err, out.String())
+	}
 }
 
 // clean audits all five databases when the test, with its subtests, has ended.
