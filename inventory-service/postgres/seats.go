@@ -75,7 +75,7 @@ func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
 	}
 	var rows [][]any
 	for place := range p.Places() {
-		id, err := uuid.NewV7()
+		id, err := inventory.NewSeatID(0)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func addRows(ctx context.Context, tx pgx.Tx, a inventory.Addition) (added invent
 	}
 	var rows [][]any
 	for i := range added.Seats {
-		id, err := uuid.NewV7()
+		id, err := inventory.NewSeatID(0)
 		if err != nil {
 			return added, err
 		}
