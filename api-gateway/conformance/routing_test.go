@@ -206,7 +206,7 @@ func TestNothingElseIsReachable(t *testing.T) {
 		"GET /reserve", "POST /reserve/", "POST /Reserve", "POST /reserve/x", "GET /verify", "PUT /pay",
 		"GET /auth/login", "POST /auth", "POST /auth/", "POST /auth/login/", "POST /auth/sessions", "POST /auth/login/../internal", "GET /webhooks/stripe",
 		"POST /webhooks", "POST /webhooks/stripe/", "GET /tickets/" + id, "GET /tickets/" + id + "/qr/", "GET /tickets//qr",
-		"GET /admin/", "GET /admin/a/b/c/d/e", "GET /admin/a.b", "GET /admin/users/", "GET /metrics", "GET /debug/pprof/", "GET /docs/", "GET /docs/openapi_json", "GET /docs/../internal", "GET /admin", "POST /transfers",
+		"GET /admin/", "GET /admin/a/b/c/d/e", "GET /admin/a.b", "GET /admin/users/", "GET /metrics", "GET /api/metrics", "GET /debug/pprof/", "GET /docs/", "GET /docs/openapi_json", "GET /docs/../internal", "GET /admin", "POST /transfers",
 		"GET /gate/", "POST /gate", "POST /gate/events", "GET /gate/" + id + "/scans", "GET /gate/" + id + "/other", "POST /gate/page.js", "GET /gate/a.b.c", "GET /gate/.js", "GET /gate/page.js/x", "GET /gate/page.js%00", "GET /gate/../internal",
 		"GET /console/", "GET /console/x", "POST /console", "GET /console/../internal.js",
 		"GET /marketplace", "GET /marketplace/listings/" + id, "POST /marketplace/listings", "GET /marketplace/list", "POST /marketplace/other", "GET /transfer/confirm", "HEAD /internal", "OPTIONS /internal",

@@ -976,6 +976,8 @@ CREATE INDEX known_origins_seen ON known_origins USING btree (seen_at);
 
 CREATE INDEX movements_of_user ON movements USING btree (user_id, movement_id DESC) WHERE (user_id IS NOT NULL);
 
+CREATE INDEX operations_open ON operations USING btree (kind) INCLUDE (amount) WHERE ((state = 'DONE'::operation_state) AND (kind <> 'purchase'::operation_kind));
+
 CREATE INDEX otp_challenges_of_user ON otp_challenges USING btree (user_id, created_at DESC);
 
 CREATE UNIQUE INDEX otp_challenges_one_live ON otp_challenges USING btree (user_id) WHERE (state = 'PENDING'::otp_state);

@@ -201,20 +201,26 @@ func (s *Store) Extend(ctx context.Context, e inventory.Extension) ([]inventory.
 // (0002_indexes.sql).
 const sweep = `
 WITH due AS (
-	SELECT seat_id, hold_id FROM seats
+	SELECT seat_id, hold_id, held_until FROM seats
 	WHERE status = 'HELD' AND sold_at IS NULL AND pin_id IS NULL AND held_until < clock_timestamp() - $1::bigint * interval '1 millisecond'
 	LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE seats SET ` + free + ` FROM due
 WHERE seats.seat_id = due.seat_id
-RETURNING due.hold_id`
+RETURNING due.hold_id, clock_timestamp() - due.held_until`
+
+// Swept is a hold that the sweep ended, and how long after its time.
+type Swept struct {
+	HoldID uuid.UUID
+	Late   time.Duration
+}
 
 // Sweep frees at most limit seats whose hold ended longer than grace ago and is not pinned, and returns the holds.
-func (s *Store) Sweep(ctx context.Context, grace time.Duration, limit int) ([]uuid.UUID, error) {
+func (s *Store) Sweep(ctx context.Context, grace time.Duration, limit int) ([]Swept, error) {
 	rows, err := s.pool.Query(ctx, sweep, grace.Milliseconds(), limit)
 	if err != nil {
 		return nil, translate(err)
 	}
-	holds, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	return holds, translate(err)
+	ended, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Swept])
+	return ended, translate(err)
 }

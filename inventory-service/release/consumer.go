@@ -8,8 +8,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"ticketremaster/platform/broker"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/metrics"
 	"ticketremaster/platform/web"
 
 	inventory "ticketremaster/inventory-service"
@@ -37,6 +40,17 @@ func Consumer(url string, store *postgres.Store) broker.Consumer {
 // errEarly makes the consumer try again later: the broker's clock and the database's differ.
 var errEarly = fault.New(fault.Unavailable, fault.CodeUnavailable, "The hold's time is not over yet")
 
+// lag has buckets around the objective of monitor/rules.yml, ten seconds.
+var lag = metrics.New.NewHistogramVec(prometheus.HistogramOpts{Namespace: metrics.Namespace, Name: "hold_release_lag_seconds",
+	Help:    "How long after its end a hold was ended, by what did it: its message, or the sweep for a message that was lost.",
+	Buckets: []float64{.1, .5, 1, 2, 5, 10, 30, 60, 300}}, []string{"by"})
+
+func init() {
+	for _, by := range []string{"message", "sweep"} {
+		lag.WithLabelValues(by) // 0 is a value, too
+	}
+}
+
 // handle reads the hold message (docs/internal-api.md) and frees its seat.
 func handle(ctx context.Context, store *postgres.Store, body []byte) error {
 	var message struct {
@@ -62,6 +76,9 @@ func handle(ctx context.Context, store *postgres.Store, body []byte) error {
 	case outcome == inventory.NotDue && !until.After(message.Until):
 		return errEarly
 	} // NOT_DUE, and later than the message says: the hold was extended since, and another message follows
+	if !message.Until.IsZero() && (outcome == inventory.Released || outcome == inventory.Gone) {
+		lag.WithLabelValues("message").Observe(max(time.Since(message.Until), 0).Seconds())
+	}
 	slog.InfoContext(ctx, "hold message came back", "seat_id", seat, "hold_id", hold, "outcome", outcome)
 	return nil
 }

@@ -3,12 +3,16 @@ package release_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"math"
 	"strconv"
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"ticketremaster/platform/metrics/metricstest"
 	"ticketremaster/platform/testenv"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 
@@ -97,6 +101,7 @@ func TestADeadLetterFreesTheSeat(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	shown := metricstest.Value(t, lag, "by=message")
 	seat := s.Hall(t, 1)[0].SeatId
 	held, err := s.ReserveSeat(t.Context(), &inventoryv1.ReserveSeatRequest{SeatId: seat, UserId: inventorytest.NewID(), HoldId: inventorytest.NewID(), HoldTtlMs: ttl, MaxHolds: 1})
 	if err != nil {
@@ -106,7 +111,11 @@ func TestADeadLetterFreesTheSeat(t *testing.T) {
 		t.Fatal(err)
 	}
 	inventorytest.Eventually(t, limit, "the seat is free", func() bool { return free(t, s, seat) })
+	inventorytest.Eventually(t, limit, "it is shown", func() bool { return metricstest.Value(t, lag, "by=message") > shown })
 }
+
+// lag is the metric of how late holds end.
+const lag = "hold_release_lag_seconds"
 
 func TestMessagesThatMustFreeNothing(t *testing.T) {
 	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
@@ -269,6 +278,8 @@ func TestSweep(t *testing.T) {
 	s.Expire(t, seats[2].SeatId, time.Hour)
 	s.Expire(t, seats[3].SeatId, time.Second) // within the grace: the message's turn
 	// seats[4] is held, seats[5] never was.
+	figures(t, s, map[string]float64{"live": 1, "overdue": 3, "oldest, in hours": 1})
+	shown := metricstest.Value(t, lag, "by=sweep")
 
 	// One row is locked by another transaction: the sweep skips it and releases it in a later round.
 	tx, err := s.SQL.Begin(t.Context())
@@ -292,6 +303,34 @@ func TestSweep(t *testing.T) {
 		if free(t, s, seats[i].SeatId) {
 			t.Fatalf("seat %d was swept", i)
 		}
+	}
+	if n := metricstest.Value(t, lag, "by=sweep") - shown; n != 2 {
+		t.Errorf("%v swept holds are shown", n)
+	}
+	figures(t, s, map[string]float64{"live": 1, "overdue": 1, "oldest, in hours": 0})
+}
+
+// figures holds what operators see of the holds to what is wanted; a pinned hold is none of them.
+func figures(t *testing.T, s *inventorytest.Service, want map[string]float64) {
+	t.Helper()
+	values, err := s.Store.Figures(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, v := range values {
+		var m dto.Metric
+		if err := v.Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		if len(m.GetLabel()) > 0 {
+			got[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+		} else {
+			got["oldest, in hours"] = math.Floor(m.GetGauge().GetValue() / 3600)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the figures are %v, not %v", got, want)
 	}
 }
 

@@ -38,7 +38,8 @@ func sweepOnce(ctx context.Context, store *postgres.Store, grace time.Duration) 
 			return err
 		}
 		for _, hold := range holds {
-			slog.InfoContext(ctx, "swept a hold whose message did not come", "hold_id", hold)
+			lag.WithLabelValues("sweep").Observe(hold.Late.Seconds())
+			slog.InfoContext(ctx, "swept a hold whose message did not come", "hold_id", hold.HoldID)
 		}
 		if len(holds) < batch {
 			return nil

@@ -42,6 +42,7 @@ func (f *Flows) verify(ctx context.Context, a *attempt, payload string) (Admissi
 		if _, err := f.Inventory.RecordScan(ctx, &inventoryv1.RecordScanRequest{Scan: scan}); err != nil {
 			return Admission{}, err
 		}
+		count(a.direction, unreadable)
 		return Admission{}, ErrQRInvalid
 	}
 	x, err := f.lookUp(ctx, a.staff, ticket.SeatID, ticket.EventID)
@@ -156,9 +157,17 @@ func (f *Flows) event(e clients.Event) rules.Event {
 	return r
 }
 
-// decide runs the rules and logs what comes of it. What they refuse because the ticket is used may have been used by an
-// earlier try of this very scan.
+// decide runs the rules, logs what comes of it and counts it. What they refuse because the ticket is used may have been
+// used by an earlier try of this very scan.
 func (f *Flows) decide(ctx context.Context, a *attempt, x known, ticket qr.Ticket) (Admission, error) {
+	out, err := f.judge(ctx, a, x, ticket)
+	if err == nil {
+		count(a.direction, string(out.Result))
+	}
+	return out, err
+}
+
+func (f *Flows) judge(ctx context.Context, a *attempt, x known, ticket qr.Ticket) (Admission, error) {
 	out := Admission{Event: x.event, SeatID: ticket.SeatID}
 	out.Verdict = rules.Decide(f.facts(a, x, ticket))
 	scan := func() *inventoryv1.Scan {

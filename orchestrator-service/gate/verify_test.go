@@ -15,6 +15,7 @@ import (
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/gate/rules"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/metrics/metricstest"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
@@ -28,8 +29,11 @@ func scan(payload string) Scan {
 // want holds a scan to its result, and its only line in the log to the reason.
 func want(t *testing.T, f *Flows, w *world, s Scan, result rules.Result, reason rules.Reason) Admission {
 	t.Helper()
-	before := len(w.log)
+	before, counted := len(w.log), metricstest.Value(t, "gate_scans_total", "result="+string(result))
 	a, err := f.Verify(t.Context(), guard, s)
+	if more := metricstest.Value(t, "gate_scans_total", "result="+string(result)) - counted; more != 1 {
+		t.Errorf("%v scans more are shown", more)
+	}
 	if err != nil || a.Result != result || a.Message == "" || a.Reason != reason {
 		t.Fatalf("%+v %v, want %s %s", a.Verdict, err, result, reason)
 	}

@@ -33,6 +33,7 @@ var errCrowded = func() *fault.Error {
 // admission bounds the requests in flight, since more at once would make all of them slower. The others wait in a
 // queue, first come, first served; beyond its bound they are refused at once.
 type admission struct {
+	gauges
 	steady  int           // the queue's bound when a burst does not end, mostWaiting at most
 	maxWait time.Duration // how long a request waits
 	mu      sync.Mutex
@@ -42,16 +43,17 @@ type admission struct {
 	idle    int             // requests that gave their slot back before they ended
 }
 
-// admit admits slots requests at once; others wait for at most maxWait: 200 of them, or steady when the queue does not
+// admit admits slots requests of the queue of that name at once; others wait for at most maxWait: 200 of them, or steady when the queue does not
 // get shorter. A request that only waits for a saga gives its slot back before it has ended. 429, not 503: the web app
 // takes 503 for an outage.
-func admit(slots, steady int, maxWait time.Duration) func(http.Handler) http.Handler {
-	return (&admission{steady: steady, maxWait: maxWait, free: slots}).admit
+func admit(name string, slots, steady int, maxWait time.Duration) func(http.Handler) http.Handler {
+	return (&admission{gauges: show(name, slots), steady: steady, maxWait: maxWait, free: slots}).admit
 }
 
 func (a *admission) admit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.enter(r.Context()) {
+			a.refused.Inc()
 			web.Fail(r.Context(), w, errCrowded)
 			return
 		}
@@ -66,6 +68,7 @@ func (a *admission) enter(ctx context.Context) bool {
 	a.mu.Lock()
 	if a.free > 0 {
 		a.free--
+		a.inFlight.Inc()
 		a.mu.Unlock()
 		return true
 	}
@@ -76,6 +79,8 @@ func (a *admission) enter(ctx context.Context) bool {
 	turn := make(chan struct{})
 	a.waiting = append(a.waiting, turn)
 	a.mu.Unlock()
+	a.queued.Inc()
+	defer a.queued.Dec()
 	timeout := time.NewTimer(a.maxWait)
 	defer timeout.Stop()
 	select {
@@ -132,6 +137,7 @@ func (a *admission) leave(idle bool) {
 func (a *admission) next() {
 	if len(a.waiting) == 0 {
 		a.free++
+		a.inFlight.Dec()
 		return
 	}
 	close(a.waiting[0])

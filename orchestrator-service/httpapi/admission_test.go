@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ticketremaster/orchestrator-service/saga"
+	"ticketremaster/platform/metrics/metricstest"
 )
 
 // Requests beyond the slots and the queue are refused at once, the queue is served, and afterwards all is as before.
@@ -18,7 +19,7 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 	release := make(chan struct{})
 	var mu sync.Mutex
 	now, most := 0, 0
-	h := admit(slots, mostWaiting, 100*time.Millisecond)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := admit("test", slots, mostWaiting, 100*time.Millisecond)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		now++
 		most = max(most, now)
@@ -33,6 +34,7 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/reserve", nil))
 		return w
 	}
+	refusedBefore := metricstest.Value(t, "admission_refused_total", "queue=test")
 	var refused, served int
 	var all sync.WaitGroup
 	for range 2 * (slots + mostWaiting) {
@@ -62,8 +64,19 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 			t.Fatal("those that wait are not refused")
 		}
 	}
+	if n := metricstest.Value(t, "admission_in_flight", "queue=test"); n != slots {
+		t.Errorf("%v are shown in flight", n)
+	}
 	close(release)
 	all.Wait()
+	if n := metricstest.Value(t, "admission_refused_total", "queue=test") - refusedBefore; n != float64(refused) {
+		t.Errorf("%v of %d refusals are shown", n, refused)
+	}
+	for _, gauge := range []string{"admission_in_flight", "admission_waiting"} {
+		if n := metricstest.Value(t, gauge, "queue=test"); n != 0 {
+			t.Errorf("%s is %v afterwards", gauge, n)
+		}
+	}
 	if most != slots || served != slots {
 		t.Errorf("%d at once, %d served, %d refused", most, served, refused)
 	}
@@ -77,7 +90,7 @@ func TestAdmissionBoundsTheWorkInFlight(t *testing.T) {
 func TestARushAndACrowdThatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const steady = 10
-		a := &admission{steady: steady, maxWait: time.Minute, free: 1}
+		a := &admission{gauges: show("test", 1), steady: steady, maxWait: time.Minute, free: 1}
 		a.enter(t.Context())
 		served := make(chan int, mostWaiting)
 		came := 0
@@ -140,7 +153,7 @@ func TestARushAndACrowdThatStays(t *testing.T) {
 
 // A client that disconnects leaves the queue, and no slot is lost.
 func TestWhoHasGoneDoesNotWait(t *testing.T) {
-	a := &admission{maxWait: time.Minute, free: 1}
+	a := &admission{gauges: show("test", 1), maxWait: time.Minute, free: 1}
 	a.enter(t.Context())
 	ctx, goAway := context.WithCancel(t.Context())
 	goAway()
@@ -157,7 +170,7 @@ func TestWhoHasGoneDoesNotWait(t *testing.T) {
 func TestWhoOnlyWaitsGivesItsSlotBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
-		a := &admission{steady: mostWaiting, maxWait: time.Second, free: 1}
+		a := &admission{gauges: show("test", 1), steady: mostWaiting, maxWait: time.Second, free: 1}
 		h := a.admit(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			saga.Waiting(r.Context())
 			saga.Waiting(r.Context())

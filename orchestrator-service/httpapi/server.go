@@ -60,11 +60,11 @@ func (s *Server) Handler() http.Handler {
 		get(r, "/docs/openapi.json", apidocs.JSON)
 	})
 	r.Group(func(r chi.Router) { // reservations have a queue of their own, so that those who have seats do not wait behind them
-		r.Use(admit(s.InFlight, s.InFlight, 500*time.Millisecond), s.Keys.Require)
+		r.Use(admit("reserve", s.InFlight, s.InFlight, 500*time.Millisecond), s.Keys.Require)
 		post(r, "/reserve", s.reserve)
 	})
 	r.Group(func(r chi.Router) { // logged-in users, about what is theirs
-		r.Use(admit(s.InFlight, mostWaiting, time.Second), s.Keys.Require)
+		r.Use(admit("other", s.InFlight, mostWaiting, time.Second), s.Keys.Require)
 		post(r, "/pay", s.pay)
 		post(r, "/verify-otp", s.verifyOTP)
 		get(r, "/orders", s.listOrders)

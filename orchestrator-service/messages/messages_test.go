@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	dto "github.com/prometheus/client_model/go"
 
 	"ticketremaster/orchestrator-service/messages"
 	"ticketremaster/orchestrator-service/postgres"
@@ -86,6 +87,7 @@ func TestAParkedMessageIsReplayedOnce(t *testing.T) {
 	if m.Queue != queue || m.Because != "it cannot be handled" || m.CorrelationID != "the-request" || string(m.Body) != "poison" || time.Since(m.ParkedAt) > time.Minute {
 		t.Errorf("%+v", m)
 	}
+	shown(t, f, 1)
 	mended.Store(true)
 	by := uuid.New()
 	if err := f.Replay(t.Context(), []uuid.UUID{m.ID, uuid.New()}, by, "one is unknown"); fault.Code(err) != fault.CodeNotFound {
@@ -119,6 +121,20 @@ func TestAParkedMessageIsReplayedOnce(t *testing.T) {
 	}
 	if len(list(t, f, messages.Parked)) != 0 {
 		t.Error("it is still parked")
+	}
+	shown(t, f, 0)
+}
+
+// shown holds the number of parked messages that operators see to what is wanted.
+func shown(t *testing.T, f *messages.Flows, want float64) {
+	t.Helper()
+	values, err := f.Store.(postgres.Messages).Figures(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m dto.Metric
+	if err := values[0].Write(&m); err != nil || m.GetGauge().GetValue() != want {
+		t.Errorf("%v parked messages are shown, %v", m.GetGauge().GetValue(), err)
 	}
 }
 

@@ -7,9 +7,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"ticketremaster/orchestrator-service/messages"
 	"ticketremaster/platform/broker"
+	"ticketremaster/platform/metrics"
 )
 
 // Messages keeps parked messages; see messages.Store.
@@ -74,4 +76,13 @@ func (s Messages) Decide(ctx context.Context, ids []uuid.UUID, to messages.Statu
 		return refused
 	}
 	return known(err)
+}
+
+var parkedMessages = metrics.Desc("parked_messages", "Messages that failed again and again and that nobody has decided about.")
+
+// Figures counts the messages that wait for a person.
+func (s Messages) Figures(ctx context.Context) ([]prometheus.Metric, error) {
+	var n float64
+	err := s.Pool.QueryRow(ctx, `SELECT count(*) FROM messages WHERE status = 'PARKED'`).Scan(&n)
+	return []prometheus.Metric{metrics.Gauge(parkedMessages, n)}, known(err)
 }

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +50,27 @@ func TestTheSchemaGuardsTheLog(t *testing.T) {
 		if _, err := log.Pool.Exec(t.Context(), sql); !database.Violates(err, constraint) {
 			t.Errorf("%s: got %v", constraint, err)
 		}
+	}
+}
+
+// The census counts what has not ended or is parked, and reads no saga that has ended.
+func TestCensus(t *testing.T) {
+	log := openLog(t)
+	if _, err := log.Pool.Exec(t.Context(), `INSERT INTO sagas (saga_id, kind, subject, status, state, refusal, lease_owner, lease_until, created_at)
+		SELECT gen_random_uuid(), kind, gen_random_uuid()::text, status, '{}', '{}', gen_random_uuid(), now(), now() - n * interval '1 minute'
+		FROM (VALUES ('pay', 'RUNNING', 2), ('pay', 'RUNNING', 9), ('swap', 'COMPENSATING', 1), ('pay', 'PARKED', 60), ('pay', 'DONE', 99), ('pay', 'UNDONE', 99)) s (kind, status, n)`); err != nil {
+		t.Fatal(err)
+	}
+	found, err := log.Census(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, c := range found {
+		got[c.Kind+" "+string(c.Status)] = c.Count*1000 + int(c.Oldest/time.Minute)
+	}
+	if want := map[string]int{"pay RUNNING": 2009, "swap COMPENSATING": 1001, "pay PARKED": 1060}; !maps.Equal(got, want) {
+		t.Errorf("%v, not %v", got, want)
 	}
 }
 

@@ -103,7 +103,7 @@ func (e *Engine) drive(ctx context.Context, run *Run) error {
 	r.Status = Undone
 	err = e.insist(ctx, func(ctx context.Context) error { return e.log.End(ctx, r) })
 	if err == nil {
-		close(run.ended)
+		run.end()
 	}
 	return err
 }
@@ -132,7 +132,7 @@ func (e *Engine) forward(ctx context.Context, run *Run, k kind, t bound) (err er
 	}
 	if r.Refusal == nil {
 		r.Status = Done
-		close(run.ended) // the client need not wait for this to be logged: run again, it would end the same
+		run.end() // the client need not wait for this to be logged: run again, it would end the same
 		return e.insist(ctx, func(ctx context.Context) error { return e.log.End(ctx, r) })
 	}
 	if k.pivot() < r.Turned {

@@ -54,7 +54,10 @@ func sleep(ctx context.Context, pause time.Duration) {
 	}
 }
 
-func (e *Engine) register(name string, k kind) { e.kinds[name] = k }
+func (e *Engine) register(name string, k kind) {
+	e.kinds[name] = k
+	showKind(name)
+}
 
 // Run is a saga that runs in this process.
 type Run struct {
@@ -76,6 +79,7 @@ func (e *Engine) start(ctx context.Context, kind string, id uuid.UUID, subject s
 	err := e.log.Begin(once, r, lease)
 	switch {
 	case err == nil:
+		begun.WithLabelValues(kind).Inc()
 		return e.run(r), nil
 	case fault.From(err).Kind == fault.Unavailable && !errors.Is(err, ErrNotSent):
 		slog.WarnContext(ctx, "it is unknown whether a saga was written down; it is asked again", "kind", kind, "saga", id, "error", err)
@@ -150,6 +154,7 @@ func (e *Engine) Recover(ctx context.Context) {
 			slog.Error("abandoned sagas cannot be looked for", "error", err)
 		}
 		for _, r := range records {
+			takenUp.WithLabelValues(r.Kind).Inc()
 			slog.Info("saga taken up", "kind", r.Kind, "saga", r.ID, "subject", r.Subject, "status", r.Status, "epoch", r.Epoch)
 			e.run(r)
 		}
@@ -178,6 +183,12 @@ func (e *Engine) leave(run *Run) {
 	}
 	e.mu.Unlock()
 	close(run.left)
+}
+
+// end tells those who wait that the saga has ended.
+func (r *Run) end() {
+	ended.WithLabelValues(r.record.Kind, string(r.record.Status)).Inc()
+	close(r.ended)
 }
 
 func (e *Engine) run(r *Record) *Run {

@@ -82,7 +82,7 @@ func (e *Engine) park(ctx context.Context, run *Run, why string) error {
 	err := e.insist(ctx, func(ctx context.Context) error { return e.log.End(ctx, r) })
 	if err == nil {
 		slog.ErrorContext(ctx, "ALARM: saga parked, a person must look at it", "kind", r.Kind, "saga", r.ID, "subject", r.Subject, "why", why)
-		close(run.ended)
+		run.end()
 	}
 	return err
 }

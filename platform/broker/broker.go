@@ -93,6 +93,8 @@ func (s *socket) send() error {
 // stayConnected calls session with a fresh channel and the topology declared, again and again until ctx ends: a session
 // ends when its channel or connection does. A failure is logged once, until a session succeeds.
 func stayConnected(ctx context.Context, url, role string, topology Topology, session func(context.Context, line) error) {
+	watch(topology)
+	connectedRoles.WithLabelValues(role).Set(0)
 	failing := false
 	for try := 0; ctx.Err() == nil; try++ {
 		start := time.Now()
@@ -145,6 +147,7 @@ func connect(ctx context.Context, url, role string, topology Topology, session f
 	if err != nil {
 		return err
 	}
+	defer stands(conn, role)()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// A buffer of one and a reader: an undrained NotifyClose can deadlock the library.

@@ -19,6 +19,7 @@ import (
 	"ticketremaster/platform/broker"
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/metrics/metricstest"
 	"ticketremaster/platform/testenv"
 )
 
@@ -200,6 +201,40 @@ func TestPoisonIsParkedAndAnOutageIsNot(t *testing.T) {
 	wait(t, func() bool { return parked.count() == 1 })
 	if parked.bodies[0] != "poison" || in.tries["poison"] != 2 {
 		t.Errorf("parked %v after %d tries", parked.bodies, in.tries["poison"])
+	}
+}
+
+// What became of messages, and how many wait, is shown; without the broker that is said instead.
+func TestWhatWaitsIsShown(t *testing.T) {
+	const consumed, queue, up = "broker_consumed_messages_total", "broker_queue_messages", "source_up"
+	server := testenv.PrivateRabbitMQ(t)
+	in := &inbox{fail: func(body string, _ int) error {
+		if body == "poison" {
+			return errors.New("not a message")
+		}
+		return nil
+	}}
+	before := map[string]float64{}
+	for _, result := range []string{"handled", "parked"} {
+		before[result] = metricstest.Value(t, consumed, "queue=work", "result="+result)
+	}
+	p := start(t, server.URL, in)
+	publish(t, p, "poison")
+	publish(t, p, "good")
+	wait(t, func() bool {
+		return metricstest.Value(t, consumed, "queue=work", "result=handled") == before["handled"]+1 &&
+			metricstest.Value(t, consumed, "queue=work", "result=parked") == before["parked"]+1 &&
+			metricstest.Value(t, queue, "queue=parked") == 1 && metricstest.Value(t, up, "source=rabbitmq") == 1 &&
+			metricstest.Value(t, "broker_unsettled_messages", "role=test publishes") == 0
+	})
+	server.Kill()
+	wait(t, func() bool {
+		return metricstest.Value(t, up, "source=rabbitmq") == 0 && !metricstest.Shown(t, queue) &&
+			metricstest.Shown(t, "broker_connected", "role=test consumes") && metricstest.Value(t, "broker_connected", "role=test consumes") == 0
+	})
+	publish(t, p, "late")
+	if metricstest.Value(t, "broker_unsettled_messages", "role=test publishes") != 1 {
+		t.Error("a message that the broker has not confirmed is not shown")
 	}
 }
 

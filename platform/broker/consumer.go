@@ -38,6 +38,9 @@ func (c Consumer) Run(ctx context.Context) {
 	if c.Workers == 0 {
 		c.Workers = 8
 	}
+	for _, result := range []string{handled, requeued, parked} {
+		consumedMessages.WithLabelValues(c.Queue, result) // 0 is a value, too
+	}
 	stayConnected(ctx, c.URL, c.Role, c.Topology, c.session)
 }
 
@@ -72,6 +75,7 @@ func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery)
 			return
 		}
 		if err = c.handleOnce(ctx, d.Body); err == nil {
+			c.count(handled)
 			if err := d.Ack(false); err != nil {
 				slog.WarnContext(ctx, "the acknowledgement was lost; the message will come again", "queue", c.Queue, "error", err)
 			}
@@ -84,9 +88,11 @@ func (c Consumer) handle(ctx context.Context, ch *amqp.Channel, d amqp.Delivery)
 		}
 	}
 	if fault.From(err).Kind == fault.Unavailable { // not the message's fault: it waits in the queue
+		c.count(requeued)
 		_ = d.Nack(false, true)
 		return
 	}
+	c.count(parked)
 	slog.ErrorContext(ctx, "message parked", "queue", c.Queue, "parking", c.Parking, "error", err)
 	park := Parked{ID: uuid.Must(uuid.NewV7()), Queue: c.Queue, Because: err.Error(), CorrelationID: id, ParkedAt: time.Now(), Body: d.Body}
 	if err := ch.PublishWithContext(ctx, "", c.Parking, false, false, park.publishing(d.ContentType)); err == nil {
@@ -100,3 +106,5 @@ func (c Consumer) handleOnce(ctx context.Context, body []byte) error {
 	defer cancel()
 	return c.Handle(ctx, body)
 }
+
+func (c Consumer) count(result string) { consumedMessages.WithLabelValues(c.Queue, result).Inc() }

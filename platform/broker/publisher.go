@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"ticketremaster/platform/correlation"
@@ -29,6 +30,9 @@ type Publisher struct {
 	queue     chan Message
 	unsettled atomic.Int64
 	lost      atomic.Int64
+
+	unsettledShown            prometheus.Gauge // the same, for operators
+	confirmedShown, lostShown prometheus.Counter
 }
 
 const (
@@ -44,13 +48,14 @@ const (
 // NewPublisher makes a publisher; role names it in the broker's list of connections. On each new connection it declares
 // what is missing of the topology.
 func NewPublisher(url, role string, topology Topology) *Publisher {
-	return &Publisher{url: url, role: role, topology: topology, queue: make(chan Message, backlog)}
+	return &Publisher{url: url, role: role, topology: topology, queue: make(chan Message, backlog),
+		unsettledShown: unsettledMessages.WithLabelValues(role), confirmedShown: confirmedMessages.WithLabelValues(role), lostShown: lostMessages.WithLabelValues(role)}
 }
 
 // Publish queues m and returns at once; false means that the backlog is full and m is dropped.
 func (p *Publisher) Publish(ctx context.Context, m Message) bool {
 	m.correlationID = correlation.ID(ctx)
-	p.unsettled.Add(1)
+	p.count(1)
 	select {
 	case p.queue <- m:
 		return true
@@ -66,9 +71,19 @@ func (p *Publisher) Unsettled() int64 { return p.unsettled.Load() }
 // Lost is the number of messages that were given up.
 func (p *Publisher) Lost() int64 { return p.lost.Load() }
 
-func (p *Publisher) drop(m Message, why string) {
-	p.unsettled.Add(-1)
+func (p *Publisher) count(more int64) {
+	p.unsettled.Add(more)
+	p.unsettledShown.Add(float64(more))
+}
+
+func (p *Publisher) lose() {
 	p.lost.Add(1)
+	p.lostShown.Inc()
+}
+
+func (p *Publisher) drop(m Message, why string) {
+	p.count(-1)
+	p.lose()
 	slog.Error("message given up; a sweep has to do its work", "exchange", m.Exchange, "key", m.Key, "why", why, "correlation_id", m.correlationID)
 }
 
@@ -89,7 +104,7 @@ func (p *Publisher) session(ctx context.Context, ch line) error {
 	returned := ch.NotifyReturn(make(chan amqp.Return, inFlight))
 	go func() {
 		for r := range returned { // confirmed all the same: without mandatory nobody would know
-			p.lost.Add(1)
+			p.lose()
 			slog.Error("message came back unroutable; a sweep has to do its work", "exchange", r.Exchange, "key", r.RoutingKey, "correlation_id", r.Headers[correlation.Header])
 		}
 	}()
@@ -171,7 +186,8 @@ func (p *Publisher) settle(ctx context.Context, s sent) {
 	wait, cancel := context.WithTimeout(ctx, confirmWait)
 	defer cancel()
 	if acked, err := s.confirm.WaitContext(wait); err == nil && acked {
-		p.unsettled.Add(-1)
+		p.count(-1)
+		p.confirmedShown.Inc()
 		return
 	}
 	p.again(s.message)

@@ -20,6 +20,7 @@ import (
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/fence"
+	"ticketremaster/platform/metrics"
 	"ticketremaster/platform/web"
 )
 
@@ -56,6 +57,14 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 
 // Page is Do for a list; it also returns the pagination beside data.
 func (c *Client) Page(ctx context.Context, method, path string, in, out any) (*web.Pagination, error) {
+	start := time.Now()
+	page, err := c.insist(ctx, method, path, in, out)
+	metrics.Called(ctx, c.Name, time.Since(start), err)
+	return page, err
+}
+
+// insist calls, again when the connection broke.
+func (c *Client) insist(ctx context.Context, method, path string, in, out any) (*web.Pagination, error) {
 	timeout := c.Timeout
 	if timeout == 0 {
 		timeout = 2 * time.Second

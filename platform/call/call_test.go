@@ -18,6 +18,7 @@ import (
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/fence"
+	"ticketremaster/platform/metrics/metricstest"
 	"ticketremaster/platform/web"
 )
 
@@ -34,12 +35,16 @@ func TestAFaultSurvivesTheWire(t *testing.T) {
 	defer s.Close()
 	c := call.Client{Name: "the service", BaseURL: s.URL, Token: "its secret"}
 	mine := fence.Token{Saga: uuid.New(), Epoch: 3}
+	refused := metricstest.Value(t, "calls_total", "callee=service", "outcome=refused")
 	for kind := fault.Internal; kind <= fault.Unavailable; kind++ {
 		sent = fault.New(kind, "SOME_CODE", "words for a person").With("status", "SOLD")
 		got := fault.From(c.Do(fence.With(correlation.With(t.Context(), "an-id"), mine), http.MethodPost, "/", map[string]int{"a": 1}, nil))
 		if got.Kind != kind || got.Code != "SOME_CODE" || got.Message != "words for a person" || got.Details["status"] != "SOLD" {
 			t.Errorf("kind %d came as %+v", kind, got)
 		}
+	}
+	if more := metricstest.Value(t, "calls_total", "callee=service", "outcome=refused") - refused; more != float64(fault.Unavailable-fault.Internal-1) {
+		t.Errorf("%v refusals were counted", more) // neither the first kind, our own error, nor the last is one
 	}
 	if id != "an-id" || secret != "its secret" || token != mine {
 		t.Errorf("correlation id %q, secret %q, fencing token %s", id, secret, token)

@@ -89,6 +89,7 @@ func Open(ctx context.Context, dsn string, migrations fs.FS) (*pgxpool.Pool, err
 		pool.Close()
 		return nil, fmt.Errorf("migrating the database: %w", err)
 	}
+	opened.Store(pool)
 	return pool, nil
 }
 

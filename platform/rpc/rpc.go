@@ -26,6 +26,7 @@ import (
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/fence"
+	"ticketremaster/platform/metrics"
 	"ticketremaster/platform/web"
 )
 
@@ -172,6 +173,7 @@ func (h *healthServer) Check(ctx context.Context, r *healthv1.HealthCheckRequest
 }
 
 func serve(ctx context.Context, secrets []string, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (res any, err error) {
+	start := time.Now()
 	md, _ := metadata.FromIncomingContext(ctx)
 	ctx = correlation.WithJoined(ctx, first(md, strings.ToLower(correlation.Header)))
 	defer func() {
@@ -184,6 +186,7 @@ func serve(ctx context.Context, secrets []string, req any, info *grpc.UnaryServe
 			}
 			err = toStatus(err)
 		}
+		count(ctx, info.FullMethod, status.Code(err), time.Since(start))
 	}()
 	given, _ := strings.CutPrefix(first(md, "authorization"), "Bearer ")
 	if !web.OneOf(given, secrets) && !strings.HasPrefix(info.FullMethod, "/grpc.health.v1.") {
@@ -234,10 +237,13 @@ func Dial(name, addr, secret string) (*grpc.ClientConn, error) {
 			if t, fenced := fence.From(ctx); fenced {
 				ctx = metadata.AppendToOutgoingContext(ctx, strings.ToLower(fence.Header), t.String())
 			}
-			if err := invoke(ctx, method, req, reply, cc, opts...); err != nil {
-				return fromStatus(name, err)
+			start := time.Now()
+			err := invoke(ctx, method, req, reply, cc, opts...)
+			if err != nil {
+				err = fromStatus(name, err)
 			}
-			return nil
+			metrics.Called(ctx, name, time.Since(start), err)
+			return err
 		}),
 	)
 }

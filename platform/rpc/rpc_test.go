@@ -16,6 +16,7 @@ import (
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/fence"
+	"ticketremaster/platform/metrics/metricstest"
 	"ticketremaster/platform/rpc"
 )
 
@@ -119,6 +120,32 @@ func TestOnlyWhoKnowsTheSecretIsServed(t *testing.T) {
 			t.Errorf("%q: %v", secret, err)
 		}
 	}
+}
+
+// Both sides count a call: the server by method and code, the client by callee and what came of it.
+func TestCallsAreCounted(t *testing.T) {
+	s := &service{}
+	addr := serve(t, s)
+	counts := map[string]float64{}
+	read := func(add map[string]float64) {
+		t.Helper()
+		for _, c := range []struct{ name, label string }{
+			{"rpcs_total", "code=OK"}, {"rpcs_total", "code=Aborted"}, {"rpcs_total", "code=Unauthenticated"}, {"rpc_duration_seconds", "method=Check"},
+			{"calls_total", "outcome=ok"}, {"calls_total", "outcome=refused"}, {"calls_total", "outcome=unavailable"}, {"call_duration_seconds", "callee=service"},
+		} {
+			counts[c.label] = metricstest.Value(t, c.name, c.label) - counts[c.label]
+			if want, ok := add[c.label]; ok && counts[c.label] != want {
+				t.Errorf("%s %s: %v more, not %v", c.name, c.label, counts[c.label], want)
+			}
+		}
+	}
+	read(nil)
+	_ = call(t, addr, "its secret")
+	s.err = fault.New(fault.Conflict, "SOME_CODE", "no")
+	_ = call(t, addr, "its secret")
+	_ = call(t, addr, "another")
+	read(map[string]float64{"code=OK": 1, "code=Aborted": 1, "code=Unauthenticated": 1, "method=Check": 3,
+		"outcome=ok": 1, "outcome=refused": 1, "outcome=unavailable": 1, "callee=service": 3})
 }
 
 func TestNoAnswerIsUnknown(t *testing.T) {

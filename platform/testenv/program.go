@@ -3,6 +3,7 @@ package testenv
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -92,6 +93,20 @@ func Health(addr string) int {
 	return res.StatusCode
 }
 
+func metricsPage(t testing.TB, addr string) string {
+	t.Helper()
+	res, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // FreeAddr returns an address on this machine that nobody listened on a moment ago.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
@@ -128,6 +143,12 @@ func ServiceProgram(t *testing.T, password string, required []string, also ...st
 		env := append(append(required, also...), "HTTP_ADDR="+addr)
 		p := NewProgram(t, env)
 		p.Serve(t, addr)
+		page := metricsPage(t, addr)
+		for _, want := range []string{"ticketremaster_build_info{", "ticketremaster_db_connections_max ", "ticketremaster_source_up{source=\"", "go_goroutines "} {
+			if !strings.Contains(page, want) {
+				t.Errorf("GET /metrics has no %s:\n%s", want, page)
+			}
+		}
 		if check := NewProgram(t, env, "health"); check.Run() != nil {
 			t.Errorf("its own health check: %s", check.Output)
 		}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"fmt"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"ticketremaster/platform/correlation"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/fence"
+	"ticketremaster/platform/metrics"
 )
 
 // Handler answers a request or says what is wrong with it.
@@ -29,7 +27,8 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // NewRouter returns a chi router with what every service needs: correlation id, access log, recovery from panics, and
-// 404 and 405 in the envelope, HEAD wherever there is GET. health is asked by GET /health: an error makes it 503.
+// 404 and 405 in the envelope, HEAD wherever there is GET. health is asked by GET /health: an error makes it 503. GET
+// /metrics is for Prometheus; the gateway has no route to it (docs/adr/metrics.md).
 func NewRouter(health func(context.Context) error) *chi.Mux {
 	r := chi.NewRouter()
 	r.Use(correlate, observe, middleware.GetHead)
@@ -47,6 +46,7 @@ func NewRouter(health func(context.Context) error) *chi.Mux {
 		}
 		return OK(w, map[string]string{"status": "ok"})
 	}))
+	r.Method(http.MethodGet, "/metrics", metrics.Handler())
 	return r
 }
 
@@ -56,27 +56,6 @@ func correlate(next http.Handler) http.Handler {
 		ctx := correlation.With(r.Context(), r.Header.Get(correlation.Header))
 		w.Header().Set(correlation.Header, correlation.ID(ctx))
 		next.ServeHTTP(w, r.WithContext(ctx))
-	})
-}
-
-// observe logs each request and turns a panic into a 500.
-func observe(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, ww := time.Now(), &answer{middleware.NewWrapResponseWriter(w, r.ProtoMajor), AcceptsGzip(r)}
-		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler {
-					panic(p)
-				}
-				Fail(r.Context(), ww, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
-			}
-			level := slog.LevelDebug // one line per request is for debugging; server errors are always logged
-			if ww.Status() >= 500 {
-				level = slog.LevelWarn
-			}
-			slog.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", ww.Status(), "ms", time.Since(start).Milliseconds())
-		}()
-		next.ServeHTTP(ww, r)
 	})
 }
 

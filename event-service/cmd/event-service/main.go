@@ -43,6 +43,7 @@ func start(ctx context.Context, s settings) error {
 		return err
 	}
 	defer pool.Close()
+	database.Show("events_db", pool)
 	api := httpapi.New(postgres.Store{Pool: pool, Zone: s.Zone}, s.Token.Reveal(), s.TokenBefore.Reveal())
 	return service.Run(ctx, s.Common, service.Servers{web.Server(s.HTTPAddr, api, s.DrainPause)}, nil)
 }

@@ -10,6 +10,7 @@ import (
 	"ticketremaster/platform/broker"
 	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
+	"ticketremaster/platform/metrics"
 	"ticketremaster/platform/service"
 	"ticketremaster/platform/web"
 
@@ -52,6 +53,7 @@ func start(ctx context.Context, s settings) error {
 		return err
 	}
 	defer store.Close()
+	metrics.Show("seats_db", store.Figures)
 	listener, err := net.Listen("tcp", s.GRPCAddr)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ import (
 	"ticketremaster/platform/call"
 	"ticketremaster/platform/config"
 	"ticketremaster/platform/database"
+	"ticketremaster/platform/metrics"
 	"ticketremaster/platform/rpc"
 	"ticketremaster/platform/service"
 	"ticketremaster/platform/token"
@@ -115,7 +116,9 @@ func start(ctx context.Context, s settings) error {
 	users := &clients.Users{Client: rest("the user service", s.UserURL, s.UserToken)}
 	orders := &clients.Orders{Client: rest("the order service", s.OrderURL, s.OrderToken)}
 	events := &clients.Events{Client: rest("the event service", s.EventURL, s.EventToken)}
-	sagas := saga.NewEngine(postgres.New(pool), s.CrashAt)
+	log := postgres.New(pool)
+	sagas := saga.NewEngine(log, s.CrashAt)
+	metrics.Show("sagas_db", sagas.Figures(log.Census), postgres.Messages{Pool: pool}.Figures)
 	holds := hold.NewPublisher(s.Broker.URL(), s.HoldTTL)
 
 	owned := &tickets.Flows{Inventory: inventory, Events: events, Transfers: orders, Sales: orders, QR: codec}

@@ -32,6 +32,7 @@ func start(ctx context.Context, s settings) error {
 		return err
 	}
 	defer pool.Close()
+	database.Show("orders_db", pool)
 	api := httpapi.New(postgres.New(pool), s.Token.Reveal(), s.TokenBefore.Reveal())
 	return service.Run(ctx, s.Common, service.Servers{web.Server(s.HTTPAddr, api, s.DrainPause)}, nil)
 }

@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"ticketremaster/platform/money"
+	"ticketremaster/user-service/postgres"
 )
 
 // rich is join with credits.
@@ -54,4 +59,35 @@ func (w *world) booksAreRight() {
 	if wrongBalances+wrongSum+wrongDebts > 0 {
 		w.t.Fatalf("the books are wrong: %d balances, %d sums, %d debts", wrongBalances, wrongSum, wrongDebts)
 	}
+	w.figuresAreRight()
+}
+
+// figuresAreRight holds what operators see, which is read from what is open, to the whole ledger.
+func (w *world) figuresAreRight() {
+	w.t.Helper()
+	values, err := postgres.New(w.db).Figures(context.Background())
+	must(w.t, err)
+	got := map[string]float64{}
+	for _, v := range values {
+		var m dto.Metric
+		must(w.t, v.Write(&m))
+		name := metricName(v)
+		got[name] += m.GetGauge().GetValue()
+	}
+	var escrow, frozen, debts, anomalies float64
+	must(w.t, w.db.QueryRow(context.Background(), `
+		SELECT coalesce(sum(amount) FILTER (WHERE account = 'escrow'), 0)::float8, coalesce(sum(amount) FILTER (WHERE account = 'frozen'), 0)::float8,
+		       (SELECT coalesce(sum(remaining), 0)::float8 FROM debts), (SELECT count(*) FROM payment_anomalies WHERE resolved_at IS NULL)
+		FROM ledger_entries`).Scan(&escrow, &frozen, &debts, &anomalies))
+	for name, want := range map[string]float64{"escrow_credits": escrow, "frozen_credits": frozen, "debt_credits": debts, "payment_anomalies": anomalies} {
+		if got[name] != want {
+			w.t.Errorf("%s is %v, the books say %v", name, got[name], want)
+		}
+	}
+}
+
+func metricName(m prometheus.Metric) string {
+	_, rest, _ := strings.Cut(m.Desc().String(), `fqName: "ticketremaster_`)
+	name, _, _ := strings.Cut(rest, `"`)
+	return name
 }

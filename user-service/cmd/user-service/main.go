@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ticketremaster/platform/database"
+	"ticketremaster/platform/metrics"
 	"ticketremaster/platform/service"
 	"ticketremaster/platform/web"
 	"ticketremaster/user-service/postgres"
@@ -27,7 +28,9 @@ func start(ctx context.Context, s settings) error {
 		return err
 	}
 	defer pool.Close()
-	wired, err := assemble(s, postgres.New(pool))
+	store := postgres.New(pool)
+	metrics.Show("users_db", store.Figures)
+	wired, err := assemble(s, store)
 	if err != nil {
 		return err
 	}
