@@ -46,6 +46,10 @@ var changeable = map[string]func(e *Event, field string, raw json.RawMessage) er
 		e.MaxPerCustomer = nil
 		return decode(field, raw, &e.MaxPerCustomer)
 	},
+	"max_per_booking": func(e *Event, field string, raw json.RawMessage) error {
+		e.MaxPerBooking = nil
+		return decode(field, raw, &e.MaxPerBooking)
+	},
 	"transfers_count": func(e *Event, field string, raw json.RawMessage) error { return decode(field, raw, &e.TransfersCount) },
 	"reentry_allowed": func(e *Event, field string, raw json.RawMessage) error { return decode(field, raw, &e.ReentryAllowed) },
 	"refund_hours_before": func(e *Event, field string, raw json.RawMessage) error {
@@ -66,7 +70,7 @@ var changeable = map[string]func(e *Event, field string, raw json.RawMessage) er
 }
 
 // nullable are the fields for which null means the default.
-var nullable = []string{"doors_open_at", "sales_start", "sales_end", "refund_until", "max_per_customer", "refund_hours_before", "resale_cap_percent"}
+var nullable = []string{"doors_open_at", "sales_start", "sales_end", "refund_until", "max_per_customer", "max_per_booking", "refund_hours_before", "resale_cap_percent"}
 
 // fixed are the fields that cannot change.
 var fixed = []string{"event_id", "hall_id", "venue", "total_seats", "seats_per_row", "status"}

@@ -9,6 +9,7 @@ import (
 // Limits of the rules of sale.
 const (
 	MaxPerCustomer  = 1000
+	MaxPerBooking   = 20
 	MaxParts        = 10
 	MaxPartName     = 50
 	MaxRefundBefore = 10_000 // hours
@@ -29,6 +30,8 @@ func (r *Rules) check(tiers Tiers) error {
 	switch {
 	case r.MaxPerCustomer != nil && (*r.MaxPerCustomer < 1 || *r.MaxPerCustomer > MaxPerCustomer):
 		return fault.Field("max_per_customer", "must be a whole number from 1 to %d, or null for no limit", MaxPerCustomer)
+	case r.MaxPerBooking != nil && (*r.MaxPerBooking < 1 || *r.MaxPerBooking > MaxPerBooking):
+		return fault.Field("max_per_booking", "must be a whole number from 1 to %d, or null for 10", MaxPerBooking)
 	case r.RefundHoursBefore != nil && (*r.RefundHoursBefore < 0 || *r.RefundHoursBefore > MaxRefundBefore):
 		return fault.Field("refund_hours_before", "must be a whole number from 0 to %d, or null for no refunds", MaxRefundBefore)
 	case r.RefundFeePercent < 0 || r.RefundFeePercent > 100:

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,29 +15,66 @@ const (
 	MinHold  = time.Second
 	MaxHold  = time.Hour
 	MaxHolds = 1_000 // the most that a caller may allow one user
+	// MaxBooking is the most seats that are held and paid for together.
+	MaxBooking = 20
 )
 
 // Refusals of holds.
 var (
 	// ErrHeldLately lets others have a seat first that the same person held a moment ago.
 	ErrHeldLately        = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "You held this seat a moment ago; others may have it first, please try again shortly")
+	ErrSomeGone          = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "Some of these seats are not available right now; none is held")
+	ErrTwoEvents         = fault.Field("seat_ids", "must be seats of one event")
 	ErrTooManyHolds      = fault.New(fault.TooMany, "TOO_MANY_HOLDS", "You hold as many seats as you may; pay for one or give one back first")
 	ErrHoldExpired       = fault.New(fault.Gone, fault.CodeHoldExpired, "The time to pay for this seat is over")
 	ErrNotHeld           = fault.New(fault.Conflict, fault.CodeSeatNotHeld, "This seat is not held for you")
 	ErrPaymentInProgress = fault.New(fault.Conflict, fault.CodePaymentInProgress, "This seat is being paid for already")
 )
 
-// Reservation asks for a seat. HoldID is proposed, and becomes the order's id.
+// HeldSeat is a seat and its hold: one of a booking's, which are decided together. A booking of one seat is the plain case.
+type HeldSeat struct {
+	SeatID, HoldID uuid.UUID
+}
+
+// seatIDs returns the seats of a booking, in its order.
+func seatIDs(seats []HeldSeat) []uuid.UUID {
+	ids := make([]uuid.UUID, len(seats))
+	for i, s := range seats {
+		ids[i] = s.SeatID
+	}
+	return ids
+}
+
+// checkBooking says what is wrong with the seats of a booking.
+func checkBooking(seats []HeldSeat) error {
+	if len(seats) > MaxBooking {
+		return fault.Field("seat_ids", "must be at most %d seats", MaxBooking)
+	}
+	for i, s := range seats {
+		for _, other := range seats[:i] {
+			if s.SeatID == other.SeatID || s.HoldID == other.HoldID {
+				return fault.Field("seat_ids", "must be different seats, and different holds")
+			}
+		}
+	}
+	return nil
+}
+
+// Reservation asks for seats: all of them, or none. Their holds are proposed, and become the orders' ids.
 type Reservation struct {
-	SeatID, UserID, HoldID uuid.UUID
-	PersonID               uuid.UUID // the same for all accounts of one person
-	TTL                    time.Duration
-	MaxHolds               int           // live holds the person may have, this one included
-	Pause                  time.Duration // before the person may hold a seat again whose hold ended without a sale
+	Seats    []HeldSeat
+	UserID   uuid.UUID
+	PersonID uuid.UUID // the same for all accounts of one person
+	TTL      time.Duration
+	MaxHolds int           // live holds the person may have, these included
+	Pause    time.Duration // before the person may hold a seat again whose hold ended without a sale
 }
 
 // Check says what is wrong with the request.
 func (r Reservation) Check() error {
+	if err := checkBooking(r.Seats); err != nil {
+		return err
+	}
 	switch {
 	case r.TTL < MinHold || r.TTL > MaxHold:
 		return fault.Field("hold_ttl_ms", "must be from %d to %d", MinHold.Milliseconds(), MaxHold.Milliseconds())
@@ -46,6 +84,18 @@ func (r Reservation) Check() error {
 		return fault.Field("max_holds", "must be from 1 to %d", MaxHolds)
 	}
 	return nil
+}
+
+// SeatIDs returns the seats that are asked for.
+func (r Reservation) SeatIDs() []uuid.UUID { return seatIDs(r.Seats) }
+
+// Gone refuses a booking of several seats, and names those that are gone.
+func (r Reservation) Gone(seats []uuid.UUID) error {
+	names := make([]string, len(seats))
+	for i, id := range seats {
+		names[i] = id.String()
+	}
+	return ErrSomeGone.With("seat_ids", strings.Join(names, ","))
 }
 
 // Refusal returns why a seat in this state cannot be held; nil: the user holds it already.
@@ -60,10 +110,10 @@ func (r Reservation) Refusal(s Seat) error {
 	}
 }
 
-// Hold is a seat held for a user.
+// Hold is what is held for a user: the seats of a booking, in the order asked.
 type Hold struct {
-	Seat      Seat
-	Already   bool          // the user had it: Seat.HoldID is the earlier hold
+	Seats     []Seat
+	Already   bool          // the user had them: their HoldID are the earlier holds
 	Remaining time.Duration // by the database's clock, never negative
 }
 
@@ -95,10 +145,27 @@ func (e Extension) Check() error {
 	return nil
 }
 
-// Pin names one payment of a hold. A pinned hold is neither released nor swept nor reserved again. Its mark (table
-// pins) remains: it identifies repeats, and refuses a pin that arrives after it was undone.
+// Pin names one payment of a booking's holds. A pinned hold is neither released nor swept nor reserved again. Its mark
+// (table pins, under the booking's first seat) remains: it identifies repeats, and refuses a pin that arrives after it was
+// undone.
 type Pin struct {
-	SeatID, HoldID, UserID, PinID uuid.UUID
+	Seats         []HeldSeat
+	UserID, PinID uuid.UUID
+}
+
+// Check says what is wrong with the seats.
+func (p Pin) Check() error { return checkBooking(p.Seats) }
+
+// SeatIDs returns the booking's seats.
+func (p Pin) SeatIDs() []uuid.UUID { return seatIDs(p.Seats) }
+
+// HoldIDs returns the holds of its seats, in the same order.
+func (p Pin) HoldIDs() []uuid.UUID {
+	ids := make([]uuid.UUID, len(p.Seats))
+	for i, s := range p.Seats {
+		ids[i] = s.HoldID
+	}
+	return ids
 }
 
 // Mark is the outcome of a pin.
@@ -111,10 +178,15 @@ const (
 	Confirmed Mark = "CONFIRMED"
 )
 
-// Refusal returns why a seat in this state cannot be pinned. touched: the seat was held before, so that a missing hold
-// is an expired one.
-func (p Pin) Refusal(s Seat, mark Mark, touched bool) error {
-	mine := s.HoldID == p.HoldID
+// Fits reports whether the seat is as a pin of that hold wants it.
+func (p Pin) Fits(s Seat, hold uuid.UUID) bool {
+	return s.Status == Held && s.HoldID == hold && s.HeldBy == p.UserID && s.PinID == uuid.Nil && !s.Blocked
+}
+
+// Refusal returns why a seat in this state cannot be pinned under that hold. touched: the seat was held before, so that a
+// missing hold is an expired one.
+func (p Pin) Refusal(s Seat, hold uuid.UUID, mark Mark, touched bool) error {
+	mine := s.HoldID == hold
 	switch {
 	case mark == Unpinned:
 		return ErrVoided
@@ -131,19 +203,26 @@ func (p Pin) Refusal(s Seat, mark Mark, touched bool) error {
 	}
 }
 
-// Sale turns a pinned hold into a ticket.
+// Sale turns pinned holds into tickets.
 type Sale struct {
 	Pin
+	Terms []Terms // of each of the seats
+}
+
+// Terms are for what a seat is sold.
+type Terms struct {
 	Price  money.Cents
 	QRHash string // SHA-256, in hex, of the first QR payload; empty: none was issued
 }
 
-// Check says what is wrong with the price; 0 is a free ticket.
+// Check says what is wrong with the seats and prices; 0 is a free ticket.
 func (s Sale) Check() error {
-	if s.Price < 0 || s.Price > money.Max {
-		return fault.Field("price_cents", "must be from 0 to %d", money.Max)
+	for _, t := range s.Terms {
+		if t.Price < 0 || t.Price > money.Max {
+			return fault.Field("price_cents", "must be from 0 to %d", money.Max)
+		}
 	}
-	return nil
+	return s.Pin.Check()
 }
 
 // Outcome is the outcome of a release.

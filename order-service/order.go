@@ -44,9 +44,10 @@ type Order struct {
 	HeldUntil      time.Time       `json:"held_until"`      // UTC, as all times
 	CreatedAt      time.Time       `json:"created_at"`
 	ConfirmedAt    *time.Time      `json:"confirmed_at"`
-	FailureReason  *string         `json:"failure_reason"` // why it failed or was refunded
-	AttemptID      *uuid.UUID      `json:"attempt_id"`     // the attempt to pay that confirmed it
-	Includes       json.RawMessage `json:"includes"`       // fees and tax that the price included when the seat was reserved; null: nothing
+	FailureReason  *string         `json:"failure_reason"`       // why it failed or was refunded
+	AttemptID      *uuid.UUID      `json:"attempt_id"`           // the attempt to pay that confirmed it
+	Includes       json.RawMessage `json:"includes"`             // fees and tax that the price included when the seat was reserved; null: nothing
+	BookingID      *uuid.UUID      `json:"booking_id,omitempty"` // with which it is held and paid for; nil: by itself
 }
 
 // Request is a request for an order. The caller chooses the id: the same id is the same order.
@@ -58,7 +59,11 @@ type Request struct {
 	Price     money.Cents
 	HeldUntil time.Time
 	Includes  json.RawMessage // what the price includes; may be empty
+	BookingID *uuid.UUID      // nil: it is a booking by itself
 }
+
+// MaxBooking is the most orders that are paid for together.
+const MaxBooking = 20
 
 // Limit bounds the orders of an event that one person has: paid ones, and holds that are not over.
 type Limit struct {
@@ -67,16 +72,17 @@ type Limit struct {
 	Received bool // tickets that the person has by a transfer count too
 }
 
-// Payment is the attempt to pay that confirms an order.
+// Payment is the attempt to pay that confirms the orders of a booking.
 type Payment struct {
 	AttemptID      uuid.UUID
-	CreditsCharged money.Cents
+	CreditsCharged []money.Cents // for each of them
 }
 
-// Filter narrows a list of orders; a nil or empty field does not filter. One of the ids must be given.
+// Filter narrows a list of orders; a nil or empty field does not filter. One of the ids must be given. An order without a
+// booking is found as the booking of its own id.
 type Filter struct {
-	UserID, SeatID, EventID *uuid.UUID
-	Status                  Status
+	UserID, SeatID, EventID, BookingID *uuid.UUID
+	Status                             Status
 }
 
 // Refusals of the ledger.

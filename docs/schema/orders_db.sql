@@ -123,8 +123,8 @@ BEGIN
     ELSIF (OLD.status, NEW.status) NOT IN (('PENDING', 'CONFIRMED'), ('PENDING', 'FAILED'), ('CONFIRMED', 'REFUNDED')) THEN
         RAISE EXCEPTION 'order % cannot go from % to %', OLD.order_id, OLD.status, NEW.status USING ERRCODE = 'check_violation', CONSTRAINT = 'orders_transition';
     END IF;
-    IF (OLD.order_id, OLD.user_id, OLD.seat_id, OLD.event_id, OLD.price, OLD.held_until, OLD.created_at)
-        IS DISTINCT FROM (NEW.order_id, NEW.user_id, NEW.seat_id, NEW.event_id, NEW.price, NEW.held_until, NEW.created_at)
+    IF (OLD.order_id, OLD.user_id, OLD.seat_id, OLD.event_id, OLD.price, OLD.held_until, OLD.created_at, OLD.booking_id)
+        IS DISTINCT FROM (NEW.order_id, NEW.user_id, NEW.seat_id, NEW.event_id, NEW.price, NEW.held_until, NEW.created_at, NEW.booking_id)
         OR OLD.status = 'CONFIRMED' AND (OLD.credits_charged, OLD.attempt_id, OLD.confirmed_at)
         IS DISTINCT FROM (NEW.credits_charged, NEW.attempt_id, NEW.confirmed_at) THEN
         RAISE EXCEPTION 'the facts of order % cannot change', OLD.order_id USING ERRCODE = 'check_violation', CONSTRAINT = 'orders_immutable';
@@ -262,6 +262,7 @@ CREATE TABLE orders (
     attempt_id uuid,
     person_id uuid,
     includes jsonb,
+    booking_id uuid,
     CONSTRAINT orders_amounts_not_negative CHECK (((price >= (0)::numeric) AND (credits_charged >= (0)::numeric))),
     CONSTRAINT orders_paid_or_not CHECK (
 CASE
@@ -384,6 +385,8 @@ CREATE INDEX orders_by_event ON orders USING btree (event_id, created_at);
 CREATE INDEX orders_by_seat ON orders USING btree (seat_id, created_at);
 
 CREATE INDEX orders_by_user ON orders USING btree (user_id, created_at);
+
+CREATE INDEX orders_of_booking ON orders USING btree (booking_id) WHERE (booking_id IS NOT NULL);
 
 CREATE INDEX orders_of_person ON orders USING btree (event_id, person_id) WHERE ((person_id IS NOT NULL) AND (status = ANY (ARRAY['PENDING'::order_status, 'CONFIRMED'::order_status])));
 

@@ -357,3 +357,18 @@ func TestReentryIsOffUntilItIsAllowed(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// How many seats may be booked together is a rule of the event, within a limit.
+func TestSeatsOfABooking(t *testing.T) {
+	s := start(t)
+	e := s.published(t, concert(body{"max_per_booking": 4}))
+	if e.MaxPerBooking == nil || *e.MaxPerBooking != 4 {
+		t.Errorf("%+v", e.Rules)
+	}
+	for _, bad := range []any{0, 21, "4", 1.5} {
+		wantCode(t, s.Do(t.Context(), http.MethodPatch, "/events/"+e.ID.String(), by(body{"max_per_booking": bad}), nil), "VALIDATION_ERROR")
+	}
+	if changed := s.must(t, http.MethodPatch, "/events/"+e.ID.String(), by(body{"max_per_booking": nil})); changed.MaxPerBooking != nil {
+		t.Errorf("%+v", changed.Rules)
+	}
+}

@@ -1,6 +1,7 @@
 package grpcapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,12 +16,32 @@ import (
 	inventory "ticketremaster/inventory-service"
 )
 
-// ReserveSeat holds a free seat for a user.
+// booking reads the seats of a booking: the first, and the further ones.
+func (r *ids) booking(seat, hold string, more []*inventoryv1.HeldSeat) []inventory.HeldSeat {
+	seats := make([]inventory.HeldSeat, 0, 1+len(more))
+	seats = append(seats, inventory.HeldSeat{SeatID: r.need("seat_id", seat), HoldID: r.need("hold_id", hold)})
+	for _, s := range more {
+		seats = append(seats, inventory.HeldSeat{SeatID: r.need("seat_id", s.SeatId), HoldID: r.need("hold_id", s.HoldId)})
+	}
+	return seats
+}
+
+// furtherMessages renders the seats of a booking but the first.
+func furtherMessages(seats []inventory.Seat) []*inventoryv1.Seat {
+	if len(seats) == 1 {
+		return nil
+	}
+	more := make([]*inventoryv1.Seat, 0, len(seats)-1)
+	for _, s := range seats[1:] {
+		more = append(more, seatMessage(s))
+	}
+	return more
+}
+
+// ReserveSeat holds free seats for a user.
 func (s *Server) ReserveSeat(ctx context.Context, r *inventoryv1.ReserveSeatRequest) (*inventoryv1.ReserveSeatResponse, error) {
 	var in ids
-	wanted := inventory.Reservation{
-		SeatID: in.need("seat_id", r.SeatId), UserID: in.need("user_id", r.UserId), HoldID: in.need("hold_id", r.HoldId), MaxHolds: int(r.MaxHolds),
-	}
+	wanted := inventory.Reservation{Seats: in.booking(r.SeatId, r.HoldId, r.More), UserID: in.need("user_id", r.UserId), MaxHolds: int(r.MaxHolds)}
 	if in.err != nil {
 		return nil, in.err
 	}
@@ -38,54 +59,58 @@ func (s *Server) ReserveSeat(ctx context.Context, r *inventoryv1.ReserveSeatRequ
 	if err != nil {
 		return nil, err
 	}
-	return &inventoryv1.ReserveSeatResponse{Seat: seatMessage(hold.Seat), AlreadyHeld: hold.Already, RemainingMs: hold.Remaining.Milliseconds()}, nil
+	return &inventoryv1.ReserveSeatResponse{
+		Seat: seatMessage(hold.Seats[0]), More: furtherMessages(hold.Seats), AlreadyHeld: hold.Already, RemainingMs: hold.Remaining.Milliseconds(),
+	}, nil
 }
 
-// PinHold keeps a hold from expiring while it is paid for.
+// PinHold keeps holds from expiring while they are paid for.
 func (s *Server) PinHold(ctx context.Context, r *inventoryv1.PinHoldRequest) (*inventoryv1.PinHoldResponse, error) {
 	var in ids
-	pin := inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId), UserID: in.need("user_id", r.UserId),
-		PinID: in.need("pin_id", r.PinId)}
-	if in.err != nil {
-		return nil, in.err
+	pin := inventory.Pin{Seats: in.booking(r.SeatId, r.HoldId, r.More), UserID: in.need("user_id", r.UserId), PinID: in.need("pin_id", r.PinId)}
+	if err := cmp.Or(in.err, pin.Check()); err != nil {
+		return nil, err
 	}
-	seat, err := s.store.Pin(ctx, pin)
+	seats, err := s.store.Pin(ctx, pin)
 	if err != nil {
 		return nil, err
 	}
-	return &inventoryv1.PinHoldResponse{Seat: seatMessage(seat)}, nil
+	return &inventoryv1.PinHoldResponse{Seat: seatMessage(seats[0]), More: furtherMessages(seats)}, nil
 }
 
 // UnpinHold undoes PinHold.
 func (s *Server) UnpinHold(ctx context.Context, r *inventoryv1.UnpinHoldRequest) (*inventoryv1.UnpinHoldResponse, error) {
 	var in ids
-	pin := inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId), PinID: in.need("pin_id", r.PinId)}
-	if in.err != nil {
-		return nil, in.err
+	pin := inventory.Pin{Seats: in.booking(r.SeatId, r.HoldId, r.More), PinID: in.need("pin_id", r.PinId)}
+	if err := cmp.Or(in.err, pin.Check()); err != nil {
+		return nil, err
 	}
 	released, err := s.store.Unpin(ctx, pin)
-	return &inventoryv1.UnpinHoldResponse{Released: released}, err
+	return &inventoryv1.UnpinHoldResponse{Released: released, More: int32(len(r.More))}, err
 }
 
-// ConfirmSeat sells a pinned seat.
+// ConfirmSeat sells pinned seats.
 func (s *Server) ConfirmSeat(ctx context.Context, r *inventoryv1.ConfirmSeatRequest) (*inventoryv1.ConfirmSeatResponse, error) {
 	var in ids
-	sale := inventory.Sale{Price: money.Cents(r.PriceCents), QRHash: hex.EncodeToString(r.QrSha256), Pin: inventory.Pin{SeatID: in.need("seat_id", r.SeatId), HoldID: in.need("hold_id", r.HoldId),
-		UserID: in.need("user_id", r.UserId), PinID: in.need("pin_id", r.PinId)}}
+	sale := inventory.Sale{Pin: inventory.Pin{Seats: in.booking(r.SeatId, r.HoldId, r.More), UserID: in.need("user_id", r.UserId), PinID: in.need("pin_id", r.PinId)}}
 	if in.err != nil {
 		return nil, in.err
 	}
-	if len(r.QrSha256) != 0 && len(r.QrSha256) != sha256.Size {
-		return nil, fault.Field("qr_sha256", "must be %d bytes", sha256.Size)
+	first := &inventoryv1.HeldSeat{PriceCents: r.PriceCents, QrSha256: r.QrSha256}
+	for _, seat := range append([]*inventoryv1.HeldSeat{first}, r.More...) {
+		if len(seat.QrSha256) != 0 && len(seat.QrSha256) != sha256.Size {
+			return nil, fault.Field("qr_sha256", "must be %d bytes", sha256.Size)
+		}
+		sale.Terms = append(sale.Terms, inventory.Terms{Price: money.Cents(seat.PriceCents), QRHash: hex.EncodeToString(seat.QrSha256)})
 	}
 	if err := sale.Check(); err != nil {
 		return nil, err
 	}
-	seat, err := s.store.Confirm(ctx, sale)
+	seats, err := s.store.Confirm(ctx, sale)
 	if err != nil {
 		return nil, err
 	}
-	return &inventoryv1.ConfirmSeatResponse{Seat: seatMessage(seat)}, nil
+	return &inventoryv1.ConfirmSeatResponse{Seat: seatMessage(seats[0]), More: furtherMessages(seats)}, nil
 }
 
 // ReleaseSeat frees the seat from one hold.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,6 +11,7 @@ import (
 
 	"ticketremaster/platform/database"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
 
 	inventory "ticketremaster/inventory-service"
 )
@@ -17,129 +19,173 @@ import (
 // free is the assignment that frees a HELD seat.
 const free = `status = 'AVAILABLE', freed_at = least(seats.held_until, clock_timestamp()), held_by_user_id = NULL, held_until = NULL, hold_id = NULL, pin_id = NULL, updated_at = clock_timestamp()`
 
+// The three statements of a payment are about all seats of a booking ($1) and their holds ($2): all of them change, or none.
+// What is true of a seat is asked in the UPDATE itself, so that a booking of one seat is one look-up; a booking of more counts
+// first. The mark stands under the first of the seats.
+const (
+	asked    = `asked AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS asked (seat, hold))`
+	sameMark = `pins.seat_id = ($1::uuid[])[1] AND pins.hold_id = ($2::uuid[])[1]`
+	all      = `(cardinality($1::uuid[]) = 1 OR (SELECT count(*) FROM ready) = cardinality($1::uuid[]))`
+	// One clock for all of the seats.
+	canPin = `seats.seat_id = asked.seat AND status = 'HELD' AND hold_id = asked.hold AND held_by_user_id = $3 AND pin_id IS NULL
+		AND held_until > statement_timestamp() AND NOT blocked`
+	canSell = `seats.seat_id = asked.seat AND status = 'HELD' AND hold_id = asked.hold AND held_by_user_id = $3 AND pin_id = $4`
+)
+
 const pin = `
-WITH mark AS (
-	SELECT state, seat_id = $1 AND hold_id = $2 AS same FROM pins WHERE pin_id = $4
+WITH ` + asked + `, mark AS (
+	SELECT state, ` + sameMark + ` AS same FROM pins WHERE pin_id = $4
+), ready AS (
+	SELECT FROM asked JOIN seats ON ` + canPin + `
 ), pinned AS (
-	UPDATE seats SET pin_id = $4, updated_at = clock_timestamp()
-	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND held_by_user_id = $3 AND pin_id IS NULL
-		AND held_until > clock_timestamp() AND NOT blocked AND NOT EXISTS (SELECT FROM mark)
-	RETURNING *
+	UPDATE seats SET pin_id = $4, updated_at = clock_timestamp() FROM asked
+	WHERE ` + canPin + ` AND NOT EXISTS (SELECT FROM mark) AND ` + all + `
+	RETURNING seats.*
 ), marked AS (
-	INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT pin_id, seat_id, hold_id, 'PINNED' FROM pinned
+	INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT $4, ($1::uuid[])[1], ($2::uuid[])[1], 'PINNED' WHERE EXISTS (SELECT FROM pinned)
 ), seat AS (
-	SELECT * FROM pinned UNION ALL SELECT * FROM seats WHERE seat_id = $1 AND NOT EXISTS (SELECT FROM pinned)
+	SELECT * FROM pinned UNION ALL SELECT seats.* FROM asked JOIN seats ON seats.seat_id = asked.seat WHERE NOT EXISTS (SELECT FROM pinned)
 )
 SELECT EXISTS (SELECT FROM pinned), coalesce((SELECT state::text FROM mark), ''), coalesce((SELECT same FROM mark), true),
 	updated_at > created_at, ` + columns + ` FROM seat`
 
-// Pin keeps a hold from expiring while it is being paid. A repeat returns the seat as it is now; the refusals are
-// inventory.Pin's.
-func (s *Store) Pin(ctx context.Context, p inventory.Pin) (inventory.Seat, error) {
+// Pin keeps holds from expiring while they are being paid: all of a booking's, or none. A repeat returns the seats as they
+// are now, in the order of p.Seats; the refusals are inventory.Pin's.
+func (s *Store) Pin(ctx context.Context, p inventory.Pin) ([]inventory.Seat, error) {
 	type answer struct {
 		done, same, touched bool
 		mark                inventory.Mark
 		row                 seatRow
 	}
-	a, err := decide(ctx, s, lockSeat, p.SeatID, pin, func(row pgx.CollectableRow) (a answer, err error) {
+	answers, err := decideAll(ctx, s, p.SeatIDs(), pin, func(row pgx.CollectableRow) (a answer, err error) {
 		err = row.Scan(a.row.into(&a.done, (*string)(&a.mark), &a.same, &a.touched)...)
 		return a, err
-	}, p.SeatID, p.HoldID, p.UserID, p.PinID)
+	}, p.SeatIDs(), p.HoldIDs(), p.UserID, p.PinID)
 	switch {
 	case database.Violates(err, "pins_pkey"):
-		return inventory.Seat{}, errPinReused
+		return nil, errPinReused
 	case err != nil:
-		return inventory.Seat{}, err
-	case !a.same:
-		return inventory.Seat{}, errPinReused
+		return nil, err
+	case len(answers) < len(p.Seats):
+		return nil, inventory.ErrSeatNotFound
+	case !answers[0].same:
+		return nil, errPinReused
 	}
-	seat := a.row.seat()
-	if a.done || a.mark == inventory.Confirmed || a.mark == inventory.Pinned && seat.HeldBy == p.UserID {
-		return seat, nil
+	seats := make([]inventory.Seat, len(p.Seats))
+	for _, a := range answers {
+		seat := a.row.seat()
+		i := slices.Index(p.SeatIDs(), seat.ID)
+		seats[i] = seat
+		if a.done || a.mark == inventory.Confirmed || a.mark == inventory.Pinned && seat.HeldBy == p.UserID {
+			continue
+		}
+		if a.mark != "" || !p.Fits(seat, p.Seats[i].HoldID) {
+			return nil, p.Refusal(seat, p.Seats[i].HoldID, a.mark, a.touched)
+		}
 	}
-	return inventory.Seat{}, p.Refusal(seat, a.mark, a.touched)
+	if !answers[0].done && answers[0].mark == "" { // each fits now, by a clock that is later than the statement's
+		return nil, inventory.ErrHoldExpired
+	}
+	return seats, nil
 }
 
 var errPinReused = fault.Field("pin_id", "was used for another hold")
 
 const unpin = `
-WITH mark AS (
-	SELECT state, released, seat_id = $1 AND hold_id = $2 AS same FROM pins WHERE pin_id = $3
+WITH ` + asked + `, mark AS (
+	SELECT state, released, ` + sameMark + ` AS same FROM pins WHERE pin_id = $3
 ), held AS (
-	SELECT seat_id, held_until <= clock_timestamp() AS over FROM seats WHERE seat_id = $1 AND status = 'HELD' AND pin_id = $3 AND hold_id = $2
+	SELECT seat_id, held_until <= statement_timestamp() AS over FROM asked JOIN seats
+	ON seats.seat_id = asked.seat AND status = 'HELD' AND pin_id = $3 AND hold_id = asked.hold
 ), freed AS (
 	UPDATE seats SET ` + free + ` FROM held WHERE seats.seat_id = held.seat_id AND held.over RETURNING seats.seat_id
 ), unpinned AS (
 	UPDATE seats SET pin_id = NULL, updated_at = clock_timestamp() FROM held WHERE seats.seat_id = held.seat_id AND NOT held.over
 ), voided AS (
-	INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT $3, seat_id, $2, 'UNPINNED' FROM seats WHERE seat_id = $1
+	INSERT INTO pins (pin_id, seat_id, hold_id, state) SELECT $3, seat_id, ($2::uuid[])[1], 'UNPINNED' FROM seats WHERE seat_id = ($1::uuid[])[1]
 	ON CONFLICT (pin_id) DO UPDATE SET state = 'UNPINNED', released = EXISTS (SELECT FROM freed), updated_at = clock_timestamp()
-	WHERE pins.state = 'PINNED' AND pins.seat_id = $1 AND pins.hold_id = $2
+	WHERE pins.state = 'PINNED' AND ` + sameMark + `
 )
 SELECT EXISTS (SELECT FROM freed) OR coalesce((SELECT released FROM mark), false), coalesce((SELECT state::text FROM mark), ''),
 	coalesce((SELECT same FROM mark), true)`
 
-// Unpin undoes Pin and voids the pin's id, also one that never came. It reports whether that freed the seat, the hold's
-// time being over. A pin that became a ticket is SEAT_ALREADY_SOLD.
+// Unpin undoes Pin and voids the pin's id, also one that never came. It reports whether that freed the seats, the hold's
+// time being over. A pin that became tickets is SEAT_ALREADY_SOLD.
 func (s *Store) Unpin(ctx context.Context, p inventory.Pin) (released bool, err error) {
 	type answer struct {
 		released, same bool
 		mark           inventory.Mark
 	}
-	a, err := decide(ctx, s, lockSeat, p.SeatID, unpin, func(row pgx.CollectableRow) (a answer, err error) {
+	answers, err := decideAll(ctx, s, p.SeatIDs(), unpin, func(row pgx.CollectableRow) (a answer, err error) {
 		err = row.Scan(&a.released, (*string)(&a.mark), &a.same)
 		return a, err
-	}, p.SeatID, p.HoldID, p.PinID)
+	}, p.SeatIDs(), p.HoldIDs(), p.PinID)
 	switch {
 	case err != nil:
 		return false, err
-	case !a.same:
+	case !answers[0].same:
 		return false, errPinReused
-	case a.mark == inventory.Confirmed:
+	case answers[0].mark == inventory.Confirmed:
 		return false, inventory.ErrAlreadySold
 	}
-	return a.released, nil
+	return answers[0].released, nil
 }
 
 const confirm = `
-WITH sold AS (
-	UPDATE seats SET status = 'SOLD', owner_user_id = held_by_user_id, price_paid = $5, ownership_version = ownership_version + 1, sold_at = clock_timestamp(),
-		qr_code_hash = nullif($6, ''), held_by_user_id = NULL, held_until = NULL, pin_id = NULL, updated_at = clock_timestamp()
-	WHERE seat_id = $1 AND status = 'HELD' AND hold_id = $2 AND held_by_user_id = $3 AND pin_id = $4
-	RETURNING *
+WITH asked AS MATERIALIZED (
+	SELECT * FROM unnest($1::uuid[], $2::uuid[], $5::numeric[], $6::text[]) AS asked (seat, hold, price, qr)
+), ready AS (
+	SELECT FROM asked JOIN seats ON ` + canSell + `
+), sold AS (
+	UPDATE seats SET status = 'SOLD', owner_user_id = held_by_user_id, price_paid = asked.price, ownership_version = ownership_version + 1,
+		sold_at = clock_timestamp(), qr_code_hash = nullif(asked.qr, ''), held_by_user_id = NULL, held_until = NULL, pin_id = NULL, updated_at = clock_timestamp()
+	FROM asked
+	WHERE ` + canSell + ` AND ` + all + `
+	RETURNING seats.*
 ), marked AS (
 	UPDATE pins SET state = 'CONFIRMED', updated_at = clock_timestamp() WHERE pin_id = $4 AND EXISTS (SELECT FROM sold)
 ), bought AS (
 	INSERT INTO seat_ownership (operation_id, seat_id, to_user_id, cause, version, at)
 	SELECT hold_id, seat_id, owner_user_id, 'PURCHASE', ownership_version, sold_at FROM sold
 ), seat AS (
-	SELECT * FROM sold UNION ALL SELECT * FROM seats WHERE seat_id = $1 AND NOT EXISTS (SELECT FROM sold)
+	SELECT * FROM sold UNION ALL SELECT seats.* FROM asked JOIN seats ON seats.seat_id = asked.seat WHERE NOT EXISTS (SELECT FROM sold)
 )
-SELECT EXISTS (SELECT FROM sold) OR EXISTS (
-		SELECT FROM pins JOIN seat_ownership AS first ON first.operation_id = pins.hold_id
-		WHERE pin_id = $4 AND state = 'CONFIRMED' AND pins.seat_id = $1 AND pins.hold_id = $2 AND first.to_user_id = $3
+SELECT EXISTS (SELECT FROM sold) OR EXISTS (SELECT FROM pins WHERE pin_id = $4 AND state = 'CONFIRMED' AND ` + sameMark + `)
+	AND NOT EXISTS (SELECT FROM asked WHERE NOT EXISTS (
+		SELECT FROM seat_ownership AS first WHERE first.operation_id = asked.hold AND first.seat_id = asked.seat AND first.to_user_id = $3)
 	), ` + columns + ` FROM seat`
 
-// Confirm sells a pinned seat to the hold's user. A repeat returns the seat as it is now, even if it was transferred or
-// checked in since; SEAT_NOT_HELD when the seat is not pinned under this pin and was not sold by it.
-func (s *Store) Confirm(ctx context.Context, sale inventory.Sale) (inventory.Seat, error) {
+// Confirm sells pinned seats to the holds' user: all of a booking's, or none. A repeat returns the seats as they are now, even
+// if they were transferred or checked in since; SEAT_NOT_HELD when one is not pinned under this pin and was not sold by it.
+func (s *Store) Confirm(ctx context.Context, sale inventory.Sale) ([]inventory.Seat, error) {
 	type answer struct {
 		done bool
 		row  seatRow
 	}
-	a, err := decide(ctx, s, lockSeat, sale.SeatID, confirm, func(row pgx.CollectableRow) (a answer, err error) {
+	prices, hashes := make([]money.Cents, len(sale.Terms)), make([]string, len(sale.Terms))
+	for i, t := range sale.Terms {
+		prices[i], hashes[i] = t.Price, t.QRHash
+	}
+	answers, err := decideAll(ctx, s, sale.SeatIDs(), confirm, func(row pgx.CollectableRow) (a answer, err error) {
 		err = row.Scan(a.row.into(&a.done)...)
 		return a, err
-	}, sale.SeatID, sale.HoldID, sale.UserID, sale.PinID, sale.Price, sale.QRHash)
+	}, sale.SeatIDs(), sale.HoldIDs(), sale.UserID, sale.PinID, prices, hashes)
 	switch {
 	case database.Violates(err, "seat_ownership_pkey"):
-		return inventory.Seat{}, fault.Field("hold_id", "has bought another seat")
+		return nil, fault.Field("hold_id", "has bought another seat")
 	case err != nil:
-		return inventory.Seat{}, err
-	case !a.done:
-		return inventory.Seat{}, inventory.ErrNotHeld
+		return nil, err
+	case len(answers) < len(sale.Seats):
+		return nil, inventory.ErrSeatNotFound
+	case !answers[0].done:
+		return nil, inventory.ErrNotHeld
 	}
-	return a.row.seat(), nil
+	seats := make([]inventory.Seat, len(sale.Seats))
+	for _, a := range answers {
+		seat := a.row.seat()
+		seats[slices.Index(sale.SeatIDs(), seat.ID)] = seat
+	}
+	return seats, nil
 }
 
 const release = `

@@ -99,7 +99,7 @@ func TestReserveDoesNotGrowWithTheHall(t *testing.T) {
 	s := openEmpty(t)
 	user := uuid.Must(uuid.NewV7())
 	measure := func(seat uuid.UUID) int {
-		args := reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: user, PersonID: user, HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}}, []int{0})
+		args := reserveArgs([]inventory.Reservation{{Seats: []inventory.HeldSeat{{SeatID: seat, HoldID: uuid.Must(uuid.NewV7())}}, UserID: user, PersonID: user, TTL: time.Minute, MaxHolds: 10}}, []int{0})
 		work(t, s, reserve, args...) // the first run fills the catalogue's caches
 		plan, buffers := work(t, s, reserve, args...)
 		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "seats_pkey") || !strings.Contains(plan, "seats_held_by") {
@@ -124,7 +124,7 @@ func TestAPlanOutlivesASmallTable(t *testing.T) {
 	s := openWith(t, "1")
 	reserveOne := func(seat uuid.UUID) {
 		person := uuid.Must(uuid.NewV7())
-		r := inventory.Reservation{SeatID: seat, UserID: person, PersonID: person, HoldID: uuid.Must(uuid.NewV7()), TTL: time.Minute, MaxHolds: 10}
+		r := inventory.Reservation{Seats: []inventory.HeldSeat{{SeatID: seat, HoldID: uuid.Must(uuid.NewV7())}}, UserID: person, PersonID: person, TTL: time.Minute, MaxHolds: 10}
 		if _, err := s.Reserve(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -172,15 +172,17 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := uuid.Must(uuid.NewV7())
+	one, ids := []uuid.UUID{seat}, []uuid.UUID{id}
 	scanned := inventory.CheckIn{Scan: inventory.Scan{ID: id, SeatID: seat, EventID: event, StaffID: id}, OwnerID: id, OwnershipVersion: 1}
 	for name, c := range map[string]struct {
 		sql  string
 		args []any
 	}{
-		"reserve": {reserve, reserveArgs([]inventory.Reservation{{SeatID: seat, UserID: id, PersonID: id, HoldID: id, TTL: time.Minute, MaxHolds: 10}}, []int{0})},
-		"pin":     {pin, []any{seat, id, id, id}},
-		"unpin":   {unpin, []any{seat, id, id}},
-		"confirm": {confirm, []any{seat, id, id, id, "1.00", ""}},
+		"reserve": {reserve, reserveArgs([]inventory.Reservation{{Seats: []inventory.HeldSeat{{SeatID: seat, HoldID: id}}, UserID: id, PersonID: id, TTL: time.Minute, MaxHolds: 10}}, []int{0})},
+		"pin":     {pin, []any{one, ids, id, id}},
+		"unpin":   {unpin, []any{one, ids, id}},
+		"confirm": {confirm, []any{one, ids, id, id, []string{"1.00"}, []string{""}}},
+		"lock":    {lockSeats, []any{one}},
 		"release": {release, []any{seat, id, true}},
 		"sweep":   {sweep, []any{0, 100}},
 		"extend":  {extend, []any{[]uuid.UUID{id}, []uuid.UUID{id}, 60_000, 300_000}},
@@ -238,14 +240,14 @@ func TestAnEntryWritesNoIndexOfSeats(t *testing.T) {
 	_, seat := fillHall(t, s, 100)
 	user, pin := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
 	hold := uuid.Must(uuid.NewV7())
-	if _, err := s.Reserve(t.Context(), inventory.Reservation{SeatID: seat, UserID: user, PersonID: user, HoldID: hold, TTL: time.Minute, MaxHolds: 1}); err != nil {
+	if _, err := s.Reserve(t.Context(), inventory.Reservation{Seats: []inventory.HeldSeat{{SeatID: seat, HoldID: hold}}, UserID: user, PersonID: user, TTL: time.Minute, MaxHolds: 1}); err != nil {
 		t.Fatal(err)
 	}
-	p := inventory.Pin{SeatID: seat, HoldID: hold, UserID: user, PinID: pin}
+	p := inventory.Pin{Seats: []inventory.HeldSeat{{SeatID: seat, HoldID: hold}}, UserID: user, PinID: pin}
 	if _, err := s.Pin(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	sold, err := s.Confirm(t.Context(), inventory.Sale{Pin: p, Price: 100})
+	sold, err := s.Confirm(t.Context(), inventory.Sale{Pin: p, Terms: []inventory.Terms{{Price: 100}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,13 +263,13 @@ func TestAnEntryWritesNoIndexOfSeats(t *testing.T) {
 	}
 	inPage, elsewhere := updates()
 	scan := inventory.Scan{ID: uuid.Must(uuid.NewV7()), SeatID: seat, PresentedSeatID: seat, StaffID: user, Direction: inventory.In}
-	if result, _, err := s.CheckIn(t.Context(), inventory.CheckIn{Scan: scan, OwnerID: user, OwnershipVersion: sold.OwnershipVersion}); result != "SUCCESS" || err != nil {
+	if result, _, err := s.CheckIn(t.Context(), inventory.CheckIn{Scan: scan, OwnerID: user, OwnershipVersion: sold[0].OwnershipVersion}); result != "SUCCESS" || err != nil {
 		t.Fatal(result, err)
 	}
 	if in, out := updates(); in != inPage+1 || out != elsewhere {
 		t.Errorf("in its page %d, elsewhere %d; before %d and %d", in, out, inPage, elsewhere)
 	}
-	counts, err := s.Counts(t.Context(), []uuid.UUID{sold.EventID})
+	counts, err := s.Counts(t.Context(), []uuid.UUID{sold[0].EventID})
 	if err != nil || counts[0].Sold != 1 || counts[0].CheckedIn != 1 || counts[0].Revenue != 100 {
 		t.Errorf("%+v, %v", counts, err)
 	}

@@ -22,7 +22,7 @@ func TestReservationsAtOnceAreDecidedInTheirOrder(t *testing.T) {
 	newID := func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	ann, bob, cat := newID(), newID(), newID()
 	ask := func(seat, user uuid.UUID, most int) inventory.Reservation {
-		return inventory.Reservation{SeatID: seat, UserID: user, PersonID: user, HoldID: newID(), TTL: time.Minute, MaxHolds: most}
+		return inventory.Reservation{Seats: []inventory.HeldSeat{{SeatID: seat, HoldID: newID()}}, UserID: user, PersonID: user, TTL: time.Minute, MaxHolds: most}
 	}
 	asked := []inventory.Reservation{
 		0: ask(seats[0].ID, ann, 10),
@@ -49,11 +49,11 @@ func TestReservationsAtOnceAreDecidedInTheirOrder(t *testing.T) {
 			got[i] = "no seat"
 		case err != nil:
 			t.Fatal(err)
-		case hold.Seat.ID != asked[i].SeatID || hold.Seat.HeldBy != asked[i].UserID || hold.Remaining < 50*time.Second:
+		case hold.Seats[0].ID != asked[i].Seats[0].SeatID || hold.Seats[0].HeldBy != asked[i].UserID || hold.Remaining < 50*time.Second:
 			t.Errorf("number %d got %+v", i, hold)
-		case hold.Already && hold.Seat.HoldID == asked[0].HoldID:
+		case hold.Already && hold.Seats[0].HoldID == asked[0].Seats[0].HoldID:
 			got[i] = "has it"
-		case hold.Seat.HoldID == asked[i].HoldID:
+		case hold.Seats[0].HoldID == asked[i].Seats[0].HoldID:
 			got[i] = "held"
 		}
 	}
@@ -65,7 +65,7 @@ func TestReservationsAtOnceAreDecidedInTheirOrder(t *testing.T) {
 func TestApart(t *testing.T) {
 	a, b, c, x, y, z := uuid.New(), uuid.New(), uuid.New(), uuid.New(), uuid.New(), uuid.New()
 	r := func(seat, user uuid.UUID) inventory.Reservation {
-		return inventory.Reservation{SeatID: seat, UserID: user, PersonID: user}
+		return inventory.Reservation{Seats: []inventory.HeldSeat{{SeatID: seat}}, UserID: user, PersonID: user}
 	}
 	for want, asked := range map[string][]inventory.Reservation{
 		"[[0 1 2]]":     {r(a, x), r(b, y), r(c, z)},

@@ -51,7 +51,7 @@ var settings = map[string]string{
 // Store is seats_db. Its errors are faults; a database that cannot be reached is SERVICE_UNAVAILABLE.
 type Store struct {
 	pool         *pgxpool.Pool
-	reservations gather.Group[inventory.Reservation, *reserved]
+	reservations gather.Group[inventory.Reservation, reserved]
 	decisions    *database.GroupCommit // all others over one seat
 	tickets      gather.Group[uuid.UUID, *inventory.Ticket]
 }
@@ -111,6 +111,19 @@ func decide[T any](ctx context.Context, s *Store, lock string, seat uuid.UUID, s
 	if err == nil {
 		statements = append(statements, database.Statement{SQL: lock, Args: []any{seat}}, database.Statement{SQL: sql, Args: args})
 		decided, err = database.Commit(ctx, s.decisions, read, statements...)
+	}
+	return decided, translate(err)
+}
+
+// lockSeats is lockSeat for the seats of a booking, always in the order of their ids, so that no two wait for each other.
+const lockSeats = `SELECT FROM seats WHERE seat_id = ANY ($1) ORDER BY seat_id FOR NO KEY UPDATE`
+
+// decideAll is decide for the seats of a booking. read reads a row of the statement for each seat that there is.
+func decideAll[T any](ctx context.Context, s *Store, seats []uuid.UUID, sql string, read pgx.RowToFunc[T], args ...any) (decided []T, err error) {
+	statements, err := database.Fence(ctx, s.pool)
+	if err == nil {
+		statements = append(statements, database.Statement{SQL: lockSeats, Args: []any{seats}}, database.Statement{SQL: sql, Args: args})
+		decided, err = database.CommitAll(ctx, s.decisions, read, statements...)
 	}
 	return decided, translate(err)
 }

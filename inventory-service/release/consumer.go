@@ -51,34 +51,42 @@ func init() {
 	}
 }
 
-// handle reads the hold message (docs/internal-api.md) and frees its seat.
+// held is a seat of a hold message.
+type held struct {
+	SeatID string `json:"seat_id"`
+	HoldID string `json:"hold_id"`
+}
+
+// handle reads the hold message (docs/internal-api.md) and frees its seats.
 func handle(ctx context.Context, store *postgres.Store, body []byte) error {
 	var message struct {
-		SeatID string    `json:"seat_id"`
-		HoldID string    `json:"hold_id"`
-		Until  time.Time `json:"held_until"`
+		held
+		More  []held    `json:"more"`
+		Until time.Time `json:"held_until"`
 	}
 	if err := json.Unmarshal(body, &message); err != nil {
 		return fault.New(fault.Invalid, fault.CodeValidation, "Not a hold message").Because(err)
 	}
-	seat, err := web.UUID("seat_id", message.SeatID)
-	if err != nil {
-		return err
+	for _, h := range append([]held{message.held}, message.More...) {
+		seat, err := web.UUID("seat_id", h.SeatID)
+		if err != nil {
+			return err
+		}
+		hold, err := web.UUID("hold_id", h.HoldID)
+		if err != nil {
+			return err
+		}
+		outcome, until, err := store.Release(ctx, seat, hold, true)
+		switch {
+		case err != nil:
+			return err
+		case outcome == inventory.NotDue && !until.After(message.Until):
+			return errEarly
+		} // NOT_DUE, and later than the message says: the hold was extended since, and another message follows
+		if !message.Until.IsZero() && (outcome == inventory.Released || outcome == inventory.Gone) {
+			lag.WithLabelValues("message").Observe(max(time.Since(message.Until), 0).Seconds())
+		}
+		slog.InfoContext(ctx, "hold message came back", "seat_id", seat, "hold_id", hold, "outcome", outcome)
 	}
-	hold, err := web.UUID("hold_id", message.HoldID)
-	if err != nil {
-		return err
-	}
-	outcome, until, err := store.Release(ctx, seat, hold, true)
-	switch {
-	case err != nil:
-		return err
-	case outcome == inventory.NotDue && !until.After(message.Until):
-		return errEarly
-	} // NOT_DUE, and later than the message says: the hold was extended since, and another message follows
-	if !message.Until.IsZero() && (outcome == inventory.Released || outcome == inventory.Gone) {
-		lag.WithLabelValues("message").Observe(max(time.Since(message.Until), 0).Seconds())
-	}
-	slog.InfoContext(ctx, "hold message came back", "seat_id", seat, "hold_id", hold, "outcome", outcome)
 	return nil
 }

@@ -77,12 +77,12 @@ func TestCallsAreCoalesced(t *testing.T) {
 			if i == 50 {
 				id = bad
 			}
-			o, err := orders.Place(t.Context(), Order{OrderID: id})
+			o, err := orders.Place(t.Context(), []Order{{OrderID: id}})
 			if id == bad {
 				if fault.Code(err) != "NO" {
 					t.Errorf("the bad one: %v", err)
 				}
-			} else if err != nil || o.FailureReason != id.String() || o.Status != OrderPending {
+			} else if err != nil || o[0].FailureReason != id.String() || o[0].Status != OrderPending {
 				t.Errorf("%+v, %v", o, err)
 			}
 		})
@@ -98,7 +98,7 @@ func TestAShortAnswerIsNoAnswer(t *testing.T) {
 	s, client := start(t)
 	s.answers["POST /orders/batch"] = func(map[string]json.RawMessage) (any, *fault.Error) { return []Order{}, nil }
 	s.answers["POST /users/risks"] = func(map[string]json.RawMessage) (any, *fault.Error) { return []*Risk{nil, nil}, nil }
-	if _, err := (&Orders{Client: client}).Place(t.Context(), Order{OrderID: uuid.New()}); err == nil {
+	if _, err := (&Orders{Client: client}).Place(t.Context(), []Order{{OrderID: uuid.New()}}); err == nil {
 		t.Error("an order was placed that nobody placed")
 	}
 	if _, err := (&Users{Client: client}).Risk(t.Context(), uuid.New(), uuid.New()); err == nil || fault.Code(err) == fault.CodeUserNotFound {

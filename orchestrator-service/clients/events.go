@@ -65,12 +65,24 @@ type Event struct {
 // Rules are the rules of sale that an organiser turned on.
 type Rules struct {
 	MaxPerCustomer    *int   `json:"max_per_customer"`
+	MaxPerBooking     *int   `json:"max_per_booking"`
 	TransfersCount    bool   `json:"transfers_count"`
 	ResaleCapPercent  *int   `json:"resale_cap_percent"` // of what a ticket cost at first; nil: 100
 	RefundHoursBefore *int   `json:"refund_hours_before"`
 	RefundFeePercent  int    `json:"refund_fee_percent"`
 	Includes          []Part `json:"includes"`
 	ReentryAllowed    bool   `json:"reentry_allowed"`
+}
+
+// usualPerBooking is how many seats may be booked together where the organiser set nothing.
+const usualPerBooking = 10
+
+// MostPerBooking is how many seats may be held and paid for together.
+func (r Rules) MostPerBooking() int {
+	if r.MaxPerBooking == nil {
+		return usualPerBooking
+	}
+	return *r.MaxPerBooking
 }
 
 // Part is a fee or tax that a price includes: a fixed amount, or a percentage of the net price.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"ticketremaster/platform/call"
+	"ticketremaster/platform/fault"
 	"ticketremaster/platform/gather"
 	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
@@ -20,7 +21,7 @@ import (
 // Orders is the order service.
 type Orders struct {
 	call.Client
-	places gather.Group[Order, Order]
+	places gather.Group[[]Order, []Order]
 	sales  gather.Group[uuid.UUID, bool]
 }
 
@@ -46,46 +47,108 @@ type Order struct {
 	CreatedAt      time.Time   `json:"created_at,omitzero"`
 	ConfirmedAt    *time.Time  `json:"confirmed_at"`
 	FailureReason  string      `json:"failure_reason,omitempty"`
-	Includes       []Included  `json:"includes,omitempty"` // fees and tax in the price
+	Includes       []Included  `json:"includes,omitempty"`   // fees and tax in the price
+	BookingID      *uuid.UUID  `json:"booking_id,omitempty"` // with which it is held and paid for; nil: by itself
 }
 
-// Place records an order as PENDING; one that exists already is returned as it is. Concurrent calls are coalesced into
-// one call and one commit.
-func (o *Orders) Place(ctx context.Context, in Order) (Order, error) {
-	in.Status = OrderPending
-	out, err := o.places.Do(ctx, in, func(ctx context.Context, orders []Order) (placed []Order, err error) {
-		err = o.Do(ctx, http.MethodPost, "/orders/batch", struct {
-			Orders []Order `json:"orders"`
-		}{orders}, &placed)
-		if err == nil && len(placed) != len(orders) {
-			err = fmt.Errorf("%d orders were answered by %d", len(orders), len(placed))
+// Booking returns the id under which the order is paid for: its booking's, or its own.
+func (o Order) Booking() uuid.UUID {
+	if o.BookingID != nil {
+		return *o.BookingID
+	}
+	return o.OrderID
+}
+
+// booked is a booking's orders on the wire: the first, and the further ones.
+type booked struct {
+	Order
+	More []Order `json:"more,omitempty"`
+}
+
+// withStatus returns the orders of a booking as they are sent.
+func withStatus(orders []Order, status string) booked {
+	orders = slices.Clone(orders)
+	for i := range orders {
+		orders[i].Status = status
+	}
+	return booked{orders[0], orders[1:]}
+}
+
+// all returns the answer to a call about so many orders. A service of a former release answers the first alone: then nothing
+// is known of the others.
+func (o *Orders) all(b booked, asked int) ([]Order, error) {
+	if len(b.More) != asked-1 {
+		return nil, fault.Unreachable(o.Name, fmt.Errorf("%d orders were answered by %d", asked, 1+len(b.More)))
+	}
+	return append([]Order{b.Order}, b.More...), nil
+}
+
+// Place records the orders of a booking as PENDING; those that exist already are returned as they are. Concurrent calls are
+// coalesced into one call and one commit.
+func (o *Orders) Place(ctx context.Context, orders []Order) ([]Order, error) {
+	out, err := o.places.Do(ctx, orders, func(ctx context.Context, bookings [][]Order) ([][]Order, error) {
+		var all, placed []Order
+		for _, orders := range bookings {
+			for _, order := range orders {
+				order.Status = OrderPending
+				all = append(all, order)
+			}
 		}
-		return placed, err
+		err := o.Do(ctx, http.MethodPost, "/orders/batch", struct {
+			Orders []Order `json:"orders"`
+		}{all}, &placed)
+		if err == nil && len(placed) != len(all) {
+			err = fmt.Errorf("%d orders were answered by %d", len(all), len(placed))
+		}
+		if err != nil {
+			return nil, err
+		}
+		answers := make([][]Order, len(bookings))
+		for i, orders := range bookings {
+			answers[i], placed = placed[:len(orders):len(orders)], placed[len(orders):]
+		}
+		return answers, nil
 	})
 	return out, late(o.Client, ctx, err)
 }
 
 // PlaceWithin is Place for a person who may have at most that many orders of the event; TICKET_LIMIT.
-func (o *Orders) PlaceWithin(ctx context.Context, in Order, person uuid.UUID, rules Rules) (out Order, err error) {
-	in.Status = OrderPending
-	err = o.Do(ctx, http.MethodPost, "/orders/limited", struct {
-		Order
+func (o *Orders) PlaceWithin(ctx context.Context, orders []Order, person uuid.UUID, rules Rules) ([]Order, error) {
+	var out booked
+	err := o.Do(ctx, http.MethodPost, "/orders/limited", struct {
+		booked
 		PersonID uuid.UUID `json:"person_id"`
 		Most     int       `json:"max_per_customer"`
 		Received bool      `json:"transfers_count"`
-	}{in, person, *rules.MaxPerCustomer, rules.TransfersCount}, &out)
-	return out, err
+	}{withStatus(orders, OrderPending), person, *rules.MaxPerCustomer, rules.TransfersCount}, &out)
+	if err != nil {
+		return nil, err
+	}
+	return o.all(out, len(orders))
 }
 
-// Confirm records an order as CONFIRMED by its attempt and creates it if necessary.
-func (o *Orders) Confirm(ctx context.Context, in Order) error {
-	in.Status = OrderConfirmed
-	return o.Do(ctx, http.MethodPost, "/orders", in, nil)
+// Confirm records the orders of a booking as CONFIRMED by their attempt, all or none. A single one is created if necessary.
+func (o *Orders) Confirm(ctx context.Context, orders []Order) error {
+	var out booked
+	err := o.Do(ctx, http.MethodPost, "/orders", withStatus(orders, OrderConfirmed), &out)
+	if err == nil {
+		_, err = o.all(out, len(orders))
+	}
+	return err
 }
 
-// UndoConfirm undoes an attempt's confirmation, or refuses it in advance if it has not arrived yet.
-func (o *Orders) UndoConfirm(ctx context.Context, order, attempt uuid.UUID, reason string) error {
-	return o.Do(ctx, http.MethodPost, "/orders/"+order.String()+"/undo-confirm", map[string]any{"attempt_id": attempt, "reason": reason}, nil)
+// OfBooking lists the orders of a user's booking, in no order; none if the user has no such booking.
+func (o *Orders) OfBooking(ctx context.Context, user, booking uuid.UUID) (orders []Order, err error) {
+	orders, _, err = o.Find(ctx, OrderFilter{UserID: user, BookingID: booking}, web.Page{Number: 1, Size: MaxBooking})
+	return orders, err
+}
+
+// MaxBooking is the most orders of a booking.
+const MaxBooking = 20
+
+// UndoConfirm undoes an attempt's confirmation of a booking, or refuses it in advance if it has not arrived yet.
+func (o *Orders) UndoConfirm(ctx context.Context, booking, attempt uuid.UUID, reason string) error {
+	return o.Do(ctx, http.MethodPost, "/orders/"+booking.String()+"/undo-confirm", map[string]any{"attempt_id": attempt, "reason": reason}, nil)
 }
 
 // Fail ends a PENDING order.

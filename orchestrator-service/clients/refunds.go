@@ -104,14 +104,15 @@ func (o *Orders) RefundsOf(ctx context.Context, order uuid.UUID) (refunds json.R
 
 // OrderFilter narrows a list of orders; a zero field lets all through.
 type OrderFilter struct {
-	OrderID, UserID, SeatID, EventID uuid.UUID
-	Status                           string
+	OrderID, UserID, SeatID, EventID, BookingID uuid.UUID
+	Status                                      string
 }
 
-// Find lists a page of orders, newest first; one of user, seat and event must be given.
+// Find lists a page of orders, newest first; one of user, seat, event and booking must be given. An order that is held by itself
+// is the booking of its own id.
 func (o *Orders) Find(ctx context.Context, f OrderFilter, page web.Page) (orders []Order, total int, err error) {
 	q := pageQuery(page)
-	for field, id := range map[string]uuid.UUID{"user_id": f.UserID, "seat_id": f.SeatID, "event_id": f.EventID} {
+	for field, id := range map[string]uuid.UUID{"user_id": f.UserID, "seat_id": f.SeatID, "event_id": f.EventID, "booking_id": f.BookingID} {
 		if id != uuid.Nil {
 			q.Set(field, id.String())
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,13 +27,23 @@ const (
 	standardTTL     = 5 * time.Minute
 )
 
-// Message says that a seat is held, until when, and by which hold.
+// Held is a seat and its hold.
+type Held struct {
+	SeatID uuid.UUID `json:"seat_id"`
+	HoldID uuid.UUID `json:"hold_id"`
+}
+
+// Message says that a seat, or the seats of a booking, are held, until when, and by which holds. A consumer of a former release
+// reads the first alone; what it leaves is found by the sweeps.
 type Message struct {
-	SeatID    uuid.UUID `json:"seat_id"`
-	HoldID    uuid.UUID `json:"hold_id"`
+	Held
 	UserID    uuid.UUID `json:"user_id"`
 	HeldUntil time.Time `json:"held_until"`
+	More      []Held    `json:"more,omitempty"` // the further seats of the booking
 }
+
+// Holds returns all holds of the message.
+func (m Message) Holds() []Held { return append([]Held{m.Held}, m.More...) }
 
 // Publisher publishes hold messages to the queue of their TTL.
 type Publisher struct {
@@ -76,7 +87,8 @@ func NewExpiryConsumer(url string, expire func(context.Context, Message) error) 
 		},
 		Handle: func(ctx context.Context, body []byte) error {
 			var m Message
-			if err := json.Unmarshal(body, &m); err != nil || m.SeatID == uuid.Nil || m.HoldID == uuid.Nil {
+			err := json.Unmarshal(body, &m)
+			if err != nil || slices.ContainsFunc(m.Holds(), func(h Held) bool { return h.SeatID == uuid.Nil || h.HoldID == uuid.Nil }) {
 				return fault.New(fault.Invalid, fault.CodeValidation, "Not a hold message").Because(err)
 			}
 			return expire(ctx, m)

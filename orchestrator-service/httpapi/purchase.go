@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"ticketremaster/orchestrator-service/clients"
+	"ticketremaster/orchestrator-service/purchase"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/platform/fault"
 	"ticketremaster/platform/money"
@@ -16,23 +18,28 @@ import (
 
 func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		SeatID string `json:"seat_id"`
-		UserID string `json:"user_id"`
+		SeatID  string   `json:"seat_id"`
+		SeatIDs []string `json:"seat_ids"`
+		UserID  string   `json:"user_id"`
 	}
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
-	seat, err := web.UUID("seat_id", in.SeatID)
+	seats, err := readSeats(in.SeatID, in.SeatIDs)
 	if err != nil {
 		return err
 	}
 	if err := mustBeCaller(r, "user_id", in.UserID); err != nil {
 		return err
 	}
-	res, err := s.Purchases.Reserve(r.Context(), caller(r).UserID, caller(r).PersonID, seat)
+	res, err := s.Purchases.Reserve(r.Context(), caller(r).UserID, caller(r).PersonID, purchase.Wanted{Seats: seats})
 	if err != nil {
 		return err
 	}
+	if in.SeatIDs != nil {
+		return answerBooking(w, res)
+	}
+	order := res.Orders[slices.IndexFunc(res.Orders, func(o clients.Order) bool { return o.SeatID == seats[0] })]
 	message := "The seat is held for you. Please pay before the time is over."
 	if res.OTPRequired {
 		message = "The seat is held for you. We sent a one-time password to your phone: please enter it to pay."
@@ -46,36 +53,124 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 		Price       money.Cents `json:"price"`
 		OTPRequired bool        `json:"otp_required"`
 		Message     string      `json:"message"`
-	}{res.Order.OrderID, seat, "HELD", res.Order.HeldUntil.UTC(), wholeSeconds(res.TTL), res.Order.Price, res.OTPRequired, message})
+	}{order.OrderID, order.SeatID, "HELD", order.HeldUntil.UTC(), wholeSeconds(res.TTL), order.Price, res.OTPRequired, message})
+}
+
+// readSeats reads the seat or the seats of a reservation.
+func readSeats(one string, many []string) ([]uuid.UUID, error) {
+	if many == nil {
+		seat, err := web.UUID("seat_id", one)
+		return []uuid.UUID{seat}, err
+	}
+	if one != "" {
+		return nil, fault.Field("seat_id", "must not be given beside seat_ids")
+	}
+	if len(many) == 0 || len(many) > clients.MaxBooking {
+		return nil, fault.Field("seat_ids", "must be 1 to %d seats", clients.MaxBooking)
+	}
+	seats := make([]uuid.UUID, len(many))
+	for i, id := range many {
+		var err error
+		if seats[i], err = web.UUID("seat_ids", id); err != nil {
+			return nil, err
+		}
+		if slices.Contains(seats[:i], seats[i]) {
+			return nil, fault.Field("seat_ids", "must be different seats")
+		}
+	}
+	return seats, nil
+}
+
+// heldOrder is an order of a booking as it is reserved.
+type heldOrder struct {
+	OrderID    uuid.UUID   `json:"order_id"`
+	SeatID     uuid.UUID   `json:"seat_id"`
+	RowNumber  string      `json:"row_number,omitempty"`
+	SeatNumber int32       `json:"seat_number,omitempty"`
+	Price      money.Cents `json:"price"`
+}
+
+func answerBooking(w http.ResponseWriter, res purchase.Reservation) error {
+	orders := make([]heldOrder, len(res.Orders))
+	var total money.Cents
+	for i, o := range res.Orders {
+		seat := res.Seats[o.SeatID]
+		orders[i] = heldOrder{o.OrderID, o.SeatID, seat.GetRowNumber(), seat.GetSeatNumber(), o.Price}
+		total += o.Price
+	}
+	message := "The seats are held for you. Please pay before the time is over."
+	if res.OTPRequired {
+		message = "The seats are held for you. We sent a one-time password to your phone: please enter it to pay."
+	}
+	return web.OK(w, map[string]any{
+		"booking_id": res.BookingID, "event_id": res.Orders[0].EventID, "orders": orders, "total": total, "status": "HELD",
+		"held_until": res.Orders[0].HeldUntil.UTC(), "ttl_seconds": wholeSeconds(res.TTL), "otp_required": res.OTPRequired, "message": message,
+	})
 }
 
 func (s *Server) pay(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		OrderID string `json:"order_id"`
-		UserID  string `json:"user_id"`
+		OrderID   string `json:"order_id"`
+		BookingID string `json:"booking_id"`
+		UserID    string `json:"user_id"`
 	}
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
-	id, err := web.UUID("order_id", in.OrderID)
+	if in.OrderID != "" && in.BookingID != "" {
+		return fault.Field("order_id", "must not be given beside booking_id")
+	}
+	field, value, pay := "order_id", in.OrderID, s.Purchases.Pay
+	if in.BookingID != "" {
+		field, value, pay = "booking_id", in.BookingID, s.Purchases.PayBooking
+	}
+	id, err := web.UUID(field, value)
 	if err != nil {
 		return err
 	}
 	if err := mustBeCaller(r, "user_id", in.UserID); err != nil {
 		return err
 	}
-	p, err := s.Purchases.Pay(r.Context(), caller(r).UserID, id)
-	if err != nil {
+	p, err := pay(r.Context(), caller(r).UserID, id)
+	switch {
+	case err != nil:
 		return err
-	}
-	if p.Pending {
+	case in.BookingID != "":
+		return answerPayment(w, id, p)
+	case p.Pending:
 		return web.Answer(w, http.StatusAccepted, map[string]any{
-			"status": "PENDING", "order_id": id, "seat_id": p.Order.SeatID, "message": "Your payment is under way. Look at the order for its outcome.",
+			"status": "PENDING", "order_id": id, "seat_id": p.Orders[0].SeatID, "message": "Your payment is under way. Look at the order for its outcome.",
 		})
 	}
 	return web.OK(w, map[string]any{
-		"status": p.Order.Status, "order_id": id, "seat_id": p.Order.SeatID, "credits_charged": p.Order.CreditsCharged,
-		"remaining_balance": p.Balance, "qr_hash": p.QR, "message": "The ticket is yours.",
+		"status": p.Orders[0].Status, "order_id": id, "seat_id": p.Orders[0].SeatID, "credits_charged": p.Orders[0].CreditsCharged,
+		"remaining_balance": p.Balance, "qr_hash": p.QR[0], "message": "The ticket is yours.",
+	})
+}
+
+// paidOrder is an order of a booking as it is paid.
+type paidOrder struct {
+	OrderID        uuid.UUID   `json:"order_id"`
+	SeatID         uuid.UUID   `json:"seat_id"`
+	CreditsCharged money.Cents `json:"credits_charged"`
+	QRHash         string      `json:"qr_hash"`
+}
+
+func answerPayment(w http.ResponseWriter, booking uuid.UUID, p purchase.Payment) error {
+	if p.Pending {
+		return web.Answer(w, http.StatusAccepted, map[string]any{
+			"status": "PENDING", "booking_id": booking, "message": "Your payment is under way. Look at the booking's orders for its outcome.",
+		})
+	}
+	orders := make([]paidOrder, len(p.Orders))
+	var charged money.Cents
+	for i, o := range p.Orders {
+		orders[i] = paidOrder{o.OrderID, o.SeatID, o.CreditsCharged, p.QR[i]}
+		charged += o.CreditsCharged
+	}
+	return web.OK(w, map[string]any{
+		"status": clients.OrderConfirmed, "booking_id": booking, "orders": orders, "credits_charged": charged, "remaining_balance": p.Balance,
+		"message": "The tickets are yours.",
 	})
 }
 
@@ -143,6 +238,7 @@ type orderView struct {
 	CreatedAt      time.Time          `json:"created_at"`
 	ConfirmedAt    *time.Time         `json:"confirmed_at"`
 	FailureReason  string             `json:"failure_reason,omitempty"`
+	BookingID      *uuid.UUID         `json:"booking_id,omitempty"`
 	Includes       []clients.Included `json:"includes,omitempty"` // fees and tax in the price
 	Steps          []saga.Entry       `json:"steps,omitempty"`    // of the latest payment, for a person
 }
@@ -150,7 +246,7 @@ type orderView struct {
 func viewOrder(o clients.Order) orderView {
 	return orderView{
 		OrderID: o.OrderID, SeatID: o.SeatID, EventID: o.EventID, Status: o.Status, Price: o.Price, CreditsCharged: o.CreditsCharged,
-		HeldUntil: o.HeldUntil, CreatedAt: o.CreatedAt, ConfirmedAt: o.ConfirmedAt, FailureReason: o.FailureReason, Includes: o.Includes,
+		HeldUntil: o.HeldUntil, CreatedAt: o.CreatedAt, ConfirmedAt: o.ConfirmedAt, FailureReason: o.FailureReason, BookingID: o.BookingID, Includes: o.Includes,
 	}
 }
 
@@ -163,15 +259,35 @@ func (s *Server) listOrders(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if booking := r.URL.Query().Get("booking_id"); booking != "" {
+		return s.listBooking(w, r, booking)
+	}
 	orders, total, err := s.Purchases.OrdersOf(r.Context(), caller(r).UserID, status, page)
 	if err != nil {
 		return err
 	}
+	return web.List(w, viewOrders(orders), page, total)
+}
+
+// listBooking serves the orders of a booking, all on one page.
+func (s *Server) listBooking(w http.ResponseWriter, r *http.Request, booking string) error {
+	id, err := web.UUID("booking_id", booking)
+	if err != nil {
+		return err
+	}
+	orders, err := s.Purchases.Booking(r.Context(), caller(r).UserID, id)
+	if err != nil {
+		return err
+	}
+	return web.List(w, viewOrders(orders), web.Page{Number: 1, Size: clients.MaxBooking}, len(orders))
+}
+
+func viewOrders(orders []clients.Order) []orderView {
 	views := make([]orderView, len(orders))
 	for i, o := range orders {
 		views[i] = viewOrder(o)
 	}
-	return web.List(w, views, page, total)
+	return views
 }
 
 func (s *Server) getOrder(w http.ResponseWriter, r *http.Request) error {
@@ -184,7 +300,7 @@ func (s *Server) getOrder(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	view := viewOrder(order)
-	if view.Steps, err = s.Purchases.Trail(r.Context(), id); err != nil {
+	if view.Steps, err = s.Purchases.Trail(r.Context(), order); err != nil {
 		return err
 	}
 	return web.OK(w, view)
@@ -195,11 +311,14 @@ func (s *Server) cancelOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	order, err := s.Purchases.Cancel(r.Context(), caller(r).UserID, id)
+	orders, err := s.Purchases.Cancel(r.Context(), caller(r).UserID, id)
 	if err != nil {
 		return err
 	}
-	return web.OK(w, viewOrder(order))
+	if orders[0].OrderID == id {
+		return web.OK(w, viewOrder(orders[0]))
+	}
+	return web.OK(w, map[string]any{"booking_id": id, "orders": viewOrders(orders)})
 }
 
 // readOrderStatus reads the status that narrows a list of orders; empty: any.

@@ -83,6 +83,10 @@ func (s *Server) refundOrder(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	done, err := s.Refunds.Refund(r.Context(), caller(r).UserID, key, request)
+	if fault.Code(err) == fault.CodeOrderNotFound && request.Part == 0 {
+		shares, err := s.Refunds.RefundBooking(r.Context(), caller(r).UserID, id, request)
+		return answerRefunds(w, shares, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -95,6 +99,14 @@ func (s *Server) giveBack(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	switch r.URL.Query().Get("booking") {
+	case "":
+	case "true":
+		shares, err := s.Refunds.GiveBackBooking(r.Context(), caller(r).UserID, seat)
+		return answerRefunds(w, shares, err)
+	default:
+		return fault.Field("booking", "must be true, or be left out")
+	}
 	done, err := s.Refunds.GiveBack(r.Context(), caller(r).UserID, seat)
 	if err != nil {
 		return err
@@ -103,18 +115,39 @@ func (s *Server) giveBack(w http.ResponseWriter, r *http.Request) error {
 }
 
 func answerRefund(w http.ResponseWriter, done saga.Outcome[refund.Ticket]) error {
+	return web.Answer(w, status(done.Pending), viewRefund(done))
+}
+
+// answerRefunds answers the refunds of a booking, one by one.
+func answerRefunds(w http.ResponseWriter, shares []refund.Share, err error) error {
+	if err != nil {
+		return err
+	}
+	pending := false
+	views := make([]map[string]any, len(shares))
+	for i, share := range shares {
+		pending = pending || share.Outcome.Pending
+		if views[i] = viewRefund(share.Outcome); share.Refusal != nil {
+			views[i] = map[string]any{"order_id": share.Order.OrderID, "seat_id": share.Order.SeatID, "status": share.Order.Status,
+				"error_code": share.Refusal.Code, "message": share.Refusal.Message}
+		}
+	}
+	return web.Answer(w, status(pending), map[string]any{"booking_id": shares[0].Order.Booking(), "refunds": views})
+}
+
+func viewRefund(done saga.Outcome[refund.Ticket]) map[string]any {
 	t := done.State
 	if done.Pending {
-		return web.Answer(w, http.StatusAccepted, map[string]any{"order_id": t.Order.OrderID, "status": "PENDING"})
+		return map[string]any{"order_id": t.Order.OrderID, "status": "PENDING"}
 	}
 	kind, orderStatus := clients.RefundWhole, clients.OrderRefunded
 	if t.Part > 0 {
 		kind, orderStatus = clients.RefundPart, clients.OrderConfirmed
 	}
-	return web.OK(w, map[string]any{
+	return map[string]any{
 		"refund_id": t.RefundID, "order_id": t.Order.OrderID, "seat_id": t.Order.SeatID, "kind": kind, "status": orderStatus,
 		"credits_returned": t.Amount, "credits_kept": t.Order.CreditsCharged - t.Amount, "to_user_id": t.ToUserID,
-	})
+	}
 }
 
 // previewCancellation is the dry run of a cancellation.

@@ -28,11 +28,11 @@ func TestAHoldIsExtendedWhileItsHolderTopsUp(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(0)
 		other, others := w.customer(0)
-		r, err := f.Reserve(t.Context(), user, user, seat)
+		r, err := f.Reserve(t.Context(), user, user, one(seat))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Reserve(t.Context(), other, other, others); err != nil {
+		if _, err := f.Reserve(t.Context(), other, other, one(others)); err != nil {
 			t.Fatal(err)
 		}
 		round := func() {
@@ -47,7 +47,7 @@ func TestAHoldIsExtendedWhileItsHolderTopsUp(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		end := r.Order.HeldUntil
+		end := r.Orders[0].HeldUntil
 		w.paysNow(user)
 		round()
 		if !w.seats[seat].until.Equal(end) {
@@ -57,11 +57,11 @@ func TestAHoldIsExtendedWhileItsHolderTopsUp(t *testing.T) {
 		round()
 		round()
 		later := end.Add(f.HoldTTL)
-		if !w.seats[seat].until.Equal(later) || !w.orders[r.Order.OrderID].HeldUntil.Equal(later) {
-			t.Fatalf("the seat is held until %s, its order until %s, want %s", w.seats[seat].until, w.orders[r.Order.OrderID].HeldUntil, later)
+		if !w.seats[seat].until.Equal(later) || !w.orders[r.Orders[0].OrderID].HeldUntil.Equal(later) {
+			t.Fatalf("the seat is held until %s, its order until %s, want %s", w.seats[seat].until, w.orders[r.Orders[0].OrderID].HeldUntil, later)
 		}
 		published := len(w.messages)
-		if _, err := f.Reserve(t.Context(), user, user, seat); err != nil || len(w.messages) != published {
+		if _, err := f.Reserve(t.Context(), user, user, one(seat)); err != nil || len(w.messages) != published {
 			t.Fatalf("%d messages after a repeat (%v), want %d: one more would come back too early", len(w.messages), err, published)
 		}
 		time.Sleep(30 * time.Second)
@@ -77,7 +77,7 @@ func TestAHoldIsExtendedWhileItsHolderTopsUp(t *testing.T) {
 		round() // once per hold
 		time.Sleep(time.Second)
 		comesBack(w.messages[2])
-		if w.held(seat) || w.orders[r.Order.OrderID].FailureReason != errHoldExpired.Code {
+		if w.held(seat) || w.orders[r.Orders[0].OrderID].FailureReason != errHoldExpired.Code {
 			t.Fatal("the hold did not end at its new end")
 		}
 	})
@@ -89,7 +89,7 @@ func TestAnExtensionThatItsOrderDoesNotKnow(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f, w, _ := start(t)
 			user, seat := w.customer(0)
-			r, err := f.Reserve(t.Context(), user, user, seat)
+			r, err := f.Reserve(t.Context(), user, user, one(seat))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +112,7 @@ func TestAnExtensionThatItsOrderDoesNotKnow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o := w.orders[r.Order.OrderID]; o.Status != clients.OrderPending || !o.HeldUntil.Equal(w.seats[seat].until) || len(w.messages) != 2 {
+			if o := w.orders[r.Orders[0].OrderID]; o.Status != clients.OrderPending || !o.HeldUntil.Equal(w.seats[seat].until) || len(w.messages) != 2 {
 				t.Fatalf("the order is %+v, with %d messages", o, len(w.messages))
 			}
 		})
@@ -126,7 +126,7 @@ func TestExtensionsOfMany(t *testing.T) {
 		var seats []uuid.UUID
 		for range clients.MostPayers + 2 {
 			user, seat := w.customer(0)
-			if _, err := f.Reserve(t.Context(), user, user, seat); err != nil {
+			if _, err := f.Reserve(t.Context(), user, user, one(seat)); err != nil {
 				t.Fatal(err)
 			}
 			w.paysNow(user)

@@ -3,13 +3,12 @@ package purchase
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/hold"
@@ -35,12 +34,13 @@ type world struct {
 	event    clients.Event
 	seats    map[uuid.UUID]*seat
 	balance  map[uuid.UUID]money.Cents
-	booked   map[uuid.UUID]booking // by operation
+	booked   map[uuid.UUID]deduction // by operation
 	risk     map[uuid.UUID]*clients.Risk
 	orders   map[uuid.UUID]*clients.Order
 	messages []hold.Message
 	sent     []clients.Challenge
 	payers   []clients.Payer // whose top-up is under way, by their ids
+	former   bool            // the inventory service is of a release that knows no bookings
 }
 
 type seat struct {
@@ -51,8 +51,8 @@ type seat struct {
 	price                    int64
 }
 
-// booking is a deduction, or the mark of one that was returned.
-type booking struct {
+// deduction is one, or the mark of one that was returned.
+type deduction struct {
 	user     uuid.UUID
 	amount   money.Cents
 	returned bool
@@ -100,110 +100,6 @@ func (w *world) count(name string) (n int) {
 
 func refusal(kind fault.Kind, code string) *fault.Error { return fault.New(kind, code, "no") }
 
-// ---- the inventory service
-
-func (w *world) ReserveSeat(_ context.Context, in *inventoryv1.ReserveSeatRequest, _ ...grpc.CallOption) (out *inventoryv1.ReserveSeatResponse, err error) {
-	err = w.call("ReserveSeat", func() error {
-		s := w.seats[clients.ID(in.SeatId)]
-		user := clients.ID(in.UserId)
-		again := false
-		switch {
-		case s == nil:
-			return refusal(fault.NotFound, "SEAT_NOT_FOUND")
-		case s.owner != uuid.Nil, s.hold != uuid.Nil && s.holder != user:
-			return refusal(fault.Conflict, "SEAT_UNAVAILABLE")
-		case s.hold != uuid.Nil:
-			again = true
-		default:
-			s.holder, s.hold = user, clients.ID(in.HoldId)
-			s.until = time.Now().Add(time.Duration(in.HoldTtlMs) * time.Millisecond)
-		}
-		out = &inventoryv1.ReserveSeatResponse{AlreadyHeld: again, RemainingMs: time.Until(s.until).Milliseconds(), Seat: &inventoryv1.Seat{
-			SeatId: in.SeatId, EventId: w.event.EventID.String(), Tier: "A", HoldId: s.hold.String(), HeldUntil: timestamppb.New(s.until),
-		}}
-		return nil
-	})
-	return out, err
-}
-
-func (w *world) PinHold(_ context.Context, in *inventoryv1.PinHoldRequest, _ ...grpc.CallOption) (*inventoryv1.PinHoldResponse, error) {
-	return &inventoryv1.PinHoldResponse{}, w.call("PinHold", func() error {
-		s, pin := w.seats[clients.ID(in.SeatId)], clients.ID(in.PinId)
-		if s.hold != clients.ID(in.HoldId) || s.unpinned[pin] || s.pin != uuid.Nil && s.pin != pin || s.pin == uuid.Nil && time.Now().After(s.until) {
-			return refusal(fault.Gone, "HOLD_EXPIRED")
-		}
-		s.pin = pin
-		return nil
-	})
-}
-
-func (w *world) UnpinHold(_ context.Context, in *inventoryv1.UnpinHoldRequest, _ ...grpc.CallOption) (*inventoryv1.UnpinHoldResponse, error) {
-	return &inventoryv1.UnpinHoldResponse{}, w.call("UnpinHold", func() error {
-		s, pin := w.seats[clients.ID(in.SeatId)], clients.ID(in.PinId)
-		if s.unpinned == nil {
-			s.unpinned = map[uuid.UUID]bool{}
-		}
-		s.unpinned[pin] = true
-		if s.pin == pin {
-			s.pin = uuid.Nil
-		}
-		return nil
-	})
-}
-
-func (w *world) ConfirmSeat(_ context.Context, in *inventoryv1.ConfirmSeatRequest, _ ...grpc.CallOption) (*inventoryv1.ConfirmSeatResponse, error) {
-	return &inventoryv1.ConfirmSeatResponse{}, w.call("ConfirmSeat", func() error {
-		s := w.seats[clients.ID(in.SeatId)]
-		if s.owner == clients.ID(in.UserId) && s.pin == clients.ID(in.PinId) {
-			return nil
-		}
-		if s.hold != clients.ID(in.HoldId) || s.pin != clients.ID(in.PinId) {
-			return refusal(fault.Conflict, "SEAT_NOT_HELD")
-		}
-		s.owner, s.hold, s.price = clients.ID(in.UserId), uuid.Nil, in.PriceCents
-		return nil
-	})
-}
-
-func (w *world) ReleaseSeat(_ context.Context, in *inventoryv1.ReleaseSeatRequest, _ ...grpc.CallOption) (out *inventoryv1.ReleaseSeatResponse, err error) {
-	err = w.call("ReleaseSeat", func() error {
-		s, outcome := w.seats[clients.ID(in.SeatId)], inventoryv1.ReleaseOutcome_RELEASED
-		switch {
-		case s.owner != uuid.Nil:
-			outcome = inventoryv1.ReleaseOutcome_BOUGHT
-		case s.hold != clients.ID(in.HoldId):
-			outcome = inventoryv1.ReleaseOutcome_GONE
-		case s.pin != uuid.Nil:
-			outcome = inventoryv1.ReleaseOutcome_PINNED
-		case in.OnlyIfExpired && time.Now().Before(s.until):
-			outcome = inventoryv1.ReleaseOutcome_NOT_DUE
-		default:
-			s.hold, s.holder = uuid.Nil, uuid.Nil
-		}
-		out = &inventoryv1.ReleaseSeatResponse{Outcome: outcome, HeldUntil: timestamppb.New(s.until)}
-		return nil
-	})
-	return out, err
-}
-
-func (w *world) ExtendHolds(_ context.Context, in *inventoryv1.ExtendHoldsRequest, _ ...grpc.CallOption) (out *inventoryv1.ExtendHoldsResponse, err error) {
-	out = &inventoryv1.ExtendHoldsResponse{}
-	err = w.call("ExtendHolds", func() error {
-		for _, h := range in.Holders {
-			for id, s := range w.seats {
-				left := time.Until(s.until)
-				if s.hold == uuid.Nil || s.holder != clients.ID(h.UserId) || s.extended == s.hold || left <= 0 || left > time.Duration(in.WithinMs)*time.Millisecond {
-					continue
-				}
-				s.until, s.extended = s.until.Add(time.Duration(in.ByMs)*time.Millisecond), s.hold
-				out.Seats = append(out.Seats, &inventoryv1.Seat{SeatId: id.String(), HoldId: s.hold.String(), HeldUntil: timestamppb.New(s.until)})
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
 // ---- the user service
 
 func (w *world) Risk(_ context.Context, user, _ uuid.UUID) (r clients.Risk, err error) {
@@ -232,7 +128,7 @@ func (w *world) Book(_ context.Context, path string, b clients.Booking) (out cli
 				return refusal(fault.PaymentRequired, fault.CodeInsufficientCredits)
 			}
 			w.balance[b.UserID] -= b.Amount
-			w.booked[b.OperationID] = booking{user: b.UserID, amount: b.Amount}
+			w.booked[b.OperationID] = deduction{user: b.UserID, amount: b.Amount}
 		case path == clients.Return && !booked.returned:
 			w.balance[booked.user] += booked.amount
 			booked.returned = true
@@ -273,52 +169,73 @@ func (w *world) VerifyOTP(_ context.Context, user uuid.UUID, _ string, _ uuid.UU
 // ---- the order service
 
 // PlaceWithin refuses users who have as many orders of the event as allowed.
-func (w *world) PlaceWithin(ctx context.Context, in clients.Order, _ uuid.UUID, rules clients.Rules) (clients.Order, error) {
+func (w *world) PlaceWithin(ctx context.Context, in []clients.Order, _ uuid.UUID, rules clients.Rules) ([]clients.Order, error) {
 	has := 0
 	for _, o := range w.orders {
-		if o.UserID == in.UserID && o.EventID == in.EventID && o.OrderID != in.OrderID {
+		if o.UserID == in[0].UserID && o.EventID == in[0].EventID && !slices.ContainsFunc(in, func(i clients.Order) bool { return i.OrderID == o.OrderID }) {
 			has++
 		}
 	}
-	if has >= *rules.MaxPerCustomer {
-		return clients.Order{}, fault.New(fault.Conflict, fault.CodeTicketLimit, "enough")
+	if has+len(in) > *rules.MaxPerCustomer {
+		return nil, fault.New(fault.Conflict, fault.CodeTicketLimit, "enough")
 	}
 	return w.Place(ctx, in)
 }
 
-func (w *world) Place(_ context.Context, in clients.Order) (out clients.Order, err error) {
+func (w *world) Place(_ context.Context, in []clients.Order) (out []clients.Order, err error) {
 	err = w.call("Place", func() error {
-		if w.orders[in.OrderID] == nil {
-			in.Status = clients.OrderPending
-			w.orders[in.OrderID] = &in
+		for _, o := range in {
+			if w.orders[o.OrderID] == nil {
+				o.Status = clients.OrderPending
+				w.orders[o.OrderID] = &o
+			}
+			out = append(out, *w.orders[o.OrderID])
 		}
-		out = *w.orders[in.OrderID]
 		return nil
 	})
 	return out, err
 }
 
-func (w *world) Confirm(_ context.Context, in clients.Order) error {
+func (w *world) Confirm(_ context.Context, in []clients.Order) error {
 	return w.call("Confirm", func() error {
-		o := w.orders[in.OrderID]
-		switch {
-		case o.Status == clients.OrderConfirmed && *o.AttemptID == *in.AttemptID:
-			return nil
-		case o.Status != clients.OrderPending:
-			return refusal(fault.Conflict, fault.CodeOrderInvalidState)
+		repeat := func(i clients.Order) bool {
+			o := w.orders[i.OrderID]
+			return o.Status == clients.OrderConfirmed && *o.AttemptID == *i.AttemptID
 		}
-		o.Status, o.AttemptID, o.CreditsCharged = clients.OrderConfirmed, in.AttemptID, in.CreditsCharged
+		for _, i := range in {
+			if w.orders[i.OrderID].Status != clients.OrderPending && !repeat(i) {
+				return refusal(fault.Conflict, fault.CodeOrderInvalidState)
+			}
+		}
+		for _, i := range in {
+			o := w.orders[i.OrderID]
+			o.Status, o.AttemptID, o.CreditsCharged = clients.OrderConfirmed, i.AttemptID, i.CreditsCharged
+		}
 		return nil
 	})
 }
 
-func (w *world) UndoConfirm(_ context.Context, order, attempt uuid.UUID, reason string) error {
+func (w *world) UndoConfirm(_ context.Context, booking, attempt uuid.UUID, reason string) error {
 	return w.call("UndoConfirm", func() error {
-		if o := w.orders[order]; o.Status == clients.OrderConfirmed && *o.AttemptID == attempt {
-			o.Status, o.FailureReason = clients.OrderRefunded, reason
+		for _, o := range w.orders {
+			if o.Booking() == booking && o.Status == clients.OrderConfirmed && *o.AttemptID == attempt {
+				o.Status, o.FailureReason = clients.OrderRefunded, reason
+			}
 		}
 		return nil
 	})
+}
+
+func (w *world) OfBooking(_ context.Context, user, booking uuid.UUID) (out []clients.Order, err error) {
+	err = w.call("OfBooking", func() error {
+		for _, o := range w.orders {
+			if o.UserID == user && o.Booking() == booking {
+				out = append(out, *o)
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 func (w *world) Fail(_ context.Context, order uuid.UUID, reason string) (out clients.Order, err error) {
@@ -416,7 +333,7 @@ func start(t *testing.T) (*Flows, *world, *sagatest.Log) {
 	t.Helper()
 	w := &world{
 		plan: map[string][]func(func() error) error{}, always: map[string]func(func() error) error{},
-		seats: map[uuid.UUID]*seat{}, balance: map[uuid.UUID]money.Cents{}, booked: map[uuid.UUID]booking{},
+		seats: map[uuid.UUID]*seat{}, balance: map[uuid.UUID]money.Cents{}, booked: map[uuid.UUID]deduction{},
 		risk: map[uuid.UUID]*clients.Risk{}, orders: map[uuid.UUID]*clients.Order{},
 		event: clients.Event{EventID: uuid.New(), Name: "Concert", Status: "PUBLISHED", EventDate: time.Now().Add(24 * time.Hour), PricingTiers: map[string]money.Cents{"A": 80_00}},
 	}
@@ -437,6 +354,9 @@ func (w *world) customer(credits money.Cents) (user, seatID uuid.UUID) {
 	w.balance[user], w.seats[seatID] = credits, &seat{}
 	return user, seatID
 }
+
+// one asks for one seat.
+func one(seat uuid.UUID) Wanted { return Wanted{Seats: []uuid.UUID{seat}} }
 
 func (w *world) held(seatID uuid.UUID) bool {
 	w.mu.Lock()

@@ -4,10 +4,15 @@
 // An order and its hold share one id, the order's: the inventory and the broker call it hold_id, the user service
 // reference_id, the saga log subject. One attempt to pay has one id too: attempt_id at the order service, pin_id at the
 // inventory, operation_id at the user service; it is the id of the attempt's saga.
+//
+// Orders that are held together are paid together: they are a booking, and its id is the reference and the subject. An order by
+// itself is the booking of its own id, and takes the same way.
 package purchase
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +24,7 @@ import (
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/orchestrator-service/tickets"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
@@ -45,13 +51,14 @@ type Users interface {
 
 // Orders is what a purchase needs of the order service.
 type Orders interface {
-	Place(ctx context.Context, in clients.Order) (clients.Order, error)
-	PlaceWithin(ctx context.Context, in clients.Order, person uuid.UUID, rules clients.Rules) (clients.Order, error)
-	Confirm(ctx context.Context, in clients.Order) error
-	UndoConfirm(ctx context.Context, order, attempt uuid.UUID, reason string) error
+	Place(ctx context.Context, orders []clients.Order) ([]clients.Order, error)
+	PlaceWithin(ctx context.Context, orders []clients.Order, person uuid.UUID, rules clients.Rules) ([]clients.Order, error)
+	Confirm(ctx context.Context, orders []clients.Order) error
+	UndoConfirm(ctx context.Context, booking, attempt uuid.UUID, reason string) error
 	Fail(ctx context.Context, order uuid.UUID, reason string) (clients.Order, error)
 	Extend(ctx context.Context, order uuid.UUID, until time.Time) (clients.Order, error)
 	Get(ctx context.Context, id uuid.UUID) (clients.Order, error)
+	OfBooking(ctx context.Context, user, booking uuid.UUID) ([]clients.Order, error)
 	OfUser(ctx context.Context, user uuid.UUID, status string, page web.Page) ([]clients.Order, int, error)
 	Overdue(ctx context.Context, olderThan time.Duration, limit int) ([]clients.Order, error)
 }
@@ -89,15 +96,18 @@ type Flows struct {
 	Events    Events
 	Tickets   Tickets
 	Holds     Holds
-	payments  *saga.Flow[Purchase]
+	payments  *saga.Flow[Purchase] // of single orders
+	bookings  *saga.Flow[Purchase] // of several
 	paying    paying
 	lost      lostHolds
 	sending   errgroup.Group
 }
 
-// Register registers the table of steps; it must be called before the first Pay.
+// Register registers the table of steps; it must be called before the first Pay. The table has a second name for bookings of
+// several seats, so that an orchestrator of a former release, which would take the first seat for the whole, takes up none.
 func (f *Flows) Register(e *saga.Engine) {
 	f.payments = saga.Register(e, "purchase", f.steps())
+	f.bookings = saga.Register(e, "booking", f.steps())
 	f.sending.SetLimit(sendingAtOnce)
 }
 
@@ -111,6 +121,9 @@ var (
 	errEventEnded     = fault.New(fault.Gone, clients.CodeEventEnded, "This event is not on sale any more")
 	errEventCancelled = fault.New(fault.Gone, clients.CodeEventEnded, "This event is cancelled")
 	errSeatNotForSale = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This seat is not for sale")
+	errHeldApart      = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "You hold these seats already, but not together; pay for them or give them back first")
+	errOfBooking      = fault.New(fault.Conflict, "ORDER_OF_BOOKING", "This order is part of a booking: please pay for the booking")
+	errNoBooking      = fault.New(fault.NotFound, fault.CodeOrderNotFound, "There is no such booking of yours")
 	errPayUnderWay    = fault.New(fault.Conflict, fault.CodePaymentInProgress, "This order is being paid for right now")
 	errNotDue         = fault.New(fault.Unavailable, fault.CodeUnavailable, "The hold's time is not over yet")
 )
@@ -135,7 +148,42 @@ func (f *Flows) OrdersOf(ctx context.Context, user uuid.UUID, status string, pag
 	return f.Orders.OfUser(ctx, user, status, page)
 }
 
+// ownOrders reads an order of the user's, or all orders of a booking; another's are not found.
+func (f *Flows) ownOrders(ctx context.Context, user, id uuid.UUID) ([]clients.Order, error) {
+	order, err := f.OwnOrder(ctx, user, id)
+	if fault.Code(err) != errOrderNotFound.Code {
+		return []clients.Order{order}, err
+	}
+	return f.Booking(ctx, user, id)
+}
+
+// Booking reads the orders of a booking of the user's; another's is not found.
+func (f *Flows) Booking(ctx context.Context, user, booking uuid.UUID) ([]clients.Order, error) {
+	orders, err := f.Orders.OfBooking(ctx, user, booking)
+	if err == nil && len(orders) == 0 {
+		err = errNoBooking
+	}
+	slices.SortFunc(orders, func(a, b clients.Order) int { return bytes.Compare(a.OrderID[:], b.OrderID[:]) })
+	return orders, err
+}
+
+// total is the price of a booking.
+func total(booking []clients.Order) (sum money.Cents) {
+	for _, o := range booking {
+		sum += o.Price
+	}
+	return sum
+}
+
+// flowOf is where a booking is paid for.
+func (f *Flows) flowOf(o clients.Order) *saga.Flow[Purchase] {
+	if o.BookingID != nil {
+		return f.bookings
+	}
+	return f.payments
+}
+
 // Trail returns the steps of an order's latest payment, for people; empty if none was tried.
-func (f *Flows) Trail(ctx context.Context, orderID uuid.UUID) ([]saga.Entry, error) {
-	return f.payments.Trail(ctx, orderID.String())
+func (f *Flows) Trail(ctx context.Context, o clients.Order) ([]saga.Entry, error) {
+	return f.flowOf(o).Trail(ctx, o.Booking().String())
 }

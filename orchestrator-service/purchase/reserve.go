@@ -2,6 +2,8 @@ package purchase
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,78 +15,143 @@ import (
 	inventoryv1 "ticketremaster/proto/inventory/v1"
 )
 
-// Reservation is a seat that is held for a user, waiting to be paid.
+// Wanted is what a user asks for: seats, up to 20 different ones.
+type Wanted struct {
+	Seats []uuid.UUID
+}
+
+// Reservation is the seats of a booking that are held for a user, waiting to be paid.
 type Reservation struct {
-	Order       clients.Order
-	TTL         time.Duration // what is left of the hold
+	BookingID   uuid.UUID
+	Orders      []clients.Order
+	Seats       map[uuid.UUID]*inventoryv1.Seat // those that were asked for
+	TTL         time.Duration                   // what is left of the holds
 	OTPRequired bool
 }
 
-// Reserve holds a seat for a user (docs/architecture.md#reserving); the holds of all accounts of a person are counted together. It is no saga, because a hold expires by itself.
-// Reserving a seat that the user holds already returns the same order and repairs what a crash left out. A losing
-// request costs one call: the others are made, in parallel, once the seat is held.
-func (f *Flows) Reserve(ctx context.Context, user, person, seatID uuid.UUID) (Reservation, error) {
-	proposed := uuid.Must(uuid.NewV7())
-	held, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
-		SeatId: seatID.String(), UserId: user.String(), HoldId: proposed.String(),
+// Reserve holds seats for a user, all of them or none (docs/architecture.md#reserving); the holds of all accounts of a person
+// are counted together. It is no saga, because holds expire by themselves. Reserving seats that the user holds already returns
+// the same booking and repairs what a crash left out. A losing request costs one call: the others are made, in parallel, once
+// the seats are held.
+func (f *Flows) Reserve(ctx context.Context, user, person uuid.UUID, want Wanted) (Reservation, error) {
+	asked := make([]hold.Held, len(want.Seats))
+	for i, seat := range want.Seats {
+		asked[i] = hold.Held{SeatID: seat, HoldID: uuid.Must(uuid.NewV7())}
+	}
+	res, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
+		SeatId: asked[0].SeatID.String(), UserId: user.String(), HoldId: asked[0].HoldID.String(), More: further(asked),
 		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds), PersonId: person.String(), HoldPauseMs: f.HoldPause.Milliseconds(),
 	})
 	if err != nil {
 		if fault.Unknown(err) {
-			f.lost.add(ctx, seatID, proposed)
+			f.lost.add(ctx, asked...)
 		}
 		return Reservation{}, err
 	}
-	orderID := clients.ID(held.Seat.HoldId)
-	if held.RemainingMs <= f.HoldTTL.Milliseconds() { // else it was extended: a message would come back before its end, and its first one is followed by another
-		f.Holds.Publish(ctx, hold.Message{SeatID: seatID, HoldID: orderID, UserID: user, HeldUntil: held.Seat.HeldUntil.AsTime()})
+	all := append([]*inventoryv1.Seat{res.Seat}, res.More...)
+	held := make([]hold.Held, len(all))
+	for i, s := range all {
+		held[i] = hold.Held{SeatID: clients.ID(s.SeatId), HoldID: clients.ID(s.HoldId)}
 	}
-	var order clients.Order
-	var risk clients.Risk
-	both, bothCtx := errgroup.WithContext(ctx)
-	both.Go(func() (err error) { order, err = f.writeOrder(bothCtx, user, held.Seat); return err })
-	both.Go(func() (err error) { risk, err = f.Users.Risk(bothCtx, user, orderID); return err })
-	if err := both.Wait(); err != nil {
-		if !held.AlreadyHeld {
-			f.giveBack(ctx, seatID, orderID)
+	r := Reservation{BookingID: held[0].HoldID, Seats: map[uuid.UUID]*inventoryv1.Seat{}, TTL: time.Duration(res.RemainingMs) * time.Millisecond}
+	for _, s := range all {
+		r.Seats[clients.ID(s.SeatId)] = s
+	}
+	if len(asked) > 1 {
+		r.BookingID = uuid.Must(uuid.NewV7())
+	}
+	if res.RemainingMs <= f.HoldTTL.Milliseconds() { // else it was extended: a message would come back before its end, and its first one is followed by another
+		f.Holds.Publish(ctx, hold.Message{Held: held[0], More: held[1:], UserID: user, HeldUntil: res.Seat.HeldUntil.AsTime()})
+	}
+	if err := f.writeDown(ctx, user, all, len(asked), &r); err != nil {
+		if !res.AlreadyHeld {
+			f.giveBack(ctx, held)
 		}
 		return Reservation{}, err
 	}
-	r := Reservation{Order: order, TTL: time.Duration(held.RemainingMs) * time.Millisecond, OTPRequired: risk.IsFlagged && !risk.OTPVerified}
 	if r.OTPRequired {
-		f.sendOTP(ctx, order)
+		f.sendOTP(ctx, r.Orders)
 	}
 	return r, nil
 }
 
-// writeOrder records a hold's order at the price of the seat's tier.
-func (f *Flows) writeOrder(ctx context.Context, user uuid.UUID, seat *inventoryv1.Seat) (clients.Order, error) {
-	event, err := f.Events.Recent(ctx, clients.ID(seat.EventId))
+// further are the seats of a booking but the first, for the inventory service.
+func further(booking []hold.Held) (more []*inventoryv1.HeldSeat) {
+	for _, h := range booking[1:] {
+		more = append(more, &inventoryv1.HeldSeat{SeatId: h.SeatID.String(), HoldId: h.HoldID.String()})
+	}
+	return more
+}
+
+// writeDown records the orders of what is held, and asks whether its user must confirm the purchase. If there was a booking
+// of it already, r becomes that one.
+func (f *Flows) writeDown(ctx context.Context, user uuid.UUID, seats []*inventoryv1.Seat, asked int, r *Reservation) error {
+	if len(seats) != asked {
+		return fault.Unreachable("the inventory service", fmt.Errorf("%d seats were answered by %d", asked, len(seats)))
+	}
+	var risk clients.Risk
+	both, bothCtx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) { r.Orders, err = f.writeOrders(bothCtx, user, seats, r.BookingID); return err })
+	both.Go(func() (err error) { risk, err = f.Users.Risk(bothCtx, user, r.BookingID); return err })
+	if err := both.Wait(); err != nil {
+		return err
+	}
+	first := r.Orders[0]
+	if slices.ContainsFunc(r.Orders, func(o clients.Order) bool { return o.Booking() != first.Booking() }) {
+		return errHeldApart
+	}
+	if first.Booking() != r.BookingID { // held before, perhaps with more seats than were asked for now
+		r.BookingID = first.Booking()
+		orders, err := f.Orders.OfBooking(ctx, user, r.BookingID)
+		if err != nil {
+			return err
+		}
+		r.Orders = slices.DeleteFunc(orders, func(o clients.Order) bool { return o.Status != clients.OrderPending && o.OrderID != first.OrderID })
+		if risk, err = f.Users.Risk(ctx, user, r.BookingID); err != nil {
+			return err
+		}
+	}
+	r.OTPRequired = risk.IsFlagged && !risk.OTPVerified
+	return nil
+}
+
+// writeOrders records the orders of a booking's holds, each at the price of its seat's tier.
+func (f *Flows) writeOrders(ctx context.Context, user uuid.UUID, seats []*inventoryv1.Seat, booking uuid.UUID) ([]clients.Order, error) {
+	event, err := f.Events.Recent(ctx, clients.ID(seats[0].EventId))
 	if fault.Code(err) == fault.CodeEventNotFound {
-		return clients.Order{}, errSeatNotForSale
+		return nil, errSeatNotForSale
 	}
 	if err == nil {
 		err = onSale(event, time.Now())
 	}
-	switch price, priced := event.PricingTiers[seat.Tier]; {
-	case err != nil:
-		return clients.Order{}, err
-	case !priced:
-		return clients.Order{}, errSeatNotForSale
-	default:
-		order := clients.Order{
+	if err != nil {
+		return nil, err
+	}
+	if most := event.MostPerBooking(); len(seats) > most {
+		return nil, fault.Field("seat_ids", "must be at most %d seats of this event", most)
+	}
+	orders := make([]clients.Order, len(seats))
+	for i, seat := range seats {
+		price, priced := event.PricingTiers[seat.Tier]
+		if !priced {
+			return nil, errSeatNotForSale
+		}
+		orders[i] = clients.Order{
 			OrderID: clients.ID(seat.HoldId), UserID: user, SeatID: clients.ID(seat.SeatId), EventID: event.EventID,
 			Price: price, HeldUntil: seat.HeldUntil.AsTime(), Includes: event.Breakdown(price),
 		}
-		if event.MaxPerCustomer == nil {
-			return f.Orders.Place(ctx, order)
+		if len(seats) > 1 {
+			orders[i].BookingID = &booking
 		}
-		risk, err := f.Users.Risk(ctx, user, order.OrderID) // whose accounts are one person's
-		if err != nil {
-			return clients.Order{}, err
-		}
-		return f.Orders.PlaceWithin(ctx, order, risk.PersonID, event.Rules)
 	}
+	if event.MaxPerCustomer == nil {
+		return f.Orders.Place(ctx, orders)
+	}
+	risk, err := f.Users.Risk(ctx, user, booking) // whose accounts are one person's
+	if err != nil {
+		return nil, err
+	}
+	return f.Orders.PlaceWithin(ctx, orders, risk.PersonID, event.Rules)
 }
 
 // onSale refuses an event that is not on sale at that time: from sales_start, or its publication, until sales_end, or

@@ -28,21 +28,21 @@ func TestReserveHoldsTheSeatAndWritesItsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		r, err := f.Reserve(t.Context(), user, user, seat)
-		if err != nil || r.Order.Price != 80_00 || r.Order.UserID != user || r.Order.EventID != w.event.EventID || r.TTL != f.HoldTTL || r.OTPRequired {
+		r, err := f.Reserve(t.Context(), user, user, one(seat))
+		if err != nil || r.Orders[0].Price != 80_00 || r.Orders[0].UserID != user || r.Orders[0].EventID != w.event.EventID || r.TTL != f.HoldTTL || r.OTPRequired {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		if len(w.messages) != 1 || w.messages[0].HoldID != r.Order.OrderID || !w.messages[0].HeldUntil.Equal(w.seats[seat].until) {
+		if len(w.messages) != 1 || w.messages[0].HoldID != r.Orders[0].OrderID || !w.messages[0].HeldUntil.Equal(w.seats[seat].until) {
 			t.Errorf("the broker was told %+v", w.messages)
 		}
 		time.Sleep(time.Minute)
-		again, err := f.Reserve(t.Context(), user, user, seat)
-		if err != nil || again.Order.OrderID != r.Order.OrderID || again.TTL != f.HoldTTL-time.Minute {
+		again, err := f.Reserve(t.Context(), user, user, one(seat))
+		if err != nil || again.Orders[0].OrderID != r.Orders[0].OrderID || again.TTL != f.HoldTTL-time.Minute {
 			t.Errorf("asked again: %+v, %v", again, err)
 		}
 		before := len(w.calls)
 		other, _ := w.customer(0)
-		_, err = f.Reserve(t.Context(), other, other, seat)
+		_, err = f.Reserve(t.Context(), other, other, one(seat))
 		wantCode(t, err, fault.CodeSeatUnavailable)
 		if late := w.calls[before:]; !slices.Equal(late, []string{"ReserveSeat"}) {
 			t.Errorf("who comes too late costs %v", late)
@@ -74,7 +74,7 @@ func TestReserveGivesBackWhatItCannotOffer(t *testing.T) {
 				f, w, _ := start(t)
 				user, seat := w.customer(100_00)
 				c.change(w)
-				_, err := f.Reserve(t.Context(), user, user, seat)
+				_, err := f.Reserve(t.Context(), user, user, one(seat))
 				wantCode(t, err, c.code)
 				if w.seats[seat].hold != uuid.Nil {
 					t.Error("the seat is held")
@@ -94,14 +94,14 @@ func TestReserveKeepsAnEarlierHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		first, err := f.Reserve(t.Context(), user, user, seat)
+		first, err := f.Reserve(t.Context(), user, user, one(seat))
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.always["Risk"] = away
-		_, err = f.Reserve(t.Context(), user, user, seat)
+		_, err = f.Reserve(t.Context(), user, user, one(seat))
 		wantCode(t, err, fault.CodeUnavailable)
-		if w.seats[seat].hold != first.Order.OrderID || w.orders[first.Order.OrderID].Status != clients.OrderPending {
+		if w.seats[seat].hold != first.Orders[0].OrderID || w.orders[first.Orders[0].OrderID].Status != clients.OrderPending {
 			t.Error("the earlier hold was given back")
 		}
 	})
@@ -134,10 +134,10 @@ func TestAHoldThatWasNotAnsweredIsGivenBack(t *testing.T) {
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
 				go f.GiveBackLost(ctx)
-				_, err := f.Reserve(ctx, user, user, seat)
+				_, err := f.Reserve(ctx, user, user, one(seat))
 				wantCode(t, err, fault.CodeUnavailable)
 				if c.asks {
-					if _, err := f.Reserve(ctx, user, user, seat); err != nil {
+					if _, err := f.Reserve(ctx, user, user, one(seat)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -169,7 +169,7 @@ func TestGivingBackIsBounded(t *testing.T) {
 		for range 12 * 10 { // 12 s of 48 clients that try again ten times a second
 			var all sync.WaitGroup
 			for range 48 {
-				all.Go(func() { _, _ = f.Reserve(ctx, user, user, seat) })
+				all.Go(func() { _, _ = f.Reserve(ctx, user, user, one(seat)) })
 			}
 			all.Wait()
 			synctest.Wait()
@@ -204,7 +204,7 @@ func TestGivingBackEnds(t *testing.T) {
 		defer stop()
 		go f.GiveBackLost(ctx)
 		w.always["ReserveSeat"], w.always["Get"] = away, away
-		_, _ = f.Reserve(ctx, user, user, seat)
+		_, _ = f.Reserve(ctx, user, user, one(seat))
 		time.Sleep(lostFor + 2*lostBackOff)
 		if remembered(f) != 0 || w.count("ReleaseSeat") != 0 {
 			t.Errorf("%d are remembered; the seat was released %d times though nobody knew if it has an order", remembered(f), w.count("ReleaseSeat"))
@@ -216,33 +216,33 @@ func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		r, err := f.Reserve(t.Context(), user, user, seat)
+		r, err := f.Reserve(t.Context(), user, user, one(seat))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = f.Cancel(t.Context(), uuid.New(), r.Order.OrderID)
+		_, err = f.Cancel(t.Context(), uuid.New(), r.Orders[0].OrderID)
 		wantCode(t, err, fault.CodeOrderNotFound)
 		for range 2 { // again answers the same
-			o, err := f.Cancel(t.Context(), user, r.Order.OrderID)
-			if err != nil || o.Status != clients.OrderFailed || o.FailureReason != reasonCancelled || w.seats[seat].hold != uuid.Nil {
+			o, err := f.Cancel(t.Context(), user, r.Orders[0].OrderID)
+			if err != nil || o[0].Status != clients.OrderFailed || o[0].FailureReason != reasonCancelled || w.seats[seat].hold != uuid.Nil {
 				t.Errorf("%+v, %v", o, err)
 			}
 		}
-		_, err = f.Pay(t.Context(), user, r.Order.OrderID)
+		_, err = f.Pay(t.Context(), user, r.Orders[0].OrderID)
 		wantCode(t, err, errSeatNotHeld.Code)
 
-		r, _ = f.Reserve(t.Context(), user, user, seat)
+		r, _ = f.Reserve(t.Context(), user, user, one(seat))
 		w.seats[seat].pin = uuid.New()
-		_, err = f.Cancel(t.Context(), user, r.Order.OrderID)
+		_, err = f.Cancel(t.Context(), user, r.Orders[0].OrderID)
 		wantCode(t, err, errPayUnderWay.Code)
 		w.seats[seat].pin = uuid.Nil
-		if _, err = f.Pay(t.Context(), user, r.Order.OrderID); err != nil {
+		if _, err = f.Pay(t.Context(), user, r.Orders[0].OrderID); err != nil {
 			t.Fatal(err)
 		}
-		_, err = f.Cancel(t.Context(), user, r.Order.OrderID)
+		_, err = f.Cancel(t.Context(), user, r.Orders[0].OrderID)
 		wantCode(t, err, errOrderConfirmed.Code)
-		w.orders[r.Order.OrderID].Status = clients.OrderPending // the seat knows better than a stale order
-		_, err = f.Cancel(t.Context(), user, r.Order.OrderID)
+		w.orders[r.Orders[0].OrderID].Status = clients.OrderPending // the seat knows better than a stale order
+		_, err = f.Cancel(t.Context(), user, r.Orders[0].OrderID)
 		wantCode(t, err, errOrderConfirmed.Code)
 	})
 }
@@ -251,7 +251,7 @@ func TestExpireHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, w, _ := start(t)
 		user, seat := w.customer(100_00)
-		r, _ := f.Reserve(t.Context(), user, user, seat)
+		r, _ := f.Reserve(t.Context(), user, user, one(seat))
 		message := w.messages[0]
 		expire := func() error { return f.ExpireHold(t.Context(), message) }
 
@@ -265,14 +265,14 @@ func TestExpireHold(t *testing.T) {
 		}
 		w.seats[seat].pin = uuid.Nil
 		for range 2 { // a message may come twice
-			if err := expire(); err != nil || w.seats[seat].hold != uuid.Nil || w.orders[r.Order.OrderID].FailureReason != errHoldExpired.Code {
-				t.Errorf("%v, %+v", err, w.orders[r.Order.OrderID])
+			if err := expire(); err != nil || w.seats[seat].hold != uuid.Nil || w.orders[r.Orders[0].OrderID].FailureReason != errHoldExpired.Code {
+				t.Errorf("%v, %+v", err, w.orders[r.Orders[0].OrderID])
 			}
 		}
-		if err := f.ExpireHold(t.Context(), hold.Message{SeatID: seat, HoldID: uuid.New()}); err != nil {
+		if err := f.ExpireHold(t.Context(), hold.Message{Held: hold.Held{SeatID: seat, HoldID: uuid.New()}}); err != nil {
 			t.Errorf("a hold that has no order: %v", err)
 		}
-		w.orders[r.Order.OrderID].Status = clients.OrderRefunded
+		w.orders[r.Orders[0].OrderID].Status = clients.OrderRefunded
 		if err := expire(); err != nil {
 			t.Errorf("an order that is over: %v", err)
 		}
@@ -294,7 +294,7 @@ func TestSweep(t *testing.T) {
 		for range 3 {
 			user, seat := w.customer(0)
 			seats = append(seats, seat)
-			if _, err := f.Reserve(t.Context(), user, user, seat); err != nil {
+			if _, err := f.Reserve(t.Context(), user, user, one(seat)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -107,6 +107,7 @@ func (f *Flows) Register(e *saga.Engine) {
 var (
 	errNotYours       = fault.New(fault.Forbidden, fault.CodeNotSeatOwner, "This is not your ticket")
 	errNoRefund       = fault.New(fault.Conflict, "REFUND_NOT_ALLOWED", "This event's tickets cannot be given back now")
+	errNothingPaid    = fault.New(fault.NotFound, fault.CodeOrderNotFound, "There is no such order, and no booking of which one is paid")
 	errRefunded       = fault.New(fault.Conflict, fault.CodeTicketRefunded, "This ticket is refunded already")
 	errUsed           = fault.New(fault.Conflict, fault.CodeTicketAlreadyUsed, "This ticket was used: who is inside gets no refund")
 	errPayments       = fault.New(fault.Unavailable, fault.CodeUnavailable, "Payments of this event are under way: try again in a moment")

@@ -28,7 +28,8 @@ func (w *world) Lookup(_ context.Context, ids []uuid.UUID, emails []string) (use
 func (o orderService) Find(_ context.Context, f clients.OrderFilter, _ web.Page) (found []clients.Order, total int, err error) {
 	err = o.call("find", func() error {
 		for _, order := range o.orders {
-			if (f.UserID == uuid.Nil || f.UserID == order.UserID) && (f.SeatID == uuid.Nil || f.SeatID == order.SeatID) && (f.EventID == uuid.Nil || f.EventID == order.EventID) {
+			if (f.UserID == uuid.Nil || f.UserID == order.UserID) && (f.SeatID == uuid.Nil || f.SeatID == order.SeatID) && (f.EventID == uuid.Nil || f.EventID == order.EventID) &&
+				(f.BookingID == uuid.Nil || f.BookingID == order.Booking()) && (f.Status == "" || f.Status == order.Status) {
 				found = append(found, *order)
 			}
 		}

@@ -23,7 +23,7 @@ func FuzzBodies(f *testing.F) {
 	transfer := `{"status":"FAILED","transfer_id":` + id + `,"seat_id":` + id + `,"event_id":` + id + `,"seller_user_id":` + id +
 		`,"buyer_user_id":"0192aaaa-0000-7000-8000-000000000002","initiated_by":` + id + `,"credits_amount":0,"expires_at":"2027-12-31T20:00:00Z","failure_reason":"x"}`
 	for _, seed := range []string{
-		order1, transfer, strings.ReplaceAll(order1, "12.5", "-12.5"), strings.ReplaceAll(order1, "12.5", "1e400"), strings.ReplaceAll(transfer, `"x"`, `"\u0000"`),
+		order1, transfer, strings.Replace(order1, "{", `{"booking_id":`+id+`,"more":[`+order1+`],`, 1), strings.ReplaceAll(order1, "12.5", "-12.5"), strings.ReplaceAll(order1, "12.5", "1e400"), strings.ReplaceAll(transfer, `"x"`, `"\u0000"`),
 		`{"dispute_id":` + id + `,"by":` + id + `,"reason":"phished"}`, `{"dispute_id":{}}`, `{"reason":"\ud800"}`, `{"party":"seller"}`, `{"party":["seller"]}`,
 		``, ` `, `null`, `[]`, `{}`, `{"status":`, `"x"`, "\xff", `{"price":null}`, `{"reason":"` + strings.Repeat("é", 600) + `"}`,
 	} {
@@ -41,13 +41,15 @@ func FuzzBodies(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		request := func() *http.Request { return httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)) }
-		if o, payment, err := readOrder(request()); accepted(t, err) {
-			amount(t, o.Price)
-			if o.ID == uuid.Nil || o.UserID == uuid.Nil || o.SeatID == uuid.Nil || o.EventID == uuid.Nil || payment != nil && payment.AttemptID == uuid.Nil {
-				t.Errorf("accepted %+v, %+v", o, payment)
-			}
-			if payment != nil {
-				amount(t, payment.CreditsCharged)
+		if orders, payment, err := readOrders(request()); accepted(t, err) {
+			for i, o := range orders {
+				amount(t, o.Price)
+				if o.ID == uuid.Nil || o.UserID == uuid.Nil || o.SeatID == uuid.Nil || o.EventID == uuid.Nil || payment != nil && payment.AttemptID == uuid.Nil {
+					t.Errorf("accepted %+v, %+v", o, payment)
+				}
+				if payment != nil {
+					amount(t, payment.CreditsCharged[i])
+				}
 			}
 		}
 		if x, err := readTransfer(request()); accepted(t, err) {

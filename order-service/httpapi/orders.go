@@ -3,34 +3,44 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	order "ticketremaster/order-service"
 	"ticketremaster/platform/fault"
+	"ticketremaster/platform/money"
 	"ticketremaster/platform/web"
 )
 
 // maxOlderThan bounds ?older_than_ms: a day.
 const maxOlderThan = 24 * time.Hour
 
-// placeOrConfirm serves POST /orders: a pending order, or a paid one.
+// booked answers the orders of a booking: the first, and the further ones.
+type booked struct {
+	order.Order
+	More []order.Order `json:"more,omitempty"`
+}
+
+// placeOrConfirm serves POST /orders: a pending order, or the paid ones of a booking.
 func (s server) placeOrConfirm(w http.ResponseWriter, r *http.Request) error {
-	request, payment, err := readOrder(r)
+	requests, payment, err := readOrders(r)
 	if err != nil {
 		return err
 	}
-	var o order.Order
 	if payment == nil {
-		o, err = s.ledger.Place(r.Context(), request)
-	} else {
-		o, err = s.ledger.Confirm(r.Context(), request, *payment)
+		o, err := s.ledger.Place(r.Context(), requests[0])
+		if err != nil {
+			return err
+		}
+		return web.Answer(w, http.StatusCreated, o)
 	}
+	orders, err := s.ledger.Confirm(r.Context(), requests, *payment)
 	if err != nil {
 		return err
 	}
-	return web.Answer(w, http.StatusCreated, o)
+	return web.Answer(w, http.StatusCreated, booked{orders[0], orders[1:]})
 }
 
 // placeAll serves POST /orders/batch: pending orders, usually of different users.
@@ -59,10 +69,10 @@ func (s server) placeAll(w http.ResponseWriter, r *http.Request) error {
 	return web.Answer(w, http.StatusCreated, orders)
 }
 
-// placeWithin serves POST /orders/limited: an order of a person who may have so many of the event.
+// placeWithin serves POST /orders/limited: a booking of a person who may have so many orders of the event.
 func (s server) placeWithin(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		orderJSON
+		bookingJSON
 		PersonID string `json:"person_id"`
 		Most     int    `json:"max_per_customer"`
 		Received bool   `json:"transfers_count"`
@@ -71,18 +81,18 @@ func (s server) placeWithin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var f fields
-	request, limit := in.request(&f), order.Limit{PersonID: f.uuid("person_id", in.PersonID), Most: in.Most, Received: in.Received}
+	requests, limit := in.requests(&f), order.Limit{PersonID: f.uuid("person_id", in.PersonID), Most: in.Most, Received: in.Received}
 	if in.Most < 1 {
 		f.fail(fault.Field("max_per_customer", "must be at least 1"))
 	}
 	if f.err != nil {
 		return f.err
 	}
-	o, err := s.ledger.PlaceWithin(r.Context(), request, limit)
+	orders, err := s.ledger.PlaceWithin(r.Context(), requests, limit)
 	if err != nil {
 		return err
 	}
-	return web.Answer(w, http.StatusCreated, o)
+	return web.Answer(w, http.StatusCreated, booked{orders[0], orders[1:]})
 }
 
 // confirmed serves POST /orders/confirmed: which of the seats have a CONFIRMED order.
@@ -111,7 +121,7 @@ func (s server) confirmed(w http.ResponseWriter, r *http.Request) error {
 	return web.OK(w, sold)
 }
 
-// orderJSON is a request for an order; the last three fields are used by POST /orders only.
+// orderJSON is a request for an order; status, attempt and charge are used by POST /orders only.
 type orderJSON struct {
 	OrderID        string          `json:"order_id"`
 	UserID         string          `json:"user_id"`
@@ -123,10 +133,17 @@ type orderJSON struct {
 	AttemptID      string          `json:"attempt_id"`
 	CreditsCharged json.RawMessage `json:"credits_charged"`
 	Includes       json.RawMessage `json:"includes"`
+	BookingID      *string         `json:"booking_id"`
+}
+
+// bookingJSON is a request for the orders of a booking: the first, and the further ones.
+type bookingJSON struct {
+	orderJSON
+	More []orderJSON `json:"more"`
 }
 
 func (in orderJSON) request(f *fields) order.Request {
-	return order.Request{
+	r := order.Request{
 		ID:        f.uuid("order_id", in.OrderID),
 		UserID:    f.uuid("user_id", in.UserID),
 		SeatID:    f.uuid("seat_id", in.SeatID),
@@ -135,25 +152,55 @@ func (in orderJSON) request(f *fields) order.Request {
 		HeldUntil: f.time("held_until", in.HeldUntil),
 		Includes:  in.Includes,
 	}
+	if in.BookingID != nil {
+		id := f.uuid("booking_id", *in.BookingID)
+		r.BookingID = &id
+	}
+	return r
 }
 
-// readOrder reads the body of POST /orders; without a payment the order is pending.
-func readOrder(r *http.Request) (order.Request, *order.Payment, error) {
-	var in orderJSON
+// requests reads the orders of a booking, which must be different ones of one user, one event and one booking.
+func (in bookingJSON) requests(f *fields) []order.Request {
+	if len(in.More) >= order.MaxBooking {
+		f.fail(fault.Field("more", "must be fewer than %d orders", order.MaxBooking))
+		return nil
+	}
+	requests := []order.Request{in.request(f)}
+	first := requests[0]
+	for _, one := range in.More {
+		r := one.request(f)
+		if r.UserID != first.UserID || r.EventID != first.EventID || r.BookingID == nil || first.BookingID == nil || *r.BookingID != *first.BookingID ||
+			slices.ContainsFunc(requests, func(o order.Request) bool { return o.ID == r.ID || o.SeatID == r.SeatID }) {
+			f.fail(fault.Field("more", "must be different orders of one booking"))
+		}
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+// readOrders reads the body of POST /orders; without a payment the order is pending.
+func readOrders(r *http.Request) ([]order.Request, *order.Payment, error) {
+	var in bookingJSON
 	if err := web.Decode(r, &in); err != nil {
-		return order.Request{}, nil, err
+		return nil, nil, err
 	}
 	var f fields
-	request := in.request(&f)
+	requests := in.requests(&f)
 	switch in.Status {
 	case order.Pending:
-		return request, nil, f.err
+		if len(in.More) > 0 {
+			f.fail(fault.Field("more", "is for paid orders: several are placed at /orders/batch"))
+		}
+		return requests, nil, f.err
 	case order.Confirmed:
-		payment := &order.Payment{AttemptID: f.uuid("attempt_id", in.AttemptID), CreditsCharged: f.amount("credits_charged", in.CreditsCharged)}
-		return request, payment, f.err
+		payment := &order.Payment{AttemptID: f.uuid("attempt_id", in.AttemptID), CreditsCharged: []money.Cents{f.amount("credits_charged", in.CreditsCharged)}}
+		for _, one := range in.More {
+			payment.CreditsCharged = append(payment.CreditsCharged, f.amount("credits_charged", one.CreditsCharged))
+		}
+		return requests, payment, f.err
 	}
 	f.fail(fault.Field("status", "must be PENDING or CONFIRMED"))
-	return request, nil, f.err
+	return requests, nil, f.err
 }
 
 func (s server) undoConfirm(w http.ResponseWriter, r *http.Request) error {
@@ -226,16 +273,17 @@ func (s server) orders(w http.ResponseWriter, r *http.Request) error {
 func readOrderFilter(r *http.Request) (order.Filter, error) {
 	var f fields
 	filter := order.Filter{
-		UserID:  f.queryUUID(r, "user_id"),
-		SeatID:  f.queryUUID(r, "seat_id"),
-		EventID: f.queryUUID(r, "event_id"),
-		Status:  order.Status(r.URL.Query().Get("status")),
+		UserID:    f.queryUUID(r, "user_id"),
+		SeatID:    f.queryUUID(r, "seat_id"),
+		EventID:   f.queryUUID(r, "event_id"),
+		BookingID: f.queryUUID(r, "booking_id"),
+		Status:    order.Status(r.URL.Query().Get("status")),
 	}
 	if filter.Status != "" && !filter.Status.Valid() {
 		f.fail(fault.Field("status", "must be PENDING, CONFIRMED, FAILED or REFUNDED"))
 	}
-	if filter.UserID == nil && filter.SeatID == nil && filter.EventID == nil {
-		f.fail(fault.Field("user_id", "is required, or seat_id or event_id"))
+	if filter.UserID == nil && filter.SeatID == nil && filter.EventID == nil && filter.BookingID == nil {
+		f.fail(fault.Field("user_id", "is required, or seat_id, event_id or booking_id"))
 	}
 	return filter, f.err
 }

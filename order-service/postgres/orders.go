@@ -38,7 +38,7 @@ type Store struct {
 // New returns the store on an open, migrated pool.
 func New(pool *pgxpool.Pool) Store { return Store{pool, database.NewGroupCommit(pool), &counts{}} }
 
-const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id, includes`
+const orderColumns = `order_id, user_id, seat_id, event_id, status, price, credits_charged, held_until, created_at, confirmed_at, failure_reason, attempt_id, includes, booking_id`
 
 const getOrder = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = $1`
 
@@ -76,33 +76,69 @@ func (s Store) Place(ctx context.Context, r order.Request) (order.Order, error) 
 // PlaceAll is Place for several orders, in one statement and one commit: all of them or, on an error, none. The answers
 // are in the order of the requests.
 func (s Store) PlaceAll(ctx context.Context, requests []order.Request) ([]order.Order, error) {
+	return placeAll(ctx, s.Pool, requests, nil)
+}
+
+// unnested are requests as the first arguments, $1 to $6, of a statement.
+const unnested = `unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[]`
+
+func unnest(requests []order.Request) []any {
 	ids, users, seats, events := make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests)), make([]uuid.UUID, len(requests))
-	prices, ends, includes := make([]money.Cents, len(requests)), make([]time.Time, len(requests)), make([]string, len(requests))
+	prices, ends := make([]money.Cents, len(requests)), make([]time.Time, len(requests))
 	for i, r := range requests {
-		ids[i], users[i], seats[i], events[i], prices[i], ends[i], includes[i] = r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, string(r.Includes)
+		ids[i], users[i], seats[i], events[i], prices[i], ends[i] = r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil
+	}
+	return []any{ids, users, seats, events, prices, ends}
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// placeAll is PlaceAll, for a person if that is not nil.
+func placeAll(ctx context.Context, db querier, requests []order.Request, person *uuid.UUID) ([]order.Order, error) {
+	includes, bookings := make([]string, len(requests)), make([]*uuid.UUID, len(requests))
+	for i, r := range requests {
+		includes[i], bookings[i] = string(r.Includes), r.BookingID
 	}
 	byID := make(map[uuid.UUID]order.Order, len(requests))
-	err := s.collect(ctx, byID, `
-		INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until, includes)
-		SELECT id, "user", seat, event, 'PENDING', price, held_until, nullif(includes, '')::jsonb
-		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::timestamptz[], $7::text[]) AS r (id, "user", seat, event, price, held_until, includes)
-		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns, ids, users, seats, events, prices, ends, includes)
+	err := collect(ctx, db, byID, `
+		INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until, includes, booking_id, person_id)
+		SELECT id, "user", seat, event, 'PENDING', price, held_until, nullif(includes, '')::jsonb, booking, $9
+		FROM `+unnested+`, $7::text[], $8::uuid[]) AS r (id, "user", seat, event, price, held_until, includes, booking)
+		ON CONFLICT (order_id) DO NOTHING RETURNING `+orderColumns, append(unnest(requests), includes, bookings, person)...)
 	if err == nil && len(byID) < len(requests) { // some existed
-		err = s.collect(ctx, byID, `SELECT `+orderColumns+` FROM orders WHERE order_id = ANY($1)`, ids)
+		err = collect(ctx, db, byID, getOrders, idsOf(requests))
 	}
 	if err != nil {
 		return nil, err
 	}
-	placed := make([]order.Order, len(requests))
-	for i, id := range ids {
-		placed[i] = byID[id]
-	}
-	return placed, nil
+	return inOrder(requests, byID), nil
 }
 
-// counted are the orders and tickets of an event ($1) that a person ($2) has, the account $3 included, without the order $4.
+const getOrders = `SELECT ` + orderColumns + ` FROM orders WHERE order_id = ANY($1)`
+
+func idsOf(requests []order.Request) []uuid.UUID {
+	ids := make([]uuid.UUID, len(requests))
+	for i, r := range requests {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
+// inOrder returns orders in the order of their requests.
+func inOrder(requests []order.Request, byID map[uuid.UUID]order.Order) []order.Order {
+	orders := make([]order.Order, len(requests))
+	for i, r := range requests {
+		orders[i] = byID[r.ID]
+	}
+	return orders
+}
+
+// counted are the orders and tickets of an event ($1) that a person ($2) has, the account $3 included, without the orders $4.
 const counted = `
-SELECT (SELECT count(*) FROM orders WHERE event_id = $1 AND (person_id = $2 OR user_id = $3) AND order_id <> $4
+SELECT (SELECT count(*) FROM orders WHERE event_id = $1 AND (person_id = $2 OR user_id = $3) AND order_id <> ALL ($4::uuid[])
 	AND (status = 'CONFIRMED' OR status = 'PENDING' AND held_until > now()))
 + CASE WHEN $5 THEN (SELECT count(*) FROM transfers t
 	WHERE t.event_id = $1 AND t.status IN ('COMPLETED', 'DISPUTED')
@@ -110,33 +146,37 @@ SELECT (SELECT count(*) FROM orders WHERE event_id = $1 AND (person_id = $2 OR u
 	AND NOT EXISTS (SELECT FROM transfers later WHERE later.seat_id = t.seat_id AND later.status IN ('COMPLETED', 'DISPUTED') AND later.created_at > t.created_at))
 ELSE 0 END`
 
-// PlaceWithin is Place for a person who may have a limited number of orders of the event; order.ErrLimit. A person's orders take turns.
-func (s Store) PlaceWithin(ctx context.Context, r order.Request, limit order.Limit) (o order.Order, err error) {
+// PlaceWithin is PlaceAll for one booking of a person who may have a limited number of orders of the event; order.ErrLimit. A
+// person's orders take turns.
+func (s Store) PlaceWithin(ctx context.Context, requests []order.Request, limit order.Limit) (placed []order.Order, err error) {
+	first, ids := requests[0], idsOf(requests)
 	err = pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2::uuid::text, 1))`, r.EventID, limit.PersonID); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2::uuid::text, 1))`, first.EventID, limit.PersonID); err != nil {
 			return err
 		}
-		if o, err = oneOrder(tx.Query(ctx, getOrder, r.ID)); !errors.Is(err, order.ErrNotFound) {
+		existing := map[uuid.UUID]order.Order{}
+		if err := collect(ctx, tx, existing, getOrders, ids); err != nil {
 			return err
+		}
+		if len(existing) == len(requests) {
+			placed = inOrder(requests, existing)
+			return nil
 		}
 		var has int
-		if err := tx.QueryRow(ctx, counted, r.EventID, limit.PersonID, r.UserID, r.ID, limit.Received).Scan(&has); err != nil {
+		if err := tx.QueryRow(ctx, counted, first.EventID, limit.PersonID, first.UserID, ids, limit.Received).Scan(&has); err != nil {
 			return err
 		}
-		if has >= limit.Most {
+		if has+len(requests) > limit.Most {
 			return order.ErrLimit.With("limit", strconv.Itoa(limit.Most))
 		}
-		o, err = oneOrder(tx.Query(ctx, `
-			INSERT INTO orders (order_id, user_id, seat_id, event_id, status, price, held_until, includes, person_id)
-			VALUES ($1, $2, $3, $4, 'PENDING', $5, $6, nullif($7, '')::jsonb, $8) RETURNING `+orderColumns,
-			r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, string(r.Includes), limit.PersonID))
+		placed, err = placeAll(ctx, tx, requests, &limit.PersonID)
 		return err
 	})
-	return o, err
+	return placed, err
 }
 
-func (s Store) collect(ctx context.Context, byID map[uuid.UUID]order.Order, sql string, args ...any) error {
-	rows, err := s.Pool.Query(ctx, sql, args...)
+func collect(ctx context.Context, db querier, byID map[uuid.UUID]order.Order, sql string, args ...any) error {
+	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return err
 	}
@@ -157,67 +197,103 @@ func (s Store) Confirmed(ctx context.Context, seats []uuid.UUID) ([]uuid.UUID, e
 	return sold, err
 }
 
-// Confirm marks an order as paid by this attempt, and makes the order if need be; concurrent payments share a commit. A
-// repeat by the same attempt returns the order as it is. It returns order.ErrVoided for an attempt that was undone, and
-// order.ErrInvalidState for an order that is not pending, that is of another user or seat, or whose seat was sold under
+// confirm pays all orders of a booking, or none: a booking of several must have been placed whole, and be locked.
+const confirm = `
+WITH asked AS MATERIALIZED (
+	SELECT * FROM ` + unnested + `, $7::numeric[]) AS asked (id, "user", seat, event, price, held_until, charged)
+), ready AS (
+	SELECT FROM asked JOIN orders o ON o.order_id = asked.id WHERE o.status = 'PENDING' AND o.user_id = asked."user" AND o.seat_id = asked.seat
+), confirmed AS (
+	INSERT INTO orders AS o (order_id, user_id, seat_id, event_id, status, price, held_until, attempt_id, credits_charged, confirmed_at)
+	SELECT id, "user", seat, event, 'CONFIRMED', price, held_until, $8::uuid, charged, now() FROM asked
+	WHERE cardinality($1::uuid[]) = 1 OR (SELECT count(*) FROM ready) = cardinality($1::uuid[])
+	ON CONFLICT (order_id) DO UPDATE
+		SET status = 'CONFIRMED', attempt_id = excluded.attempt_id, credits_charged = excluded.credits_charged, confirmed_at = now()
+		WHERE o.status = 'PENDING' AND o.user_id = excluded.user_id AND o.seat_id = excluded.seat_id
+	RETURNING ` + orderColumns + `
+), mark AS (
+	INSERT INTO order_attempts (attempt_id, order_id, outcome) SELECT $8::uuid, $9::uuid, 'CONFIRMED' WHERE EXISTS (SELECT FROM confirmed)
+)
+SELECT ` + orderColumns + ` FROM confirmed`
+
+const lockOrders = `SELECT FROM orders WHERE order_id = ANY ($1) ORDER BY order_id FOR NO KEY UPDATE`
+
+// Confirm marks the orders of a booking as paid by this attempt; concurrent payments share a commit. A single order is made if
+// need be. A repeat by the same attempt returns the orders as they are. It returns order.ErrVoided for an attempt that was
+// undone, and order.ErrInvalidState if one of the orders is not pending, or of another user or seat, or its seat was sold under
 // another order.
 //
-// The order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not
-// wait for each other, because UndoConfirm touches only an order that this attempt has confirmed already.
-func (s Store) Confirm(ctx context.Context, r order.Request, p order.Payment) (order.Order, error) {
+// An order's row is locked before the attempt's mark is set, and UndoConfirm does it the other way round; they do not
+// wait for each other, because UndoConfirm touches only orders that this attempt has confirmed already.
+func (s Store) Confirm(ctx context.Context, requests []order.Request, p order.Payment) ([]order.Order, error) {
 	statements, err := database.Fence(ctx, s.Pool)
 	if err != nil {
-		return order.Order{}, err
+		return nil, err
 	}
-	o, err := database.Commit(ctx, s.payments, pgx.RowToStructByName[order.Order], append(statements, database.Statement{SQL: `
-		WITH confirmed AS (
-			INSERT INTO orders AS o (order_id, user_id, seat_id, event_id, status, price, held_until, attempt_id, credits_charged, confirmed_at)
-			VALUES ($1, $2, $3, $4, 'CONFIRMED', $5, $6, $7, $8, now())
-			ON CONFLICT (order_id) DO UPDATE
-				SET status = 'CONFIRMED', attempt_id = excluded.attempt_id, credits_charged = excluded.credits_charged, confirmed_at = now()
-				WHERE o.status = 'PENDING' AND o.user_id = excluded.user_id AND o.seat_id = excluded.seat_id
-			RETURNING ` + orderColumns + `
-		), mark AS (
-			INSERT INTO order_attempts (attempt_id, order_id, outcome) SELECT attempt_id, order_id, 'CONFIRMED' FROM confirmed
-		)
-		SELECT ` + orderColumns + ` FROM confirmed`,
-		Args: []any{r.ID, r.UserID, r.SeatID, r.EventID, r.Price, r.HeldUntil, p.AttemptID, p.CreditsCharged}})...)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows), // the order is not pending any more
-		database.Violates(err, "order_attempts_pkey"), // the attempt was undone
-		database.Violates(err, "orders_one_owner_per_seat"):
-		return s.whyNotConfirmed(ctx, r.ID, p.AttemptID)
+	booking := requests[0].ID
+	if requests[0].BookingID != nil {
+		booking = *requests[0].BookingID
 	}
-	return o, err
+	if len(requests) > 1 {
+		statements = append(statements, database.Statement{SQL: lockOrders, Args: []any{idsOf(requests)}})
+	}
+	orders, err := database.CommitAll(ctx, s.payments, pgx.RowToStructByName[order.Order],
+		append(statements, database.Statement{SQL: confirm, Args: append(unnest(requests), p.CreditsCharged, p.AttemptID, booking)})...)
+	if err == nil && len(orders) == 0 || // one is not pending any more
+		database.Violates(err, "order_attempts_pkey") || // the attempt was undone
+		database.Violates(err, "orders_one_owner_per_seat") {
+		return s.whyNotConfirmed(ctx, requests, p.AttemptID)
+	}
+	byID := make(map[uuid.UUID]order.Order, len(orders))
+	for _, o := range orders {
+		byID[o.ID] = o
+	}
+	return inOrder(requests, byID), err
 }
 
 // whyNotConfirmed tells a repeat from a refusal.
-func (s Store) whyNotConfirmed(ctx context.Context, id, attempt uuid.UUID) (order.Order, error) {
+func (s Store) whyNotConfirmed(ctx context.Context, requests []order.Request, attempt uuid.UUID) ([]order.Order, error) {
 	var b pgx.Batch
 	b.Queue(`SELECT EXISTS (SELECT FROM order_attempts WHERE attempt_id = $1 AND outcome = 'VOIDED')`, attempt)
-	b.Queue(getOrder, id)
+	b.Queue(getOrders, idsOf(requests))
 	results := s.Pool.SendBatch(ctx, &b)
 	defer results.Close()
 	var voided bool
 	if err := results.QueryRow().Scan(&voided); err != nil {
-		return order.Order{}, err
+		return nil, err
 	}
-	o, err := oneOrder(results.Query())
+	rows, err := results.Query()
+	if err != nil {
+		return nil, err
+	}
+	orders, err := pgx.CollectRows(rows, pgx.RowToStructByName[order.Order])
 	switch {
-	case voided:
-		return o, order.ErrVoided
-	case errors.Is(err, order.ErrNotFound): // made in one go, on a seat that is sold
-		return o, order.InvalidState(order.Pending)
 	case err != nil:
-		return o, err
-	case (o.Status == order.Confirmed || o.Status == order.Refunded) && *o.AttemptID == attempt:
-		return o, nil // confirmed by it; a refund since does not change that
+		return nil, err
+	case voided:
+		return nil, order.ErrVoided
+	case len(orders) < len(requests): // made in one go, on a seat that is sold
+		return nil, order.InvalidState(order.Pending)
 	}
-	return o, order.InvalidState(o.Status)
+	byID := make(map[uuid.UUID]order.Order, len(orders))
+	state := order.Pending // if all are: of another user or seat, or a seat is sold
+	repeat := true
+	for _, o := range orders {
+		byID[o.ID] = o
+		// Confirmed by it; a refund since does not change that.
+		repeat = repeat && (o.Status == order.Confirmed || o.Status == order.Refunded) && *o.AttemptID == attempt
+		if o.Status != order.Pending {
+			state = o.Status
+		}
+	}
+	if repeat {
+		return inOrder(requests, byID), nil
+	}
+	return nil, order.InvalidState(state)
 }
 
-// UndoConfirm refunds the order if this attempt confirmed it, and marks the attempt so that it can no longer confirm.
-// It returns the order as it is then, nil if there is none. An attempt of another order is a fault.
+// UndoConfirm refunds the order, or the orders of the booking, that this attempt confirmed, and marks the attempt so that it can
+// no longer confirm. It returns the order as it is then, nil if there is none of that id. An attempt of another is a fault.
 func (s Store) UndoConfirm(ctx context.Context, id, attempt uuid.UUID, reason string) (*order.Order, error) {
 	b, err := database.FencedBatch(ctx, s.Pool)
 	if err != nil {
@@ -227,7 +303,8 @@ func (s Store) UndoConfirm(ctx context.Context, id, attempt uuid.UUID, reason st
 	b.Queue(`
 		INSERT INTO order_attempts AS a (attempt_id, order_id, outcome) VALUES ($1, $2, 'VOIDED')
 		ON CONFLICT (attempt_id) DO UPDATE SET outcome = 'VOIDED' WHERE a.order_id = excluded.order_id`, attempt, id)
-	b.Queue(`UPDATE orders SET status = 'REFUNDED', failure_reason = $3 WHERE order_id = $1 AND attempt_id = $2 AND status = 'CONFIRMED'`, id, attempt, reason)
+	b.Queue(`UPDATE orders SET status = 'REFUNDED', failure_reason = $3
+		WHERE (order_id = $1 OR booking_id = $1) AND attempt_id = $2 AND status = 'CONFIRMED'`, id, attempt, reason)
 	b.Queue(getOrder, id)
 	results := s.Pool.SendBatch(ctx, b)
 	defer results.Close()
@@ -290,6 +367,9 @@ func (s Store) Orders(ctx context.Context, f order.Filter, page web.Page) ([]ord
 	w.id("user_id", f.UserID)
 	w.id("seat_id", f.SeatID)
 	w.id("event_id", f.EventID)
+	if f.BookingID != nil {
+		w.add("(booking_id = $%d OR order_id = $%d AND booking_id IS NULL)", *f.BookingID)
+	}
 	w.status(string(f.Status))
 	return list(ctx, s.Pool, countNow, "orders", orderColumns, "created_at DESC, order_id DESC", w, page, pgx.RowToStructByName[order.Order])
 }

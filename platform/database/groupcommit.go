@@ -61,6 +61,13 @@ func Commit[T any](ctx context.Context, g *GroupCommit, read pgx.RowToFunc[T], s
 	return v, err
 }
 
+// CommitAll is Commit for a last statement that answers any number of rows.
+func CommitAll[T any](ctx context.Context, g *GroupCommit, read pgx.RowToFunc[T], statements ...Statement) ([]T, error) {
+	value, err := g.do(ctx, transaction{statements, func(rows pgx.Rows) (any, error) { return pgx.CollectRows(rows, read) }})
+	v, _ := value.([]T)
+	return v, err
+}
+
 // Exec is Commit for statements that answer nothing.
 func (g *GroupCommit) Exec(ctx context.Context, statements ...Statement) error {
 	_, err := g.do(ctx, transaction{statements: statements})

@@ -55,15 +55,16 @@ var holdsAndSagas = []invariant{
 		SELECT seat_id, 'held until ' || held_until FROM seats
 		WHERE status = 'HELD' AND pin_id IS NULL AND held_until < now() - `+overdue)},
 	{"no PENDING order past its time, unless it is being paid", mustBeWithin(
-		side{"orders_db", `SELECT order_id::text COLLATE "C", held_until FROM orders WHERE status = 'PENDING' AND held_until < now() - ` + overdue},
-		side{"sagas_db", `SELECT subject COLLATE "C" FROM sagas WHERE kind = 'purchase' AND status IN ('RUNNING', 'COMPENSATING')`}).texts()},
+		side{"orders_db", `SELECT coalesce(booking_id, order_id)::text COLLATE "C", min(held_until) AS held_until FROM orders
+			WHERE status = 'PENDING' AND held_until < now() - ` + overdue + ` GROUP BY 1`},
+		side{"sagas_db", `SELECT subject COLLATE "C" FROM sagas WHERE kind IN ('purchase', 'booking') AND status IN ('RUNNING', 'COMPENSATING')`}).texts()},
 	{"a pinned hold has a live saga", mustBeWithin(
 		side{"seats_db", `SELECT pin_id, seat_id AS seat FROM seats WHERE pin_id IS NOT NULL`}, liveSagas)},
 	{"what a saga did stands: its order is paid, its transfer done", mustBeWithin(
-		side{"sagas_db", `SELECT saga_id, kind, subject, status FROM sagas WHERE kind IN ('purchase', 'transfer') AND status = 'DONE'`}, attempts).
+		side{"sagas_db", `SELECT saga_id, kind, subject, status FROM sagas WHERE kind IN ('purchase', 'booking', 'transfer') AND status = 'DONE'`}, attempts).
 		since(sagasMoved)},
 	{"what a saga undid is undone: no order of its is paid, no transfer done", mustBeApart(
-		side{"sagas_db", `SELECT saga_id, kind, subject, status FROM sagas WHERE kind IN ('purchase', 'transfer') AND status = 'UNDONE'`},
+		side{"sagas_db", `SELECT saga_id, kind, subject, status FROM sagas WHERE kind IN ('purchase', 'booking', 'transfer') AND status = 'UNDONE'`},
 		side{"orders_db", `
 			SELECT attempt_id FROM orders WHERE status = 'CONFIRMED'
 			UNION ALL

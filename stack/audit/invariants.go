@@ -79,9 +79,15 @@ var credits = []invariant{
 		side{"users_db", `
 			SELECT m.operation_id, reference_id AS "order", amount FROM movements m WHERE kind = 'purchase'
 			AND NOT EXISTS (SELECT FROM movements r WHERE r.kind = 'purchase_return' AND r.operation_id = m.operation_id)`},
-		side{"orders_db", `SELECT attempt_id, order_id AS "order", credits_charged AS amount FROM orders
-			WHERE (status = 'CONFIRMED' OR EXISTS (SELECT FROM order_refunds r WHERE r.order_id = orders.order_id AND kind = 'WHOLE')) AND credits_charged > 0`}).
+		side{"orders_db", `SELECT attempt_id, coalesce(booking_id, order_id) AS "order", sum(credits_charged) AS amount FROM orders
+			WHERE (status = 'CONFIRMED' OR EXISTS (SELECT FROM order_refunds r WHERE r.order_id = orders.order_id AND kind = 'WHOLE')) AND credits_charged > 0
+			GROUP BY attempt_id, coalesce(booking_id, order_id)`}).
 		since(moved(`'purchase', 'purchase_return'`), ordersPaid)},
+	{"a booking is paid whole, by one attempt", in("orders_db", `
+		SELECT booking_id, string_agg(DISTINCT status::text, ', ') || ' by ' || count(DISTINCT attempt_id) || ' attempts' FROM orders WHERE booking_id IS NOT NULL
+		GROUP BY booking_id HAVING bool_or(status = 'CONFIRMED') AND (bool_or(status = 'PENDING') OR count(DISTINCT attempt_id) > 1)
+			OR count(DISTINCT (user_id, event_id)) > 1`).
+		since(`SELECT booking_id FROM orders WHERE booking_id IS NOT NULL AND confirmed_at >= $1`)},
 	{"every refund is paid to whom it says, once", mustBeSame(
 		side{"orders_db", `SELECT refund_id, amount, to_user_id AS "user" FROM order_refunds WHERE amount > 0`},
 		side{"users_db", `SELECT operation_id, amount, target_id AS "user" FROM movements WHERE kind = 'ticket_refund' AND amount > 0`}).

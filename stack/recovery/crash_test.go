@@ -24,6 +24,9 @@ var scenes = map[string]scene{
 	"a purchase":                               {"purchase", []string{"pin hold", "deduct credits", "confirm order", "confirm seat"}, purchase},
 	"a purchase too dear":                      {"purchase", []string{"undo deduct credits", "undo pin hold"}, tooDear},
 	"a purchase whose order ended":             {"purchase", []string{"undo confirm order", "undo deduct credits", "undo pin hold"}, orderEnded},
+	"a booking":                                {"booking", []string{"pin hold", "deduct credits", "confirm order", "confirm seat"}, booking},
+	"a booking too dear":                       {"booking", []string{"undo deduct credits", "undo pin hold"}, bookingTooDear},
+	"a booking one of whose orders ended":      {"booking", []string{"undo confirm order", "undo deduct credits", "undo pin hold"}, bookingOrderEnded},
 	"a transfer":                               {"transfer", []string{"claim transfer", "escrow buyer's credits", "hand over seat", "pay seller from escrow", "complete record"}, transfer},
 	"a transfer whose buyer spent the credits": {"transfer", []string{"undo escrow buyer's credits", "undo claim transfer"}, spent},
 	"a transfer whose ticket was used":         {"transfer", []string{"undo escrow buyer's credits", "undo claim transfer"}, used},
@@ -105,14 +108,7 @@ func orderEnded(t *testing.T) (func(*client.App) (client.Answer, error), func(*t
 				eventually(t, "the hold is pinned", func() bool {
 					return ask[bool](t, "seats_db", `SELECT pin_id IS NOT NULL FROM seats WHERE seat_id = $1`, seat)
 				})
-				addr, err := own.Addr("order-service")
-				if err != nil {
-					t.Fatal(err)
-				}
-				a, err := (&client.App{Gateway: "http://" + addr}).Do(t.Context(), client.Call{
-					Method: http.MethodPost, Path: "/orders/" + order + "/fail", Token: own.Secret("ORDER_TOKEN"), Body: map[string]string{"reason": "CANCELLED"},
-				})
-				must(t, a, err, http.StatusOK)
+				endOrder(t, order)
 			})
 			return client.Answer{}, fmt.Errorf("nobody waits for the answer")
 		}, func(t *testing.T) {
@@ -122,6 +118,19 @@ func orderEnded(t *testing.T) (func(*client.App) (client.Answer, error), func(*t
 				t.Errorf("the order is %s", got)
 			}
 		}
+}
+
+// endOrder ends an unpaid order behind its saga's back.
+func endOrder(t *testing.T, order string) {
+	t.Helper()
+	addr, err := own.Addr("order-service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := (&client.App{Gateway: "http://" + addr}).Do(t.Context(), client.Call{
+		Method: http.MethodPost, Path: "/orders/" + order + "/fail", Token: own.Secret("ORDER_TOKEN"), Body: map[string]string{"reason": "CANCELLED"},
+	})
+	must(t, a, err, http.StatusOK)
 }
 
 func transfer(t *testing.T) (func(*client.App) (client.Answer, error), func(*testing.T)) {

@@ -1235,6 +1235,7 @@ type ReserveSeatRequest struct {
 	MaxHolds      int32                  `protobuf:"varint,5,opt,name=max_holds,json=maxHolds,proto3" json:"max_holds,omitempty"`            // live holds a person may have, this one included
 	PersonId      string                 `protobuf:"bytes,6,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`             // the same for all accounts of one person; empty: user_id
 	HoldPauseMs   int64                  `protobuf:"varint,7,opt,name=hold_pause_ms,json=holdPauseMs,proto3" json:"hold_pause_ms,omitempty"` // before the person may hold a seat again whose hold ended without a sale; 0 to 3,600,000
+	More          []*HeldSeat            `protobuf:"bytes,8,rep,name=more,proto3" json:"more,omitempty"`                                     // the further seats of the booking, 19 at most
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1318,11 +1319,19 @@ func (x *ReserveSeatRequest) GetHoldPauseMs() int64 {
 	return 0
 }
 
+func (x *ReserveSeatRequest) GetMore() []*HeldSeat {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
 type ReserveSeatResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seat          *Seat                  `protobuf:"bytes,1,opt,name=seat,proto3" json:"seat,omitempty"`
 	AlreadyHeld   bool                   `protobuf:"varint,2,opt,name=already_held,json=alreadyHeld,proto3" json:"already_held,omitempty"` // the user had it: seat.hold_id is the earlier hold
 	RemainingMs   int64                  `protobuf:"varint,3,opt,name=remaining_ms,json=remainingMs,proto3" json:"remaining_ms,omitempty"` // of the hold, by the database's clock
+	More          []*Seat                `protobuf:"bytes,4,rep,name=more,proto3" json:"more,omitempty"`                                   // in the order asked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1378,19 +1387,97 @@ func (x *ReserveSeatResponse) GetRemainingMs() int64 {
 	return 0
 }
 
+func (x *ReserveSeatResponse) GetMore() []*Seat {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
+// HeldSeat is a further seat of a booking, whose first stands in the request itself. All of them are decided together, and
+// answered in their order; a service of a former release answers the first alone.
+type HeldSeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatId        string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
+	HoldId        string                 `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
+	PriceCents    int64                  `protobuf:"varint,3,opt,name=price_cents,json=priceCents,proto3" json:"price_cents,omitempty"` // of ConfirmSeat, as for the first
+	QrSha256      []byte                 `protobuf:"bytes,4,opt,name=qr_sha256,json=qrSha256,proto3" json:"qr_sha256,omitempty"`        // likewise
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldSeat) Reset() {
+	*x = HeldSeat{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldSeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldSeat) ProtoMessage() {}
+
+func (x *HeldSeat) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldSeat.ProtoReflect.Descriptor instead.
+func (*HeldSeat) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HeldSeat) GetSeatId() string {
+	if x != nil {
+		return x.SeatId
+	}
+	return ""
+}
+
+func (x *HeldSeat) GetHoldId() string {
+	if x != nil {
+		return x.HoldId
+	}
+	return ""
+}
+
+func (x *HeldSeat) GetPriceCents() int64 {
+	if x != nil {
+		return x.PriceCents
+	}
+	return 0
+}
+
+func (x *HeldSeat) GetQrSha256() []byte {
+	if x != nil {
+		return x.QrSha256
+	}
+	return nil
+}
+
 type PinHoldRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SeatId        string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
 	HoldId        string                 `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
 	UserId        string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	PinId         string                 `protobuf:"bytes,4,opt,name=pin_id,json=pinId,proto3" json:"pin_id,omitempty"`
+	More          []*HeldSeat            `protobuf:"bytes,5,rep,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PinHoldRequest) Reset() {
 	*x = PinHoldRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1489,7 @@ func (x *PinHoldRequest) String() string {
 func (*PinHoldRequest) ProtoMessage() {}
 
 func (x *PinHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1502,7 @@ func (x *PinHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinHoldRequest.ProtoReflect.Descriptor instead.
 func (*PinHoldRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{18}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PinHoldRequest) GetSeatId() string {
@@ -1446,16 +1533,24 @@ func (x *PinHoldRequest) GetPinId() string {
 	return ""
 }
 
+func (x *PinHoldRequest) GetMore() []*HeldSeat {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
 type PinHoldResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seat          *Seat                  `protobuf:"bytes,1,opt,name=seat,proto3" json:"seat,omitempty"`
+	More          []*Seat                `protobuf:"bytes,2,rep,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PinHoldResponse) Reset() {
 	*x = PinHoldResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1562,7 @@ func (x *PinHoldResponse) String() string {
 func (*PinHoldResponse) ProtoMessage() {}
 
 func (x *PinHoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1575,7 @@ func (x *PinHoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinHoldResponse.ProtoReflect.Descriptor instead.
 func (*PinHoldResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{19}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PinHoldResponse) GetSeat() *Seat {
@@ -1490,18 +1585,26 @@ func (x *PinHoldResponse) GetSeat() *Seat {
 	return nil
 }
 
+func (x *PinHoldResponse) GetMore() []*Seat {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
 type UnpinHoldRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SeatId        string                 `protobuf:"bytes,1,opt,name=seat_id,json=seatId,proto3" json:"seat_id,omitempty"`
 	HoldId        string                 `protobuf:"bytes,2,opt,name=hold_id,json=holdId,proto3" json:"hold_id,omitempty"`
 	PinId         string                 `protobuf:"bytes,3,opt,name=pin_id,json=pinId,proto3" json:"pin_id,omitempty"`
+	More          []*HeldSeat            `protobuf:"bytes,4,rep,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UnpinHoldRequest) Reset() {
 	*x = UnpinHoldRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1616,7 @@ func (x *UnpinHoldRequest) String() string {
 func (*UnpinHoldRequest) ProtoMessage() {}
 
 func (x *UnpinHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1629,7 @@ func (x *UnpinHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnpinHoldRequest.ProtoReflect.Descriptor instead.
 func (*UnpinHoldRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{20}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UnpinHoldRequest) GetSeatId() string {
@@ -1550,16 +1653,24 @@ func (x *UnpinHoldRequest) GetPinId() string {
 	return ""
 }
 
+func (x *UnpinHoldRequest) GetMore() []*HeldSeat {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
 type UnpinHoldResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Released      bool                   `protobuf:"varint,1,opt,name=released,proto3" json:"released,omitempty"`
+	Released      bool                   `protobuf:"varint,1,opt,name=released,proto3" json:"released,omitempty"` // the hold's time was over: the seat is free
+	More          int32                  `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`         // how many further seats were unpinned with the first: all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UnpinHoldResponse) Reset() {
 	*x = UnpinHoldResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1682,7 @@ func (x *UnpinHoldResponse) String() string {
 func (*UnpinHoldResponse) ProtoMessage() {}
 
 func (x *UnpinHoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1695,7 @@ func (x *UnpinHoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnpinHoldResponse.ProtoReflect.Descriptor instead.
 func (*UnpinHoldResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{21}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UnpinHoldResponse) GetReleased() bool {
@@ -1592,6 +1703,13 @@ func (x *UnpinHoldResponse) GetReleased() bool {
 		return x.Released
 	}
 	return false
+}
+
+func (x *UnpinHoldResponse) GetMore() int32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
 }
 
 type ConfirmSeatRequest struct {
@@ -1602,13 +1720,14 @@ type ConfirmSeatRequest struct {
 	PinId         string                 `protobuf:"bytes,4,opt,name=pin_id,json=pinId,proto3" json:"pin_id,omitempty"`
 	PriceCents    int64                  `protobuf:"varint,5,opt,name=price_cents,json=priceCents,proto3" json:"price_cents,omitempty"`
 	QrSha256      []byte                 `protobuf:"bytes,6,opt,name=qr_sha256,json=qrSha256,proto3" json:"qr_sha256,omitempty"` // of the first QR payload, for ownership version 1; empty: none was issued
+	More          []*HeldSeat            `protobuf:"bytes,7,rep,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfirmSeatRequest) Reset() {
 	*x = ConfirmSeatRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1620,7 +1739,7 @@ func (x *ConfirmSeatRequest) String() string {
 func (*ConfirmSeatRequest) ProtoMessage() {}
 
 func (x *ConfirmSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,7 +1752,7 @@ func (x *ConfirmSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSeatRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmSeatRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{22}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ConfirmSeatRequest) GetSeatId() string {
@@ -1678,16 +1797,24 @@ func (x *ConfirmSeatRequest) GetQrSha256() []byte {
 	return nil
 }
 
+func (x *ConfirmSeatRequest) GetMore() []*HeldSeat {
+	if x != nil {
+		return x.More
+	}
+	return nil
+}
+
 type ConfirmSeatResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seat          *Seat                  `protobuf:"bytes,1,opt,name=seat,proto3" json:"seat,omitempty"`
+	More          []*Seat                `protobuf:"bytes,2,rep,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfirmSeatResponse) Reset() {
 	*x = ConfirmSeatResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1826,7 @@ func (x *ConfirmSeatResponse) String() string {
 func (*ConfirmSeatResponse) ProtoMessage() {}
 
 func (x *ConfirmSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,12 +1839,19 @@ func (x *ConfirmSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSeatResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmSeatResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{23}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ConfirmSeatResponse) GetSeat() *Seat {
 	if x != nil {
 		return x.Seat
+	}
+	return nil
+}
+
+func (x *ConfirmSeatResponse) GetMore() []*Seat {
+	if x != nil {
+		return x.More
 	}
 	return nil
 }
@@ -1733,7 +1867,7 @@ type ReleaseSeatRequest struct {
 
 func (x *ReleaseSeatRequest) Reset() {
 	*x = ReleaseSeatRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1879,7 @@ func (x *ReleaseSeatRequest) String() string {
 func (*ReleaseSeatRequest) ProtoMessage() {}
 
 func (x *ReleaseSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1892,7 @@ func (x *ReleaseSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSeatRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseSeatRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{24}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReleaseSeatRequest) GetSeatId() string {
@@ -1792,7 +1926,7 @@ type ReleaseSeatResponse struct {
 
 func (x *ReleaseSeatResponse) Reset() {
 	*x = ReleaseSeatResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +1938,7 @@ func (x *ReleaseSeatResponse) String() string {
 func (*ReleaseSeatResponse) ProtoMessage() {}
 
 func (x *ReleaseSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +1951,7 @@ func (x *ReleaseSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSeatResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseSeatResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{25}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReleaseSeatResponse) GetOutcome() ReleaseOutcome {
@@ -1844,7 +1978,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +1990,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +2003,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Holder) GetUserId() string {
@@ -1897,7 +2031,7 @@ type ExtendHoldsRequest struct {
 
 func (x *ExtendHoldsRequest) Reset() {
 	*x = ExtendHoldsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +2043,7 @@ func (x *ExtendHoldsRequest) String() string {
 func (*ExtendHoldsRequest) ProtoMessage() {}
 
 func (x *ExtendHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +2056,7 @@ func (x *ExtendHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ExtendHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ExtendHoldsRequest) GetHolders() []*Holder {
@@ -1955,7 +2089,7 @@ type ExtendHoldsResponse struct {
 
 func (x *ExtendHoldsResponse) Reset() {
 	*x = ExtendHoldsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1967,7 +2101,7 @@ func (x *ExtendHoldsResponse) String() string {
 func (*ExtendHoldsResponse) ProtoMessage() {}
 
 func (x *ExtendHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1980,7 +2114,7 @@ func (x *ExtendHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ExtendHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExtendHoldsResponse) GetSeats() []*Seat {
@@ -2001,7 +2135,7 @@ type BlockSeatsRequest struct {
 
 func (x *BlockSeatsRequest) Reset() {
 	*x = BlockSeatsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2013,7 +2147,7 @@ func (x *BlockSeatsRequest) String() string {
 func (*BlockSeatsRequest) ProtoMessage() {}
 
 func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2026,7 +2160,7 @@ func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsRequest.ProtoReflect.Descriptor instead.
 func (*BlockSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *BlockSeatsRequest) GetEventId() string {
@@ -2059,7 +2193,7 @@ type BlockSeatsResponse struct {
 
 func (x *BlockSeatsResponse) Reset() {
 	*x = BlockSeatsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2205,7 @@ func (x *BlockSeatsResponse) String() string {
 func (*BlockSeatsResponse) ProtoMessage() {}
 
 func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2218,7 @@ func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsResponse.ProtoReflect.Descriptor instead.
 func (*BlockSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BlockSeatsResponse) GetChanged() int32 {
@@ -2107,7 +2241,7 @@ type AddRowsRequest struct {
 
 func (x *AddRowsRequest) Reset() {
 	*x = AddRowsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2253,7 @@ func (x *AddRowsRequest) String() string {
 func (*AddRowsRequest) ProtoMessage() {}
 
 func (x *AddRowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2266,7 @@ func (x *AddRowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddRowsRequest.ProtoReflect.Descriptor instead.
 func (*AddRowsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AddRowsRequest) GetEventId() string {
@@ -2181,7 +2315,7 @@ type AddRowsResponse struct {
 
 func (x *AddRowsResponse) Reset() {
 	*x = AddRowsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2327,7 @@ func (x *AddRowsResponse) String() string {
 func (*AddRowsResponse) ProtoMessage() {}
 
 func (x *AddRowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2340,7 @@ func (x *AddRowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddRowsResponse.ProtoReflect.Descriptor instead.
 func (*AddRowsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AddRowsResponse) GetSeatsAdded() int32 {
@@ -2241,7 +2375,7 @@ type VoidTicketRequest struct {
 
 func (x *VoidTicketRequest) Reset() {
 	*x = VoidTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2387,7 @@ func (x *VoidTicketRequest) String() string {
 func (*VoidTicketRequest) ProtoMessage() {}
 
 func (x *VoidTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2400,7 @@ func (x *VoidTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketRequest.ProtoReflect.Descriptor instead.
 func (*VoidTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *VoidTicketRequest) GetSeatId() string {
@@ -2299,7 +2433,7 @@ type VoidTicketResponse struct {
 
 func (x *VoidTicketResponse) Reset() {
 	*x = VoidTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2445,7 @@ func (x *VoidTicketResponse) String() string {
 func (*VoidTicketResponse) ProtoMessage() {}
 
 func (x *VoidTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2458,7 @@ func (x *VoidTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketResponse.ProtoReflect.Descriptor instead.
 func (*VoidTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *VoidTicketResponse) GetSeat() *Seat {
@@ -2345,7 +2479,7 @@ type RestoreTicketsRequest struct {
 
 func (x *RestoreTicketsRequest) Reset() {
 	*x = RestoreTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2491,7 @@ func (x *RestoreTicketsRequest) String() string {
 func (*RestoreTicketsRequest) ProtoMessage() {}
 
 func (x *RestoreTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2504,7 @@ func (x *RestoreTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreTicketsRequest.ProtoReflect.Descriptor instead.
 func (*RestoreTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RestoreTicketsRequest) GetSeatIds() []string {
@@ -2395,7 +2529,7 @@ type RestoreTicketsResponse struct {
 
 func (x *RestoreTicketsResponse) Reset() {
 	*x = RestoreTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2541,7 @@ func (x *RestoreTicketsResponse) String() string {
 func (*RestoreTicketsResponse) ProtoMessage() {}
 
 func (x *RestoreTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2554,7 @@ func (x *RestoreTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreTicketsResponse.ProtoReflect.Descriptor instead.
 func (*RestoreTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
 }
 
 type SettleRefundsRequest struct {
@@ -2433,7 +2567,7 @@ type SettleRefundsRequest struct {
 
 func (x *SettleRefundsRequest) Reset() {
 	*x = SettleRefundsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2579,7 @@ func (x *SettleRefundsRequest) String() string {
 func (*SettleRefundsRequest) ProtoMessage() {}
 
 func (x *SettleRefundsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2592,7 @@ func (x *SettleRefundsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRefundsRequest.ProtoReflect.Descriptor instead.
 func (*SettleRefundsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SettleRefundsRequest) GetSeatIds() []string {
@@ -2483,7 +2617,7 @@ type SettleRefundsResponse struct {
 
 func (x *SettleRefundsResponse) Reset() {
 	*x = SettleRefundsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2495,7 +2629,7 @@ func (x *SettleRefundsResponse) String() string {
 func (*SettleRefundsResponse) ProtoMessage() {}
 
 func (x *SettleRefundsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2508,7 +2642,7 @@ func (x *SettleRefundsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRefundsResponse.ProtoReflect.Descriptor instead.
 func (*SettleRefundsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
 }
 
 type FreeTicketRequest struct {
@@ -2522,7 +2656,7 @@ type FreeTicketRequest struct {
 
 func (x *FreeTicketRequest) Reset() {
 	*x = FreeTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2534,7 +2668,7 @@ func (x *FreeTicketRequest) String() string {
 func (*FreeTicketRequest) ProtoMessage() {}
 
 func (x *FreeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2547,7 +2681,7 @@ func (x *FreeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeTicketRequest.ProtoReflect.Descriptor instead.
 func (*FreeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FreeTicketRequest) GetSeatId() string {
@@ -2579,7 +2713,7 @@ type FreeTicketResponse struct {
 
 func (x *FreeTicketResponse) Reset() {
 	*x = FreeTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2725,7 @@ func (x *FreeTicketResponse) String() string {
 func (*FreeTicketResponse) ProtoMessage() {}
 
 func (x *FreeTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2738,7 @@ func (x *FreeTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeTicketResponse.ProtoReflect.Descriptor instead.
 func (*FreeTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
 }
 
 type CloseEventRequest struct {
@@ -2616,7 +2750,7 @@ type CloseEventRequest struct {
 
 func (x *CloseEventRequest) Reset() {
 	*x = CloseEventRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2628,7 +2762,7 @@ func (x *CloseEventRequest) String() string {
 func (*CloseEventRequest) ProtoMessage() {}
 
 func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2641,7 +2775,7 @@ func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventRequest.ProtoReflect.Descriptor instead.
 func (*CloseEventRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CloseEventRequest) GetEventId() string {
@@ -2661,7 +2795,7 @@ type CloseEventResponse struct {
 
 func (x *CloseEventResponse) Reset() {
 	*x = CloseEventResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2807,7 @@ func (x *CloseEventResponse) String() string {
 func (*CloseEventResponse) ProtoMessage() {}
 
 func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2820,7 @@ func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventResponse.ProtoReflect.Descriptor instead.
 func (*CloseEventResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CloseEventResponse) GetReleased() int32 {
@@ -2714,7 +2848,7 @@ type VoidTicketsRequest struct {
 
 func (x *VoidTicketsRequest) Reset() {
 	*x = VoidTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +2860,7 @@ func (x *VoidTicketsRequest) String() string {
 func (*VoidTicketsRequest) ProtoMessage() {}
 
 func (x *VoidTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +2873,7 @@ func (x *VoidTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketsRequest.ProtoReflect.Descriptor instead.
 func (*VoidTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *VoidTicketsRequest) GetEventId() string {
@@ -2772,7 +2906,7 @@ type VoidTicketsResponse struct {
 
 func (x *VoidTicketsResponse) Reset() {
 	*x = VoidTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2784,7 +2918,7 @@ func (x *VoidTicketsResponse) String() string {
 func (*VoidTicketsResponse) ProtoMessage() {}
 
 func (x *VoidTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2797,7 +2931,7 @@ func (x *VoidTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketsResponse.ProtoReflect.Descriptor instead.
 func (*VoidTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *VoidTicketsResponse) GetSeats() []*Seat {
@@ -2816,7 +2950,7 @@ type CountUnsettledRequest struct {
 
 func (x *CountUnsettledRequest) Reset() {
 	*x = CountUnsettledRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +2962,7 @@ func (x *CountUnsettledRequest) String() string {
 func (*CountUnsettledRequest) ProtoMessage() {}
 
 func (x *CountUnsettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +2975,7 @@ func (x *CountUnsettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountUnsettledRequest.ProtoReflect.Descriptor instead.
 func (*CountUnsettledRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CountUnsettledRequest) GetEventId() string {
@@ -2864,7 +2998,7 @@ type CountUnsettledResponse struct {
 
 func (x *CountUnsettledResponse) Reset() {
 	*x = CountUnsettledResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2876,7 +3010,7 @@ func (x *CountUnsettledResponse) String() string {
 func (*CountUnsettledResponse) ProtoMessage() {}
 
 func (x *CountUnsettledResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2889,7 +3023,7 @@ func (x *CountUnsettledResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountUnsettledResponse.ProtoReflect.Descriptor instead.
 func (*CountUnsettledResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CountUnsettledResponse) GetTickets() int32 {
@@ -2936,7 +3070,7 @@ type GetSeatOwnerRequest struct {
 
 func (x *GetSeatOwnerRequest) Reset() {
 	*x = GetSeatOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2948,7 +3082,7 @@ func (x *GetSeatOwnerRequest) String() string {
 func (*GetSeatOwnerRequest) ProtoMessage() {}
 
 func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2961,7 +3095,7 @@ func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerRequest.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GetSeatOwnerRequest) GetSeatId() string {
@@ -2981,7 +3115,7 @@ type GetSeatOwnerResponse struct {
 
 func (x *GetSeatOwnerResponse) Reset() {
 	*x = GetSeatOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2993,7 +3127,7 @@ func (x *GetSeatOwnerResponse) String() string {
 func (*GetSeatOwnerResponse) ProtoMessage() {}
 
 func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3006,7 +3140,7 @@ func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerResponse.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GetSeatOwnerResponse) GetOwnerUserId() string {
@@ -3036,7 +3170,7 @@ type UpdateOwnerRequest struct {
 
 func (x *UpdateOwnerRequest) Reset() {
 	*x = UpdateOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3048,7 +3182,7 @@ func (x *UpdateOwnerRequest) String() string {
 func (*UpdateOwnerRequest) ProtoMessage() {}
 
 func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3061,7 +3195,7 @@ func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *UpdateOwnerRequest) GetSeatId() string {
@@ -3108,7 +3242,7 @@ type UpdateOwnerResponse struct {
 
 func (x *UpdateOwnerResponse) Reset() {
 	*x = UpdateOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3120,7 +3254,7 @@ func (x *UpdateOwnerResponse) String() string {
 func (*UpdateOwnerResponse) ProtoMessage() {}
 
 func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3133,7 +3267,7 @@ func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *UpdateOwnerResponse) GetSeat() *Seat {
@@ -3152,7 +3286,7 @@ type ListOwnershipRequest struct {
 
 func (x *ListOwnershipRequest) Reset() {
 	*x = ListOwnershipRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3164,7 +3298,7 @@ func (x *ListOwnershipRequest) String() string {
 func (*ListOwnershipRequest) ProtoMessage() {}
 
 func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3177,7 +3311,7 @@ func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipRequest.ProtoReflect.Descriptor instead.
 func (*ListOwnershipRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListOwnershipRequest) GetSeatId() string {
@@ -3201,7 +3335,7 @@ type Ownership struct {
 
 func (x *Ownership) Reset() {
 	*x = Ownership{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3213,7 +3347,7 @@ func (x *Ownership) String() string {
 func (*Ownership) ProtoMessage() {}
 
 func (x *Ownership) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3226,7 +3360,7 @@ func (x *Ownership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ownership.ProtoReflect.Descriptor instead.
 func (*Ownership) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Ownership) GetOperationId() string {
@@ -3281,7 +3415,7 @@ type ListOwnershipResponse struct {
 
 func (x *ListOwnershipResponse) Reset() {
 	*x = ListOwnershipResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3293,7 +3427,7 @@ func (x *ListOwnershipResponse) String() string {
 func (*ListOwnershipResponse) ProtoMessage() {}
 
 func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3306,7 +3440,7 @@ func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipResponse.ProtoReflect.Descriptor instead.
 func (*ListOwnershipResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListOwnershipResponse) GetChanges() []*Ownership {
@@ -3335,7 +3469,7 @@ type RecordQRRequest struct {
 
 func (x *RecordQRRequest) Reset() {
 	*x = RecordQRRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3347,7 +3481,7 @@ func (x *RecordQRRequest) String() string {
 func (*RecordQRRequest) ProtoMessage() {}
 
 func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3360,7 +3494,7 @@ func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRRequest.ProtoReflect.Descriptor instead.
 func (*RecordQRRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *RecordQRRequest) GetSeatId() string {
@@ -3399,7 +3533,7 @@ type RecordQRResponse struct {
 
 func (x *RecordQRResponse) Reset() {
 	*x = RecordQRResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3411,7 +3545,7 @@ func (x *RecordQRResponse) String() string {
 func (*RecordQRResponse) ProtoMessage() {}
 
 func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3424,7 +3558,7 @@ func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRResponse.ProtoReflect.Descriptor instead.
 func (*RecordQRResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
 }
 
 type VerifyTicketRequest struct {
@@ -3436,7 +3570,7 @@ type VerifyTicketRequest struct {
 
 func (x *VerifyTicketRequest) Reset() {
 	*x = VerifyTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3448,7 +3582,7 @@ func (x *VerifyTicketRequest) String() string {
 func (*VerifyTicketRequest) ProtoMessage() {}
 
 func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3461,7 +3595,7 @@ func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketRequest.ProtoReflect.Descriptor instead.
 func (*VerifyTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *VerifyTicketRequest) GetSeatId() string {
@@ -3485,7 +3619,7 @@ type VerifyTicketResponse struct {
 
 func (x *VerifyTicketResponse) Reset() {
 	*x = VerifyTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3497,7 +3631,7 @@ func (x *VerifyTicketResponse) String() string {
 func (*VerifyTicketResponse) ProtoMessage() {}
 
 func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3510,7 +3644,7 @@ func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketResponse.ProtoReflect.Descriptor instead.
 func (*VerifyTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *VerifyTicketResponse) GetSeat() *Seat {
@@ -3584,7 +3718,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +3730,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +3743,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Scan) GetScanId() string {
@@ -3764,7 +3898,7 @@ type MarkCheckedInRequest struct {
 
 func (x *MarkCheckedInRequest) Reset() {
 	*x = MarkCheckedInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3776,7 +3910,7 @@ func (x *MarkCheckedInRequest) String() string {
 func (*MarkCheckedInRequest) ProtoMessage() {}
 
 func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3789,7 +3923,7 @@ func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInRequest.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *MarkCheckedInRequest) GetScan() *Scan {
@@ -3830,7 +3964,7 @@ type MarkCheckedInResponse struct {
 
 func (x *MarkCheckedInResponse) Reset() {
 	*x = MarkCheckedInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3842,7 +3976,7 @@ func (x *MarkCheckedInResponse) String() string {
 func (*MarkCheckedInResponse) ProtoMessage() {}
 
 func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3855,7 +3989,7 @@ func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInResponse.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *MarkCheckedInResponse) GetResult() ScanResult {
@@ -3882,7 +4016,7 @@ type MarkExitedRequest struct {
 
 func (x *MarkExitedRequest) Reset() {
 	*x = MarkExitedRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3894,7 +4028,7 @@ func (x *MarkExitedRequest) String() string {
 func (*MarkExitedRequest) ProtoMessage() {}
 
 func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3907,7 +4041,7 @@ func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedRequest.ProtoReflect.Descriptor instead.
 func (*MarkExitedRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{61}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *MarkExitedRequest) GetScan() *Scan {
@@ -3934,7 +4068,7 @@ type MarkExitedResponse struct {
 
 func (x *MarkExitedResponse) Reset() {
 	*x = MarkExitedResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3946,7 +4080,7 @@ func (x *MarkExitedResponse) String() string {
 func (*MarkExitedResponse) ProtoMessage() {}
 
 func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3959,7 +4093,7 @@ func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedResponse.ProtoReflect.Descriptor instead.
 func (*MarkExitedResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{62}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *MarkExitedResponse) GetResult() ScanResult {
@@ -3987,7 +4121,7 @@ type UndoCheckInRequest struct {
 
 func (x *UndoCheckInRequest) Reset() {
 	*x = UndoCheckInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3999,7 +4133,7 @@ func (x *UndoCheckInRequest) String() string {
 func (*UndoCheckInRequest) ProtoMessage() {}
 
 func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4012,7 +4146,7 @@ func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInRequest.ProtoReflect.Descriptor instead.
 func (*UndoCheckInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{63}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *UndoCheckInRequest) GetScan() *Scan {
@@ -4045,7 +4179,7 @@ type UndoCheckInResponse struct {
 
 func (x *UndoCheckInResponse) Reset() {
 	*x = UndoCheckInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4057,7 +4191,7 @@ func (x *UndoCheckInResponse) String() string {
 func (*UndoCheckInResponse) ProtoMessage() {}
 
 func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4070,7 +4204,7 @@ func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInResponse.ProtoReflect.Descriptor instead.
 func (*UndoCheckInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{64}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *UndoCheckInResponse) GetSeat() *Seat {
@@ -4089,7 +4223,7 @@ type RecordScanRequest struct {
 
 func (x *RecordScanRequest) Reset() {
 	*x = RecordScanRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4101,7 +4235,7 @@ func (x *RecordScanRequest) String() string {
 func (*RecordScanRequest) ProtoMessage() {}
 
 func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4114,7 +4248,7 @@ func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanRequest.ProtoReflect.Descriptor instead.
 func (*RecordScanRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{65}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RecordScanRequest) GetScan() *Scan {
@@ -4132,7 +4266,7 @@ type RecordScanResponse struct {
 
 func (x *RecordScanResponse) Reset() {
 	*x = RecordScanResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4144,7 +4278,7 @@ func (x *RecordScanResponse) String() string {
 func (*RecordScanResponse) ProtoMessage() {}
 
 func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4157,7 +4291,7 @@ func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanResponse.ProtoReflect.Descriptor instead.
 func (*RecordScanResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{66}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{67}
 }
 
 type ListScansRequest struct {
@@ -4173,7 +4307,7 @@ type ListScansRequest struct {
 
 func (x *ListScansRequest) Reset() {
 	*x = ListScansRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4185,7 +4319,7 @@ func (x *ListScansRequest) String() string {
 func (*ListScansRequest) ProtoMessage() {}
 
 func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4198,7 +4332,7 @@ func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansRequest.ProtoReflect.Descriptor instead.
 func (*ListScansRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{67}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ListScansRequest) GetEventId() string {
@@ -4248,7 +4382,7 @@ type ListScansResponse struct {
 
 func (x *ListScansResponse) Reset() {
 	*x = ListScansResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +4394,7 @@ func (x *ListScansResponse) String() string {
 func (*ListScansResponse) ProtoMessage() {}
 
 func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +4407,7 @@ func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansResponse.ProtoReflect.Descriptor instead.
 func (*ListScansResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{68}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ListScansResponse) GetScans() []*Scan {
@@ -4313,7 +4447,7 @@ type CountInsideRequest struct {
 
 func (x *CountInsideRequest) Reset() {
 	*x = CountInsideRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4325,7 +4459,7 @@ func (x *CountInsideRequest) String() string {
 func (*CountInsideRequest) ProtoMessage() {}
 
 func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4338,7 +4472,7 @@ func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideRequest.ProtoReflect.Descriptor instead.
 func (*CountInsideRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{69}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *CountInsideRequest) GetEventId() string {
@@ -4359,7 +4493,7 @@ type CountInsideResponse struct {
 
 func (x *CountInsideResponse) Reset() {
 	*x = CountInsideResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4371,7 +4505,7 @@ func (x *CountInsideResponse) String() string {
 func (*CountInsideResponse) ProtoMessage() {}
 
 func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4384,7 +4518,7 @@ func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideResponse.ProtoReflect.Descriptor instead.
 func (*CountInsideResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{70}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *CountInsideResponse) GetInside() int32 {
@@ -4425,7 +4559,7 @@ type GateTicket struct {
 
 func (x *GateTicket) Reset() {
 	*x = GateTicket{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4437,7 +4571,7 @@ func (x *GateTicket) String() string {
 func (*GateTicket) ProtoMessage() {}
 
 func (x *GateTicket) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4450,7 +4584,7 @@ func (x *GateTicket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateTicket.ProtoReflect.Descriptor instead.
 func (*GateTicket) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{71}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *GateTicket) GetSeatId() string {
@@ -4527,7 +4661,7 @@ type ListTicketsRequest struct {
 
 func (x *ListTicketsRequest) Reset() {
 	*x = ListTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4539,7 +4673,7 @@ func (x *ListTicketsRequest) String() string {
 func (*ListTicketsRequest) ProtoMessage() {}
 
 func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4552,7 +4686,7 @@ func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{72}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListTicketsRequest) GetEventId() string {
@@ -4586,7 +4720,7 @@ type ListTicketsResponse struct {
 
 func (x *ListTicketsResponse) Reset() {
 	*x = ListTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4598,7 +4732,7 @@ func (x *ListTicketsResponse) String() string {
 func (*ListTicketsResponse) ProtoMessage() {}
 
 func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4611,7 +4745,7 @@ func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{73}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListTicketsResponse) GetTickets() []*GateTicket {
@@ -4641,7 +4775,7 @@ type FindTicketsRequest struct {
 
 func (x *FindTicketsRequest) Reset() {
 	*x = FindTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4653,7 +4787,7 @@ func (x *FindTicketsRequest) String() string {
 func (*FindTicketsRequest) ProtoMessage() {}
 
 func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4666,7 +4800,7 @@ func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsRequest.ProtoReflect.Descriptor instead.
 func (*FindTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{74}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *FindTicketsRequest) GetEventId() string {
@@ -4713,7 +4847,7 @@ type FindTicketsResponse struct {
 
 func (x *FindTicketsResponse) Reset() {
 	*x = FindTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4725,7 +4859,7 @@ func (x *FindTicketsResponse) String() string {
 func (*FindTicketsResponse) ProtoMessage() {}
 
 func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4738,7 +4872,7 @@ func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsResponse.ProtoReflect.Descriptor instead.
 func (*FindTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{75}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *FindTicketsResponse) GetTickets() []*GateTicket {
@@ -4760,7 +4894,7 @@ type AllowEntryRequest struct {
 
 func (x *AllowEntryRequest) Reset() {
 	*x = AllowEntryRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4772,7 +4906,7 @@ func (x *AllowEntryRequest) String() string {
 func (*AllowEntryRequest) ProtoMessage() {}
 
 func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4785,7 +4919,7 @@ func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryRequest.ProtoReflect.Descriptor instead.
 func (*AllowEntryRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{76}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *AllowEntryRequest) GetSeatId() string {
@@ -4824,7 +4958,7 @@ type AllowEntryResponse struct {
 
 func (x *AllowEntryResponse) Reset() {
 	*x = AllowEntryResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4836,7 +4970,7 @@ func (x *AllowEntryResponse) String() string {
 func (*AllowEntryResponse) ProtoMessage() {}
 
 func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4849,7 +4983,7 @@ func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryResponse.ProtoReflect.Descriptor instead.
 func (*AllowEntryResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{77}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{78}
 }
 
 type GetAssignmentRequest struct {
@@ -4861,7 +4995,7 @@ type GetAssignmentRequest struct {
 
 func (x *GetAssignmentRequest) Reset() {
 	*x = GetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4873,7 +5007,7 @@ func (x *GetAssignmentRequest) String() string {
 func (*GetAssignmentRequest) ProtoMessage() {}
 
 func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4886,7 +5020,7 @@ func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*GetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{78}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *GetAssignmentRequest) GetStaffId() string {
@@ -4906,7 +5040,7 @@ type GetAssignmentResponse struct {
 
 func (x *GetAssignmentResponse) Reset() {
 	*x = GetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4918,7 +5052,7 @@ func (x *GetAssignmentResponse) String() string {
 func (*GetAssignmentResponse) ProtoMessage() {}
 
 func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4931,7 +5065,7 @@ func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*GetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{79}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *GetAssignmentResponse) GetVenueIds() []string {
@@ -4961,7 +5095,7 @@ type SetAssignmentRequest struct {
 
 func (x *SetAssignmentRequest) Reset() {
 	*x = SetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4973,7 +5107,7 @@ func (x *SetAssignmentRequest) String() string {
 func (*SetAssignmentRequest) ProtoMessage() {}
 
 func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4986,7 +5120,7 @@ func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*SetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{80}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *SetAssignmentRequest) GetStaffId() string {
@@ -5032,7 +5166,7 @@ type SetAssignmentResponse struct {
 
 func (x *SetAssignmentResponse) Reset() {
 	*x = SetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5044,7 +5178,7 @@ func (x *SetAssignmentResponse) String() string {
 func (*SetAssignmentResponse) ProtoMessage() {}
 
 func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5057,7 +5191,7 @@ func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*SetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{81}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{82}
 }
 
 var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
@@ -5136,7 +5270,7 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\"g\n" +
 	"\x16ListOwnedSeatsResponse\x127\n" +
 	"\x05seats\x18\x01 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x05seats\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x05R\x05total\"\xdd\x01\n" +
+	"\x05total\x18\x02 \x01(\x05R\x05total\"\x98\x02\n" +
 	"\x12ReserveSeatRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x17\n" +
@@ -5144,24 +5278,36 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\vhold_ttl_ms\x18\x04 \x01(\x03R\tholdTtlMs\x12\x1b\n" +
 	"\tmax_holds\x18\x05 \x01(\x05R\bmaxHolds\x12\x1b\n" +
 	"\tperson_id\x18\x06 \x01(\tR\bpersonId\x12\"\n" +
-	"\rhold_pause_ms\x18\a \x01(\x03R\vholdPauseMs\"\x92\x01\n" +
+	"\rhold_pause_ms\x18\a \x01(\x03R\vholdPauseMs\x129\n" +
+	"\x04more\x18\b \x03(\v2%.ticketremaster.inventory.v1.HeldSeatR\x04more\"\xc9\x01\n" +
 	"\x13ReserveSeatResponse\x125\n" +
 	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\x12!\n" +
 	"\falready_held\x18\x02 \x01(\bR\valreadyHeld\x12!\n" +
-	"\fremaining_ms\x18\x03 \x01(\x03R\vremainingMs\"r\n" +
+	"\fremaining_ms\x18\x03 \x01(\x03R\vremainingMs\x125\n" +
+	"\x04more\x18\x04 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x04more\"z\n" +
+	"\bHeldSeat\x12\x17\n" +
+	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
+	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x1f\n" +
+	"\vprice_cents\x18\x03 \x01(\x03R\n" +
+	"priceCents\x12\x1b\n" +
+	"\tqr_sha256\x18\x04 \x01(\fR\bqrSha256\"\xad\x01\n" +
 	"\x0ePinHoldRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x15\n" +
-	"\x06pin_id\x18\x04 \x01(\tR\x05pinId\"H\n" +
+	"\x06pin_id\x18\x04 \x01(\tR\x05pinId\x129\n" +
+	"\x04more\x18\x05 \x03(\v2%.ticketremaster.inventory.v1.HeldSeatR\x04more\"\x7f\n" +
 	"\x0fPinHoldResponse\x125\n" +
-	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"[\n" +
+	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\x125\n" +
+	"\x04more\x18\x02 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x04more\"\x96\x01\n" +
 	"\x10UnpinHoldRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x15\n" +
-	"\x06pin_id\x18\x03 \x01(\tR\x05pinId\"/\n" +
+	"\x06pin_id\x18\x03 \x01(\tR\x05pinId\x129\n" +
+	"\x04more\x18\x04 \x03(\v2%.ticketremaster.inventory.v1.HeldSeatR\x04more\"C\n" +
 	"\x11UnpinHoldResponse\x12\x1a\n" +
-	"\breleased\x18\x01 \x01(\bR\breleased\"\xb4\x01\n" +
+	"\breleased\x18\x01 \x01(\bR\breleased\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\x05R\x04more\"\xef\x01\n" +
 	"\x12ConfirmSeatRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x17\n" +
@@ -5169,9 +5315,11 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x06pin_id\x18\x04 \x01(\tR\x05pinId\x12\x1f\n" +
 	"\vprice_cents\x18\x05 \x01(\x03R\n" +
 	"priceCents\x12\x1b\n" +
-	"\tqr_sha256\x18\x06 \x01(\fR\bqrSha256\"L\n" +
+	"\tqr_sha256\x18\x06 \x01(\fR\bqrSha256\x129\n" +
+	"\x04more\x18\a \x03(\v2%.ticketremaster.inventory.v1.HeldSeatR\x04more\"\x83\x01\n" +
 	"\x13ConfirmSeatResponse\x125\n" +
-	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\"n\n" +
+	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\x125\n" +
+	"\x04more\x18\x02 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x04more\"n\n" +
 	"\x12ReleaseSeatRequest\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12&\n" +
@@ -5501,7 +5649,7 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 }
 
 var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 84)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
 var file_inventory_v1_inventory_proto_goTypes = []any{
 	(SeatStatus)(0),                // 0: ticketremaster.inventory.v1.SeatStatus
 	(ScanResult)(0),                // 1: ticketremaster.inventory.v1.ScanResult
@@ -5525,201 +5673,209 @@ var file_inventory_v1_inventory_proto_goTypes = []any{
 	(*ListOwnedSeatsResponse)(nil), // 19: ticketremaster.inventory.v1.ListOwnedSeatsResponse
 	(*ReserveSeatRequest)(nil),     // 20: ticketremaster.inventory.v1.ReserveSeatRequest
 	(*ReserveSeatResponse)(nil),    // 21: ticketremaster.inventory.v1.ReserveSeatResponse
-	(*PinHoldRequest)(nil),         // 22: ticketremaster.inventory.v1.PinHoldRequest
-	(*PinHoldResponse)(nil),        // 23: ticketremaster.inventory.v1.PinHoldResponse
-	(*UnpinHoldRequest)(nil),       // 24: ticketremaster.inventory.v1.UnpinHoldRequest
-	(*UnpinHoldResponse)(nil),      // 25: ticketremaster.inventory.v1.UnpinHoldResponse
-	(*ConfirmSeatRequest)(nil),     // 26: ticketremaster.inventory.v1.ConfirmSeatRequest
-	(*ConfirmSeatResponse)(nil),    // 27: ticketremaster.inventory.v1.ConfirmSeatResponse
-	(*ReleaseSeatRequest)(nil),     // 28: ticketremaster.inventory.v1.ReleaseSeatRequest
-	(*ReleaseSeatResponse)(nil),    // 29: ticketremaster.inventory.v1.ReleaseSeatResponse
-	(*Holder)(nil),                 // 30: ticketremaster.inventory.v1.Holder
-	(*ExtendHoldsRequest)(nil),     // 31: ticketremaster.inventory.v1.ExtendHoldsRequest
-	(*ExtendHoldsResponse)(nil),    // 32: ticketremaster.inventory.v1.ExtendHoldsResponse
-	(*BlockSeatsRequest)(nil),      // 33: ticketremaster.inventory.v1.BlockSeatsRequest
-	(*BlockSeatsResponse)(nil),     // 34: ticketremaster.inventory.v1.BlockSeatsResponse
-	(*AddRowsRequest)(nil),         // 35: ticketremaster.inventory.v1.AddRowsRequest
-	(*AddRowsResponse)(nil),        // 36: ticketremaster.inventory.v1.AddRowsResponse
-	(*VoidTicketRequest)(nil),      // 37: ticketremaster.inventory.v1.VoidTicketRequest
-	(*VoidTicketResponse)(nil),     // 38: ticketremaster.inventory.v1.VoidTicketResponse
-	(*RestoreTicketsRequest)(nil),  // 39: ticketremaster.inventory.v1.RestoreTicketsRequest
-	(*RestoreTicketsResponse)(nil), // 40: ticketremaster.inventory.v1.RestoreTicketsResponse
-	(*SettleRefundsRequest)(nil),   // 41: ticketremaster.inventory.v1.SettleRefundsRequest
-	(*SettleRefundsResponse)(nil),  // 42: ticketremaster.inventory.v1.SettleRefundsResponse
-	(*FreeTicketRequest)(nil),      // 43: ticketremaster.inventory.v1.FreeTicketRequest
-	(*FreeTicketResponse)(nil),     // 44: ticketremaster.inventory.v1.FreeTicketResponse
-	(*CloseEventRequest)(nil),      // 45: ticketremaster.inventory.v1.CloseEventRequest
-	(*CloseEventResponse)(nil),     // 46: ticketremaster.inventory.v1.CloseEventResponse
-	(*VoidTicketsRequest)(nil),     // 47: ticketremaster.inventory.v1.VoidTicketsRequest
-	(*VoidTicketsResponse)(nil),    // 48: ticketremaster.inventory.v1.VoidTicketsResponse
-	(*CountUnsettledRequest)(nil),  // 49: ticketremaster.inventory.v1.CountUnsettledRequest
-	(*CountUnsettledResponse)(nil), // 50: ticketremaster.inventory.v1.CountUnsettledResponse
-	(*GetSeatOwnerRequest)(nil),    // 51: ticketremaster.inventory.v1.GetSeatOwnerRequest
-	(*GetSeatOwnerResponse)(nil),   // 52: ticketremaster.inventory.v1.GetSeatOwnerResponse
-	(*UpdateOwnerRequest)(nil),     // 53: ticketremaster.inventory.v1.UpdateOwnerRequest
-	(*UpdateOwnerResponse)(nil),    // 54: ticketremaster.inventory.v1.UpdateOwnerResponse
-	(*ListOwnershipRequest)(nil),   // 55: ticketremaster.inventory.v1.ListOwnershipRequest
-	(*Ownership)(nil),              // 56: ticketremaster.inventory.v1.Ownership
-	(*ListOwnershipResponse)(nil),  // 57: ticketremaster.inventory.v1.ListOwnershipResponse
-	(*RecordQRRequest)(nil),        // 58: ticketremaster.inventory.v1.RecordQRRequest
-	(*RecordQRResponse)(nil),       // 59: ticketremaster.inventory.v1.RecordQRResponse
-	(*VerifyTicketRequest)(nil),    // 60: ticketremaster.inventory.v1.VerifyTicketRequest
-	(*VerifyTicketResponse)(nil),   // 61: ticketremaster.inventory.v1.VerifyTicketResponse
-	(*Scan)(nil),                   // 62: ticketremaster.inventory.v1.Scan
-	(*MarkCheckedInRequest)(nil),   // 63: ticketremaster.inventory.v1.MarkCheckedInRequest
-	(*MarkCheckedInResponse)(nil),  // 64: ticketremaster.inventory.v1.MarkCheckedInResponse
-	(*MarkExitedRequest)(nil),      // 65: ticketremaster.inventory.v1.MarkExitedRequest
-	(*MarkExitedResponse)(nil),     // 66: ticketremaster.inventory.v1.MarkExitedResponse
-	(*UndoCheckInRequest)(nil),     // 67: ticketremaster.inventory.v1.UndoCheckInRequest
-	(*UndoCheckInResponse)(nil),    // 68: ticketremaster.inventory.v1.UndoCheckInResponse
-	(*RecordScanRequest)(nil),      // 69: ticketremaster.inventory.v1.RecordScanRequest
-	(*RecordScanResponse)(nil),     // 70: ticketremaster.inventory.v1.RecordScanResponse
-	(*ListScansRequest)(nil),       // 71: ticketremaster.inventory.v1.ListScansRequest
-	(*ListScansResponse)(nil),      // 72: ticketremaster.inventory.v1.ListScansResponse
-	(*CountInsideRequest)(nil),     // 73: ticketremaster.inventory.v1.CountInsideRequest
-	(*CountInsideResponse)(nil),    // 74: ticketremaster.inventory.v1.CountInsideResponse
-	(*GateTicket)(nil),             // 75: ticketremaster.inventory.v1.GateTicket
-	(*ListTicketsRequest)(nil),     // 76: ticketremaster.inventory.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),    // 77: ticketremaster.inventory.v1.ListTicketsResponse
-	(*FindTicketsRequest)(nil),     // 78: ticketremaster.inventory.v1.FindTicketsRequest
-	(*FindTicketsResponse)(nil),    // 79: ticketremaster.inventory.v1.FindTicketsResponse
-	(*AllowEntryRequest)(nil),      // 80: ticketremaster.inventory.v1.AllowEntryRequest
-	(*AllowEntryResponse)(nil),     // 81: ticketremaster.inventory.v1.AllowEntryResponse
-	(*GetAssignmentRequest)(nil),   // 82: ticketremaster.inventory.v1.GetAssignmentRequest
-	(*GetAssignmentResponse)(nil),  // 83: ticketremaster.inventory.v1.GetAssignmentResponse
-	(*SetAssignmentRequest)(nil),   // 84: ticketremaster.inventory.v1.SetAssignmentRequest
-	(*SetAssignmentResponse)(nil),  // 85: ticketremaster.inventory.v1.SetAssignmentResponse
-	nil,                            // 86: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	nil,                            // 87: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	(*timestamppb.Timestamp)(nil),  // 88: google.protobuf.Timestamp
+	(*HeldSeat)(nil),               // 22: ticketremaster.inventory.v1.HeldSeat
+	(*PinHoldRequest)(nil),         // 23: ticketremaster.inventory.v1.PinHoldRequest
+	(*PinHoldResponse)(nil),        // 24: ticketremaster.inventory.v1.PinHoldResponse
+	(*UnpinHoldRequest)(nil),       // 25: ticketremaster.inventory.v1.UnpinHoldRequest
+	(*UnpinHoldResponse)(nil),      // 26: ticketremaster.inventory.v1.UnpinHoldResponse
+	(*ConfirmSeatRequest)(nil),     // 27: ticketremaster.inventory.v1.ConfirmSeatRequest
+	(*ConfirmSeatResponse)(nil),    // 28: ticketremaster.inventory.v1.ConfirmSeatResponse
+	(*ReleaseSeatRequest)(nil),     // 29: ticketremaster.inventory.v1.ReleaseSeatRequest
+	(*ReleaseSeatResponse)(nil),    // 30: ticketremaster.inventory.v1.ReleaseSeatResponse
+	(*Holder)(nil),                 // 31: ticketremaster.inventory.v1.Holder
+	(*ExtendHoldsRequest)(nil),     // 32: ticketremaster.inventory.v1.ExtendHoldsRequest
+	(*ExtendHoldsResponse)(nil),    // 33: ticketremaster.inventory.v1.ExtendHoldsResponse
+	(*BlockSeatsRequest)(nil),      // 34: ticketremaster.inventory.v1.BlockSeatsRequest
+	(*BlockSeatsResponse)(nil),     // 35: ticketremaster.inventory.v1.BlockSeatsResponse
+	(*AddRowsRequest)(nil),         // 36: ticketremaster.inventory.v1.AddRowsRequest
+	(*AddRowsResponse)(nil),        // 37: ticketremaster.inventory.v1.AddRowsResponse
+	(*VoidTicketRequest)(nil),      // 38: ticketremaster.inventory.v1.VoidTicketRequest
+	(*VoidTicketResponse)(nil),     // 39: ticketremaster.inventory.v1.VoidTicketResponse
+	(*RestoreTicketsRequest)(nil),  // 40: ticketremaster.inventory.v1.RestoreTicketsRequest
+	(*RestoreTicketsResponse)(nil), // 41: ticketremaster.inventory.v1.RestoreTicketsResponse
+	(*SettleRefundsRequest)(nil),   // 42: ticketremaster.inventory.v1.SettleRefundsRequest
+	(*SettleRefundsResponse)(nil),  // 43: ticketremaster.inventory.v1.SettleRefundsResponse
+	(*FreeTicketRequest)(nil),      // 44: ticketremaster.inventory.v1.FreeTicketRequest
+	(*FreeTicketResponse)(nil),     // 45: ticketremaster.inventory.v1.FreeTicketResponse
+	(*CloseEventRequest)(nil),      // 46: ticketremaster.inventory.v1.CloseEventRequest
+	(*CloseEventResponse)(nil),     // 47: ticketremaster.inventory.v1.CloseEventResponse
+	(*VoidTicketsRequest)(nil),     // 48: ticketremaster.inventory.v1.VoidTicketsRequest
+	(*VoidTicketsResponse)(nil),    // 49: ticketremaster.inventory.v1.VoidTicketsResponse
+	(*CountUnsettledRequest)(nil),  // 50: ticketremaster.inventory.v1.CountUnsettledRequest
+	(*CountUnsettledResponse)(nil), // 51: ticketremaster.inventory.v1.CountUnsettledResponse
+	(*GetSeatOwnerRequest)(nil),    // 52: ticketremaster.inventory.v1.GetSeatOwnerRequest
+	(*GetSeatOwnerResponse)(nil),   // 53: ticketremaster.inventory.v1.GetSeatOwnerResponse
+	(*UpdateOwnerRequest)(nil),     // 54: ticketremaster.inventory.v1.UpdateOwnerRequest
+	(*UpdateOwnerResponse)(nil),    // 55: ticketremaster.inventory.v1.UpdateOwnerResponse
+	(*ListOwnershipRequest)(nil),   // 56: ticketremaster.inventory.v1.ListOwnershipRequest
+	(*Ownership)(nil),              // 57: ticketremaster.inventory.v1.Ownership
+	(*ListOwnershipResponse)(nil),  // 58: ticketremaster.inventory.v1.ListOwnershipResponse
+	(*RecordQRRequest)(nil),        // 59: ticketremaster.inventory.v1.RecordQRRequest
+	(*RecordQRResponse)(nil),       // 60: ticketremaster.inventory.v1.RecordQRResponse
+	(*VerifyTicketRequest)(nil),    // 61: ticketremaster.inventory.v1.VerifyTicketRequest
+	(*VerifyTicketResponse)(nil),   // 62: ticketremaster.inventory.v1.VerifyTicketResponse
+	(*Scan)(nil),                   // 63: ticketremaster.inventory.v1.Scan
+	(*MarkCheckedInRequest)(nil),   // 64: ticketremaster.inventory.v1.MarkCheckedInRequest
+	(*MarkCheckedInResponse)(nil),  // 65: ticketremaster.inventory.v1.MarkCheckedInResponse
+	(*MarkExitedRequest)(nil),      // 66: ticketremaster.inventory.v1.MarkExitedRequest
+	(*MarkExitedResponse)(nil),     // 67: ticketremaster.inventory.v1.MarkExitedResponse
+	(*UndoCheckInRequest)(nil),     // 68: ticketremaster.inventory.v1.UndoCheckInRequest
+	(*UndoCheckInResponse)(nil),    // 69: ticketremaster.inventory.v1.UndoCheckInResponse
+	(*RecordScanRequest)(nil),      // 70: ticketremaster.inventory.v1.RecordScanRequest
+	(*RecordScanResponse)(nil),     // 71: ticketremaster.inventory.v1.RecordScanResponse
+	(*ListScansRequest)(nil),       // 72: ticketremaster.inventory.v1.ListScansRequest
+	(*ListScansResponse)(nil),      // 73: ticketremaster.inventory.v1.ListScansResponse
+	(*CountInsideRequest)(nil),     // 74: ticketremaster.inventory.v1.CountInsideRequest
+	(*CountInsideResponse)(nil),    // 75: ticketremaster.inventory.v1.CountInsideResponse
+	(*GateTicket)(nil),             // 76: ticketremaster.inventory.v1.GateTicket
+	(*ListTicketsRequest)(nil),     // 77: ticketremaster.inventory.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),    // 78: ticketremaster.inventory.v1.ListTicketsResponse
+	(*FindTicketsRequest)(nil),     // 79: ticketremaster.inventory.v1.FindTicketsRequest
+	(*FindTicketsResponse)(nil),    // 80: ticketremaster.inventory.v1.FindTicketsResponse
+	(*AllowEntryRequest)(nil),      // 81: ticketremaster.inventory.v1.AllowEntryRequest
+	(*AllowEntryResponse)(nil),     // 82: ticketremaster.inventory.v1.AllowEntryResponse
+	(*GetAssignmentRequest)(nil),   // 83: ticketremaster.inventory.v1.GetAssignmentRequest
+	(*GetAssignmentResponse)(nil),  // 84: ticketremaster.inventory.v1.GetAssignmentResponse
+	(*SetAssignmentRequest)(nil),   // 85: ticketremaster.inventory.v1.SetAssignmentRequest
+	(*SetAssignmentResponse)(nil),  // 86: ticketremaster.inventory.v1.SetAssignmentResponse
+	nil,                            // 87: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	nil,                            // 88: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	(*timestamppb.Timestamp)(nil),  // 89: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0,  // 0: ticketremaster.inventory.v1.Seat.status:type_name -> ticketremaster.inventory.v1.SeatStatus
-	88, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
-	88, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
+	89, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
+	89, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
 	4,  // 3: ticketremaster.inventory.v1.ListSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	14, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
 	4,  // 5: ticketremaster.inventory.v1.GetSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 6: ticketremaster.inventory.v1.ListOwnedSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 7: ticketremaster.inventory.v1.ReserveSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 8: ticketremaster.inventory.v1.PinHoldResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 9: ticketremaster.inventory.v1.ConfirmSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	2,  // 10: ticketremaster.inventory.v1.ReleaseSeatResponse.outcome:type_name -> ticketremaster.inventory.v1.ReleaseOutcome
-	88, // 11: ticketremaster.inventory.v1.ReleaseSeatResponse.held_until:type_name -> google.protobuf.Timestamp
-	30, // 12: ticketremaster.inventory.v1.ExtendHoldsRequest.holders:type_name -> ticketremaster.inventory.v1.Holder
-	4,  // 13: ticketremaster.inventory.v1.ExtendHoldsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 14: ticketremaster.inventory.v1.VoidTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 15: ticketremaster.inventory.v1.VoidTicketsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 16: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 17: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	88, // 18: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
-	56, // 19: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
-	4,  // 20: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	4,  // 21: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	88, // 22: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
-	1,  // 23: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	88, // 24: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
-	3,  // 25: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
-	88, // 26: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
-	1,  // 27: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
-	62, // 28: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 29: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	4,  // 30: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	62, // 31: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 32: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	4,  // 33: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	62, // 34: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	4,  // 35: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	62, // 36: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
-	1,  // 37: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	62, // 38: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
-	86, // 39: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	87, // 40: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	88, // 41: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
-	75, // 42: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	75, // 43: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	62, // 44: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
-	5,  // 45: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
-	7,  // 46: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
-	9,  // 47: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
-	11, // 48: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
-	13, // 49: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
-	16, // 50: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
-	18, // 51: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
-	20, // 52: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
-	22, // 53: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
-	24, // 54: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
-	26, // 55: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
-	28, // 56: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
-	31, // 57: ticketremaster.inventory.v1.Inventory.ExtendHolds:input_type -> ticketremaster.inventory.v1.ExtendHoldsRequest
-	33, // 58: ticketremaster.inventory.v1.Inventory.BlockSeats:input_type -> ticketremaster.inventory.v1.BlockSeatsRequest
-	35, // 59: ticketremaster.inventory.v1.Inventory.AddRows:input_type -> ticketremaster.inventory.v1.AddRowsRequest
-	37, // 60: ticketremaster.inventory.v1.Inventory.VoidTicket:input_type -> ticketremaster.inventory.v1.VoidTicketRequest
-	39, // 61: ticketremaster.inventory.v1.Inventory.RestoreTickets:input_type -> ticketremaster.inventory.v1.RestoreTicketsRequest
-	43, // 62: ticketremaster.inventory.v1.Inventory.FreeTicket:input_type -> ticketremaster.inventory.v1.FreeTicketRequest
-	45, // 63: ticketremaster.inventory.v1.Inventory.CloseEvent:input_type -> ticketremaster.inventory.v1.CloseEventRequest
-	47, // 64: ticketremaster.inventory.v1.Inventory.VoidTickets:input_type -> ticketremaster.inventory.v1.VoidTicketsRequest
-	41, // 65: ticketremaster.inventory.v1.Inventory.SettleRefunds:input_type -> ticketremaster.inventory.v1.SettleRefundsRequest
-	49, // 66: ticketremaster.inventory.v1.Inventory.CountUnsettled:input_type -> ticketremaster.inventory.v1.CountUnsettledRequest
-	51, // 67: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
-	53, // 68: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
-	55, // 69: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
-	58, // 70: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
-	60, // 71: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
-	63, // 72: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
-	65, // 73: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
-	67, // 74: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
-	69, // 75: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
-	71, // 76: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
-	73, // 77: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
-	76, // 78: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
-	78, // 79: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
-	80, // 80: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
-	82, // 81: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
-	84, // 82: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
-	6,  // 83: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
-	8,  // 84: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
-	10, // 85: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
-	12, // 86: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
-	15, // 87: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
-	17, // 88: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
-	19, // 89: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	21, // 90: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
-	23, // 91: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
-	25, // 92: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
-	27, // 93: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
-	29, // 94: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
-	32, // 95: ticketremaster.inventory.v1.Inventory.ExtendHolds:output_type -> ticketremaster.inventory.v1.ExtendHoldsResponse
-	34, // 96: ticketremaster.inventory.v1.Inventory.BlockSeats:output_type -> ticketremaster.inventory.v1.BlockSeatsResponse
-	36, // 97: ticketremaster.inventory.v1.Inventory.AddRows:output_type -> ticketremaster.inventory.v1.AddRowsResponse
-	38, // 98: ticketremaster.inventory.v1.Inventory.VoidTicket:output_type -> ticketremaster.inventory.v1.VoidTicketResponse
-	40, // 99: ticketremaster.inventory.v1.Inventory.RestoreTickets:output_type -> ticketremaster.inventory.v1.RestoreTicketsResponse
-	44, // 100: ticketremaster.inventory.v1.Inventory.FreeTicket:output_type -> ticketremaster.inventory.v1.FreeTicketResponse
-	46, // 101: ticketremaster.inventory.v1.Inventory.CloseEvent:output_type -> ticketremaster.inventory.v1.CloseEventResponse
-	48, // 102: ticketremaster.inventory.v1.Inventory.VoidTickets:output_type -> ticketremaster.inventory.v1.VoidTicketsResponse
-	42, // 103: ticketremaster.inventory.v1.Inventory.SettleRefunds:output_type -> ticketremaster.inventory.v1.SettleRefundsResponse
-	50, // 104: ticketremaster.inventory.v1.Inventory.CountUnsettled:output_type -> ticketremaster.inventory.v1.CountUnsettledResponse
-	52, // 105: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
-	54, // 106: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
-	57, // 107: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
-	59, // 108: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
-	61, // 109: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
-	64, // 110: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
-	66, // 111: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
-	68, // 112: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
-	70, // 113: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
-	72, // 114: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
-	74, // 115: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
-	77, // 116: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
-	79, // 117: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
-	81, // 118: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
-	83, // 119: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
-	85, // 120: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
-	83, // [83:121] is the sub-list for method output_type
-	45, // [45:83] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	22, // 7: ticketremaster.inventory.v1.ReserveSeatRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	4,  // 8: ticketremaster.inventory.v1.ReserveSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 9: ticketremaster.inventory.v1.ReserveSeatResponse.more:type_name -> ticketremaster.inventory.v1.Seat
+	22, // 10: ticketremaster.inventory.v1.PinHoldRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	4,  // 11: ticketremaster.inventory.v1.PinHoldResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 12: ticketremaster.inventory.v1.PinHoldResponse.more:type_name -> ticketremaster.inventory.v1.Seat
+	22, // 13: ticketremaster.inventory.v1.UnpinHoldRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	22, // 14: ticketremaster.inventory.v1.ConfirmSeatRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	4,  // 15: ticketremaster.inventory.v1.ConfirmSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 16: ticketremaster.inventory.v1.ConfirmSeatResponse.more:type_name -> ticketremaster.inventory.v1.Seat
+	2,  // 17: ticketremaster.inventory.v1.ReleaseSeatResponse.outcome:type_name -> ticketremaster.inventory.v1.ReleaseOutcome
+	89, // 18: ticketremaster.inventory.v1.ReleaseSeatResponse.held_until:type_name -> google.protobuf.Timestamp
+	31, // 19: ticketremaster.inventory.v1.ExtendHoldsRequest.holders:type_name -> ticketremaster.inventory.v1.Holder
+	4,  // 20: ticketremaster.inventory.v1.ExtendHoldsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 21: ticketremaster.inventory.v1.VoidTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 22: ticketremaster.inventory.v1.VoidTicketsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 23: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 24: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	89, // 25: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
+	57, // 26: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
+	4,  // 27: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	4,  // 28: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	89, // 29: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
+	1,  // 30: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	89, // 31: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
+	3,  // 32: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
+	89, // 33: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
+	1,  // 34: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
+	63, // 35: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 36: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 37: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	63, // 38: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 39: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	4,  // 40: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	63, // 41: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	4,  // 42: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
+	63, // 43: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	1,  // 44: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
+	63, // 45: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
+	87, // 46: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	88, // 47: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	89, // 48: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
+	76, // 49: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	76, // 50: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	63, // 51: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
+	5,  // 52: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
+	7,  // 53: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
+	9,  // 54: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
+	11, // 55: ticketremaster.inventory.v1.Inventory.ListStatuses:input_type -> ticketremaster.inventory.v1.ListStatusesRequest
+	13, // 56: ticketremaster.inventory.v1.Inventory.CountSeats:input_type -> ticketremaster.inventory.v1.CountSeatsRequest
+	16, // 57: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
+	18, // 58: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
+	20, // 59: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
+	23, // 60: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
+	25, // 61: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
+	27, // 62: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
+	29, // 63: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
+	32, // 64: ticketremaster.inventory.v1.Inventory.ExtendHolds:input_type -> ticketremaster.inventory.v1.ExtendHoldsRequest
+	34, // 65: ticketremaster.inventory.v1.Inventory.BlockSeats:input_type -> ticketremaster.inventory.v1.BlockSeatsRequest
+	36, // 66: ticketremaster.inventory.v1.Inventory.AddRows:input_type -> ticketremaster.inventory.v1.AddRowsRequest
+	38, // 67: ticketremaster.inventory.v1.Inventory.VoidTicket:input_type -> ticketremaster.inventory.v1.VoidTicketRequest
+	40, // 68: ticketremaster.inventory.v1.Inventory.RestoreTickets:input_type -> ticketremaster.inventory.v1.RestoreTicketsRequest
+	44, // 69: ticketremaster.inventory.v1.Inventory.FreeTicket:input_type -> ticketremaster.inventory.v1.FreeTicketRequest
+	46, // 70: ticketremaster.inventory.v1.Inventory.CloseEvent:input_type -> ticketremaster.inventory.v1.CloseEventRequest
+	48, // 71: ticketremaster.inventory.v1.Inventory.VoidTickets:input_type -> ticketremaster.inventory.v1.VoidTicketsRequest
+	42, // 72: ticketremaster.inventory.v1.Inventory.SettleRefunds:input_type -> ticketremaster.inventory.v1.SettleRefundsRequest
+	50, // 73: ticketremaster.inventory.v1.Inventory.CountUnsettled:input_type -> ticketremaster.inventory.v1.CountUnsettledRequest
+	52, // 74: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
+	54, // 75: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
+	56, // 76: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
+	59, // 77: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
+	61, // 78: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
+	64, // 79: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
+	66, // 80: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
+	68, // 81: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
+	70, // 82: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
+	72, // 83: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
+	74, // 84: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
+	77, // 85: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
+	79, // 86: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
+	81, // 87: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
+	83, // 88: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
+	85, // 89: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
+	6,  // 90: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
+	8,  // 91: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
+	10, // 92: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
+	12, // 93: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
+	15, // 94: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
+	17, // 95: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
+	19, // 96: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	21, // 97: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
+	24, // 98: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
+	26, // 99: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
+	28, // 100: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
+	30, // 101: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
+	33, // 102: ticketremaster.inventory.v1.Inventory.ExtendHolds:output_type -> ticketremaster.inventory.v1.ExtendHoldsResponse
+	35, // 103: ticketremaster.inventory.v1.Inventory.BlockSeats:output_type -> ticketremaster.inventory.v1.BlockSeatsResponse
+	37, // 104: ticketremaster.inventory.v1.Inventory.AddRows:output_type -> ticketremaster.inventory.v1.AddRowsResponse
+	39, // 105: ticketremaster.inventory.v1.Inventory.VoidTicket:output_type -> ticketremaster.inventory.v1.VoidTicketResponse
+	41, // 106: ticketremaster.inventory.v1.Inventory.RestoreTickets:output_type -> ticketremaster.inventory.v1.RestoreTicketsResponse
+	45, // 107: ticketremaster.inventory.v1.Inventory.FreeTicket:output_type -> ticketremaster.inventory.v1.FreeTicketResponse
+	47, // 108: ticketremaster.inventory.v1.Inventory.CloseEvent:output_type -> ticketremaster.inventory.v1.CloseEventResponse
+	49, // 109: ticketremaster.inventory.v1.Inventory.VoidTickets:output_type -> ticketremaster.inventory.v1.VoidTicketsResponse
+	43, // 110: ticketremaster.inventory.v1.Inventory.SettleRefunds:output_type -> ticketremaster.inventory.v1.SettleRefundsResponse
+	51, // 111: ticketremaster.inventory.v1.Inventory.CountUnsettled:output_type -> ticketremaster.inventory.v1.CountUnsettledResponse
+	53, // 112: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
+	55, // 113: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
+	58, // 114: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
+	60, // 115: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
+	62, // 116: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
+	65, // 117: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
+	67, // 118: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
+	69, // 119: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
+	71, // 120: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
+	73, // 121: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
+	75, // 122: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
+	78, // 123: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
+	80, // 124: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
+	82, // 125: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
+	84, // 126: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
+	86, // 127: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
+	90, // [90:128] is the sub-list for method output_type
+	52, // [52:90] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_inventory_v1_inventory_proto_init() }
@@ -5733,7 +5889,7 @@ func file_inventory_v1_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   84,
+			NumMessages:   85,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

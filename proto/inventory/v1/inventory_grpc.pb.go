@@ -93,8 +93,9 @@ type InventoryClient interface {
 	GetSeats(ctx context.Context, in *GetSeatsRequest, opts ...grpc.CallOption) (*GetSeatsResponse, error)
 	// ListOwnedSeats returns a page of the seats that a user owns now, newest first, and their total number.
 	ListOwnedSeats(ctx context.Context, in *ListOwnedSeatsRequest, opts ...grpc.CallOption) (*ListOwnedSeatsResponse, error)
-	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
-	// already gives the same hold again (its hold_id may differ from the one proposed).
+	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT, or with more all seats of a booking, or none. What
+	// the user holds already gives the same holds again (their hold_id may differ from those proposed). A refusal of several
+	// names those that are gone in its detail seat_ids, separated by commas; seats of two events are INVALID_ARGUMENT.
 	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (locked or held by another);
 	// ABORTED / SEAT_ALREADY_SOLD; RESOURCE_EXHAUSTED / TOO_MANY_HOLDS.
 	ReserveSeat(ctx context.Context, in *ReserveSeatRequest, opts ...grpc.CallOption) (*ReserveSeatResponse, error)
@@ -602,8 +603,9 @@ type InventoryServer interface {
 	GetSeats(context.Context, *GetSeatsRequest) (*GetSeatsResponse, error)
 	// ListOwnedSeats returns a page of the seats that a user owns now, newest first, and their total number.
 	ListOwnedSeats(context.Context, *ListOwnedSeatsRequest) (*ListOwnedSeatsResponse, error)
-	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT. A seat that the user holds
-	// already gives the same hold again (its hold_id may differ from the one proposed).
+	// ReserveSeat holds an AVAILABLE seat under SELECT … FOR UPDATE NOWAIT, or with more all seats of a booking, or none. What
+	// the user holds already gives the same holds again (their hold_id may differ from those proposed). A refusal of several
+	// names those that are gone in its detail seat_ids, separated by commas; seats of two events are INVALID_ARGUMENT.
 	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (locked or held by another);
 	// ABORTED / SEAT_ALREADY_SOLD; RESOURCE_EXHAUSTED / TOO_MANY_HOLDS.
 	ReserveSeat(context.Context, *ReserveSeatRequest) (*ReserveSeatResponse, error)
