@@ -121,6 +121,8 @@ func TestEveryInvariantIsSeenWhenBroken(t *testing.T) {
 		{"frozen credits", "users_db", move("freeze", "user", a, "frozen", a)},
 		{"transfer done ⇔ its seat", "orders_db", transfer("COMPLETED", "now(), true, true, now(), false")},
 		{"transfer done ⇔ its price", "orders_db", transfer("COMPLETED", "now(), true, true, now(), false")},
+		{"a disputed ticket's refund", "orders_db", `ALTER TABLE transfers DROP CONSTRAINT transfers_dispute_whole; ` +
+			transfer("DISPUTED", "now(), true, true, now() - interval '1 minute', false") + "; " + refund},
 		{"no transfer waits", "orders_db", transfer("PENDING_OTP", "now() - interval '1 hour', false, false, NULL, false")},
 		{"a transfer under way", "orders_db", transfer("PENDING_OTP", "now(), true, true, NULL, true")},
 		{"no hold past its time", "seats_db", seat("HELD", a+", now() - interval '1 hour', "+a+", NULL, NULL, NULL, 0, NULL")},

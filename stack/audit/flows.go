@@ -25,6 +25,9 @@ var transfersAndMarket = []invariant{
 			LEFT JOIN movements fee ON fee.kind = 'sale_fee' AND fee.operation_id = p.operation_id
 			WHERE p.kind = 'escrow_release'`}).
 		since(transfersDone, moved(`'escrow_release'`))},
+	{"a disputed ticket's refund waits for the end of its dispute", in("orders_db", `
+		SELECT transfer_id, 'refunded by ' || refund_id FROM transfers t JOIN orders USING (seat_id) JOIN order_refunds r USING (order_id)
+		WHERE t.status = 'DISPUTED' AND r.kind = 'WHOLE' AND r.created_at > t.completed_at`)},
 	{"no transfer waits past its time", in("orders_db", `
 		SELECT transfer_id, status::text FROM transfers
 		WHERE status IN ('INITIATED', 'PENDING_OTP') AND NOT swapping AND expires_at < now() - `+overdue)},

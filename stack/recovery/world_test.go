@@ -7,6 +7,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -213,9 +214,13 @@ func staff(t *testing.T) *client.Person {
 const price = money.Cents(20_00)
 
 // newEvent creates an event with so many seats at price and returns its id and those of its seats.
-func newEvent(t *testing.T, seats int) (id string, seatIDs []string) {
+func newEvent(t *testing.T, seats int, rules ...map[string]any) (id string, seatIDs []string) {
 	t.Helper()
-	a, err := admin.Post(t.Context(), "/admin/events", eventBody(fmt.Sprintf("Concert %d", made.Add(1)), seats, time.Now().AddDate(0, 2, 0)))
+	body := eventBody(fmt.Sprintf("Concert %d", made.Add(1)), seats, time.Now().AddDate(0, 2, 0))
+	for _, r := range rules {
+		maps.Copy(body, r)
+	}
+	a, err := admin.Post(t.Context(), "/admin/events", body)
 	id = must(t, a, err, http.StatusCreated).Text("event_id")
 	a, err = app.Do(t.Context(), client.Call{Method: http.MethodGet, Path: "/events/" + id})
 	var e struct {
