@@ -60,7 +60,9 @@ func (f *Flows) Reserve(ctx context.Context, user, person uuid.UUID, want Wanted
 	if len(asked) > 1 {
 		r.BookingID = uuid.Must(uuid.NewV7())
 	}
-	if res.RemainingMs <= f.HoldTTL.Milliseconds() { // else it was extended: a message would come back before its end, and its first one is followed by another
+	// More than the TTL is left of an extended hold: a message would come back before its end, and its first one is
+	// followed by another.
+	if res.RemainingMs <= f.HoldTTL.Milliseconds() {
 		f.Holds.Publish(ctx, hold.Message{Held: held[0], More: held[1:], UserID: user, HeldUntil: res.Seat.HeldUntil.AsTime()})
 	}
 	if err := f.writeDown(ctx, user, all, len(asked), &r); err != nil {
