@@ -79,6 +79,7 @@ type Event struct {
 type Rules struct {
 	MaxPerCustomer    *int  `json:"max_per_customer"`    // tickets and holds of one person
 	MaxPerBooking     *int  `json:"max_per_booking"`     // seats that may be held and paid for together; null: 10
+	NoSingleSeats     bool  `json:"no_single_seats"`     // a booking may not leave a free seat alone
 	TransfersCount    bool  `json:"transfers_count"`     // a ticket received by transfer counts too
 	RefundHoursBefore *int  `json:"refund_hours_before"` // hours before the beginning until which a holder may return a ticket; null: never
 	RefundFeePercent  int   `json:"refund_fee_percent"`  // of the price, kept from such a refund

@@ -50,6 +50,7 @@ var changeable = map[string]func(e *Event, field string, raw json.RawMessage) er
 		e.MaxPerBooking = nil
 		return decode(field, raw, &e.MaxPerBooking)
 	},
+	"no_single_seats": func(e *Event, field string, raw json.RawMessage) error { return decode(field, raw, &e.NoSingleSeats) },
 	"transfers_count": func(e *Event, field string, raw json.RawMessage) error { return decode(field, raw, &e.TransfersCount) },
 	"reentry_allowed": func(e *Event, field string, raw json.RawMessage) error { return decode(field, raw, &e.ReentryAllowed) },
 	"refund_hours_before": func(e *Event, field string, raw json.RawMessage) error {

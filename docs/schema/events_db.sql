@@ -101,6 +101,7 @@ CREATE TABLE events (
     reentry_allowed boolean DEFAULT false NOT NULL,
     resale_cap_percent integer,
     max_per_booking integer,
+    no_single_seats boolean DEFAULT false NOT NULL,
     CONSTRAINT events_date_range CHECK (((event_date >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (event_date < '2101-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT events_doors_before_end CHECK ((doors_open_at < ends_at)),
     CONSTRAINT events_ends_after_start CHECK ((ends_at > event_date)),

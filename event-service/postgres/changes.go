@@ -48,12 +48,12 @@ func (s Store) Change(ctx context.Context, id uuid.UUID, author event.Author, ch
 			UPDATE events SET version = $2, name = $3, image = $4, featured = $5, event_date = $6, ends_at = $7, doors_open_at = $8, sales_start = $9,
 				sales_end = $10, refund_until = $11, pricing_tiers = $12::jsonb, max_per_customer = $13, transfers_count = $14, refund_hours_before = $15,
 				refund_fee_percent = $16, includes = $17::jsonb, total_seats = $18, status = $19, reentry_allowed = $20, resale_cap_percent = $21,
-				max_per_booking = $22,
+				max_per_booking = $22, no_single_seats = $23,
 				published_at = CASE WHEN $19 = 'DRAFT'::event_status THEN NULL ELSE coalesce(published_at, now()) END
 			WHERE event_id = $1 RETURNING event_date <= now()`,
 			id, e.Version, e.Name, e.Image, e.Featured, e.Date, e.EndsAt, e.DoorsOpenAt, e.SalesStart, e.SalesEnd, e.RefundUntil, e.Tiers,
 			e.MaxPerCustomer, e.TransfersCount, e.RefundHoursBefore, e.RefundFeePercent, parts(e), e.TotalSeats, string(e.Status), e.ReentryAllowed, e.ResaleCapPercent,
-			e.MaxPerBooking).Scan(&past)
+			e.MaxPerBooking, e.NoSingleSeats).Scan(&past)
 		if err != nil {
 			return err
 		}

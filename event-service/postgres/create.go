@@ -92,12 +92,12 @@ func (s Store) create(ctx context.Context, tx pgx.Tx, d event.Draft) (event.Even
 	err = tx.QueryRow(ctx, `
 		INSERT INTO events (event_id, name, venue_id, hall_id, event_date, ends_at, total_seats, seats_per_row, pricing_tiers, image, featured,
 			doors_open_at, sales_start, sales_end, max_per_customer, transfers_count, refund_hours_before, refund_fee_percent, includes,
-			reentry_allowed, resale_cap_percent, max_per_booking)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15, $16, $17, $18, coalesce($19::jsonb, '[]'), $20, $21, $22)
+			reentry_allowed, resale_cap_percent, max_per_booking, no_single_seats)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15, $16, $17, $18, coalesce($19::jsonb, '[]'), $20, $21, $22, $23)
 		RETURNING event_date <= now()`,
 		e.ID, e.Name, e.Venue.ID, e.HallID, e.Date, e.EndsAt, e.TotalSeats, e.SeatsPerRow, e.Tiers, e.Image, e.Featured,
 		e.DoorsOpenAt, e.SalesStart, e.SalesEnd, e.MaxPerCustomer, e.TransfersCount, e.RefundHoursBefore, e.RefundFeePercent, parts(e),
-		e.ReentryAllowed, e.ResaleCapPercent, e.MaxPerBooking).Scan(&past)
+		e.ReentryAllowed, e.ResaleCapPercent, e.MaxPerBooking, e.NoSingleSeats).Scan(&past)
 	if err == nil && past && !d.AllowPast {
 		err = errPast
 	}

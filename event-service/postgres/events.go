@@ -34,14 +34,14 @@ type Store struct {
 const columns = `e.event_id, e.name, v.venue_id, v.name, v.address, v.city, v.total_halls, v.timezone, e.hall_id, e.event_date, e.ends_at,
 	e.pricing_tiers, e.total_seats, e.seats_per_row, e.image, e.featured, e.status, e.version, e.doors_open_at, e.sales_start, e.sales_end,
 	e.refund_until, e.max_per_customer, e.transfers_count, e.refund_hours_before, e.refund_fee_percent, e.includes, e.reentry_allowed, e.resale_cap_percent,
-	e.max_per_booking`
+	e.max_per_booking, e.no_single_seats`
 
 func scan(row pgx.CollectableRow) (e event.Event, err error) {
 	err = row.Scan(&e.ID, &e.Name, &e.Venue.ID, &e.Venue.Name, &e.Venue.Address, &e.Venue.City, &e.Venue.TotalHalls, &e.Venue.Timezone,
 		&e.HallID, &e.Date, &e.EndsAt, &e.Tiers, &e.TotalSeats, &e.SeatsPerRow, &e.Image, &e.Featured, &e.Status, &e.Version,
 		&e.DoorsOpenAt, &e.SalesStart, &e.SalesEnd, &e.RefundUntil,
 		&e.MaxPerCustomer, &e.TransfersCount, &e.RefundHoursBefore, &e.RefundFeePercent, &e.Includes, &e.ReentryAllowed, &e.ResaleCapPercent,
-		&e.MaxPerBooking)
+		&e.MaxPerBooking, &e.NoSingleSeats)
 	utc(&e.Date, &e.EndsAt, e.DoorsOpenAt, e.SalesStart, e.SalesEnd, e.RefundUntil)
 	e.Localise()
 	return e, err

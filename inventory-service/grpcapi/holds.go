@@ -59,9 +59,61 @@ func (s *Server) ReserveSeat(ctx context.Context, r *inventoryv1.ReserveSeatRequ
 	if err != nil {
 		return nil, err
 	}
+	return heldMessage(hold), nil
+}
+
+// ReserveBest holds the best free seats of a tier for a user.
+func (s *Server) ReserveBest(ctx context.Context, r *inventoryv1.ReserveBestRequest) (*inventoryv1.ReserveSeatResponse, error) {
+	if len(r.HoldIds) == 0 || len(r.HoldIds) > inventory.MaxBooking {
+		return nil, fault.Field("hold_ids", "must be 1 to %d", inventory.MaxBooking)
+	}
+	var in ids
+	b := inventory.Best{
+		EventID: in.need("event_id", r.EventId), Tier: r.Tier, HoldIDs: in.many("hold_ids", r.HoldIds), UserID: in.need("user_id", r.UserId),
+		MaxHolds: int(r.MaxHolds), Split: r.AllowSplit, NoSingles: r.NoSingles,
+	}
+	if b.PersonID = b.UserID; r.PersonId != "" {
+		b.PersonID = in.need("person_id", r.PersonId)
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	b.TTL, b.Pause = milliseconds(r.HoldTtlMs), milliseconds(r.HoldPauseMs)
+	if err := b.Reservation(b.HoldIDs).Check(); err != nil { // any different seats: its limits are looked at
+		return nil, err
+	}
+	hold, err := s.store.ReserveBest(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return heldMessage(hold), nil
+}
+
+// FindSingles gives the free seats that others leave alone.
+func (s *Server) FindSingles(ctx context.Context, r *inventoryv1.FindSinglesRequest) (*inventoryv1.FindSinglesResponse, error) {
+	if len(r.SeatIds) == 0 || len(r.SeatIds) > inventory.MaxBooking {
+		return nil, fault.Field("seat_ids", "must be 1 to %d", inventory.MaxBooking)
+	}
+	var in ids
+	seats := in.many("seat_ids", r.SeatIds)
+	if in.err != nil {
+		return nil, in.err
+	}
+	alone, err := s.store.Singles(ctx, seats)
+	if err != nil {
+		return nil, err
+	}
+	out := &inventoryv1.FindSinglesResponse{}
+	for _, id := range alone {
+		out.SeatIds = append(out.SeatIds, id.String())
+	}
+	return out, nil
+}
+
+func heldMessage(hold inventory.Hold) *inventoryv1.ReserveSeatResponse {
 	return &inventoryv1.ReserveSeatResponse{
 		Seat: seatMessage(hold.Seats[0]), More: furtherMessages(hold.Seats), AlreadyHeld: hold.Already, RemainingMs: hold.Remaining.Milliseconds(),
-	}, nil
+	}
 }
 
 // PinHold keeps holds from expiring while they are paid for.

@@ -53,6 +53,8 @@ type Store struct {
 	pool         *pgxpool.Pool
 	reservations gather.Group[inventory.Reservation, reserved]
 	decisions    *database.GroupCommit // all others over one seat
+	holders      gather.Group[inventory.Best, []inventory.Seat]
+	halls        halls
 	tickets      gather.Group[uuid.UUID, *inventory.Ticket]
 }
 

@@ -66,6 +66,7 @@ type Event struct {
 type Rules struct {
 	MaxPerCustomer    *int   `json:"max_per_customer"`
 	MaxPerBooking     *int   `json:"max_per_booking"`
+	NoSingleSeats     bool   `json:"no_single_seats"` // a booking may not leave a free seat alone
 	TransfersCount    bool   `json:"transfers_count"`
 	ResaleCapPercent  *int   `json:"resale_cap_percent"` // of what a ticket cost at first; nil: 100
 	RefundHoursBefore *int   `json:"refund_hours_before"`

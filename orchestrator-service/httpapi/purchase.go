@@ -21,25 +21,32 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 		SeatID  string   `json:"seat_id"`
 		SeatIDs []string `json:"seat_ids"`
 		UserID  string   `json:"user_id"`
+		bestJSON
 	}
 	if err := web.Decode(r, &in); err != nil {
 		return err
 	}
-	seats, err := readSeats(in.SeatID, in.SeatIDs)
+	want, err := in.read()
+	if err == nil && want.Best != nil && (in.SeatID != "" || in.SeatIDs != nil) {
+		err = fault.Field("quantity", "must not be given beside seats")
+	}
+	if err == nil && want.Best == nil {
+		want.Seats, err = readSeats(in.SeatID, in.SeatIDs)
+	}
 	if err != nil {
 		return err
 	}
 	if err := mustBeCaller(r, "user_id", in.UserID); err != nil {
 		return err
 	}
-	res, err := s.Purchases.Reserve(r.Context(), caller(r).UserID, caller(r).PersonID, purchase.Wanted{Seats: seats})
+	res, err := s.Purchases.Reserve(r.Context(), caller(r).UserID, caller(r).PersonID, want)
 	if err != nil {
 		return err
 	}
-	if in.SeatIDs != nil {
+	if in.SeatID == "" {
 		return answerBooking(w, res)
 	}
-	order := res.Orders[slices.IndexFunc(res.Orders, func(o clients.Order) bool { return o.SeatID == seats[0] })]
+	order := res.Orders[slices.IndexFunc(res.Orders, func(o clients.Order) bool { return o.SeatID == want.Seats[0] })]
 	message := "The seat is held for you. Please pay before the time is over."
 	if res.OTPRequired {
 		message = "The seat is held for you. We sent a one-time password to your phone: please enter it to pay."
@@ -54,6 +61,30 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) error {
 		OTPRequired bool        `json:"otp_required"`
 		Message     string      `json:"message"`
 	}{order.OrderID, order.SeatID, "HELD", order.HeldUntil.UTC(), wholeSeconds(res.TTL), order.Price, res.OTPRequired, message})
+}
+
+// bestJSON asks for the best available.
+type bestJSON struct {
+	EventID  string `json:"event_id"` // ignored beside a seat, which names its event
+	Tier     string `json:"tier"`
+	Quantity *int   `json:"quantity"`
+	Split    bool   `json:"allow_split"`
+}
+
+func (in bestJSON) read() (purchase.Wanted, error) {
+	if in.Quantity == nil {
+		return purchase.Wanted{}, nil
+	}
+	event, err := web.UUID("event_id", in.EventID)
+	switch {
+	case err != nil:
+		return purchase.Wanted{}, err
+	case in.Tier == "":
+		return purchase.Wanted{}, fault.Field("tier", "is required")
+	case *in.Quantity < 1 || *in.Quantity > clients.MaxBooking:
+		return purchase.Wanted{}, fault.Field("quantity", "must be 1 to %d", clients.MaxBooking)
+	}
+	return purchase.Wanted{Best: &purchase.Best{EventID: event, Tier: in.Tier, Quantity: *in.Quantity, Split: in.Split}}, nil
 }
 
 // readSeats reads the seat or the seats of a reservation.

@@ -329,3 +329,61 @@ func TestOneCodeForABooking(t *testing.T) {
 		}
 	})
 }
+
+// The best available is a booking like any other; what the event does not offer is refused before anything is held.
+func TestTheBestAvailableIsABooking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, w, _ := start(t)
+		user, _ := w.customer(400_00)
+		w.some(6)
+		w.event.NoSingleSeats = true
+		w.alone = []string{"any"} // the inventory service has looked at that itself
+		best := Best{EventID: w.event.EventID, Tier: "A", Quantity: 3, Split: true}
+		r, err := f.Reserve(t.Context(), user, user, Wanted{Best: &best})
+		if err != nil || len(r.Orders) != 3 || r.Orders[0].Booking() != r.BookingID || !w.best.AllowSplit || !w.best.NoSingles || w.best.Tier != "A" {
+			t.Fatalf("%+v, %v; asked %+v", r, err, w.best)
+		}
+		if p, err := f.PayBooking(t.Context(), user, r.BookingID); err != nil || p.Balance != 160_00 {
+			t.Errorf("%+v, %v", p, err)
+		}
+		w.calls = nil
+		for _, c := range []struct {
+			change func(b *Best)
+			code   string
+		}{
+			{func(b *Best) { b.Tier = "B" }, fault.CodeValidation},
+			{func(b *Best) { b.Quantity = 11 }, fault.CodeValidation},
+			{func(*Best) { w.event.Status = clients.EventCancelled }, clients.CodeEventEnded},
+			{func(*Best) { w.event.Status = clients.EventDraft }, fault.CodeEventNotFound},
+		} {
+			wrong := best
+			c.change(&wrong)
+			_, err := f.Reserve(t.Context(), user, user, Wanted{Best: &wrong})
+			wantCode(t, err, c.code)
+		}
+		if n := w.count("ReserveSeat"); n != 0 {
+			t.Errorf("%d were held", n)
+		}
+	})
+}
+
+// Where no seat may be left alone, chosen ones that leave one are given back, and named what they leave.
+func TestChosenSeatsLeaveNoneAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, w, _ := start(t)
+		user, seat := w.customer(0)
+		if _, err := f.Reserve(t.Context(), user, user, one(seat)); err != nil || w.count("FindSingles") != 0 {
+			t.Fatalf("without the rule: %v, and %d looks", err, w.count("FindSingles"))
+		}
+		w.event.NoSingleSeats, w.alone = true, []string{"x"}
+		if _, err := f.Reserve(t.Context(), user, user, one(seat)); err != nil {
+			t.Errorf("what is held already stays: %v", err)
+		}
+		want := w.some(2)
+		_, err := f.Reserve(t.Context(), user, user, want)
+		wantCode(t, err, errLeavesSingle.Code)
+		if fault.From(err).Details["seat_ids"] != "x" || w.held(want.Seats[0]) || w.held(want.Seats[1]) {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -39,8 +39,10 @@ type world struct {
 	orders   map[uuid.UUID]*clients.Order
 	messages []hold.Message
 	sent     []clients.Challenge
-	payers   []clients.Payer // whose top-up is under way, by their ids
-	former   bool            // the inventory service is of a release that knows no bookings
+	payers   []clients.Payer                 // whose top-up is under way, by their ids
+	best     *inventoryv1.ReserveBestRequest // the last
+	alone    []string                        // seats that any others leave alone
+	former   bool                            // the inventory service is of a release that knows no bookings
 }
 
 type seat struct {

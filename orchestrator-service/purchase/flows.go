@@ -32,6 +32,8 @@ import (
 // Inventory is what a purchase needs of the inventory service.
 type Inventory interface {
 	ReserveSeat(ctx context.Context, in *inventoryv1.ReserveSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ReserveSeatResponse, error)
+	ReserveBest(ctx context.Context, in *inventoryv1.ReserveBestRequest, opts ...grpc.CallOption) (*inventoryv1.ReserveSeatResponse, error)
+	FindSingles(ctx context.Context, in *inventoryv1.FindSinglesRequest, opts ...grpc.CallOption) (*inventoryv1.FindSinglesResponse, error)
 	PinHold(ctx context.Context, in *inventoryv1.PinHoldRequest, opts ...grpc.CallOption) (*inventoryv1.PinHoldResponse, error)
 	UnpinHold(ctx context.Context, in *inventoryv1.UnpinHoldRequest, opts ...grpc.CallOption) (*inventoryv1.UnpinHoldResponse, error)
 	ConfirmSeat(ctx context.Context, in *inventoryv1.ConfirmSeatRequest, opts ...grpc.CallOption) (*inventoryv1.ConfirmSeatResponse, error)
@@ -122,6 +124,7 @@ var (
 	errEventCancelled = fault.New(fault.Gone, clients.CodeEventEnded, "This event is cancelled")
 	errSeatNotForSale = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "This seat is not for sale")
 	errHeldApart      = fault.New(fault.Conflict, fault.CodeSeatUnavailable, "You hold these seats already, but not together; pay for them or give them back first")
+	errLeavesSingle   = fault.New(fault.Conflict, "SINGLE_SEAT_LEFT", "This would leave a single seat free; please choose others beside it")
 	errOfBooking      = fault.New(fault.Conflict, "ORDER_OF_BOOKING", "This order is part of a booking: please pay for the booking")
 	errNoBooking      = fault.New(fault.NotFound, fault.CodeOrderNotFound, "There is no such booking of yours")
 	errPayUnderWay    = fault.New(fault.Conflict, fault.CodePaymentInProgress, "This order is being paid for right now")

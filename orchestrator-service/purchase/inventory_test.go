@@ -65,6 +65,33 @@ func (w *world) ReserveSeat(_ context.Context, in *inventoryv1.ReserveSeatReques
 	return out, err
 }
 
+// ReserveBest holds any free seats, as ReserveSeat does.
+func (w *world) ReserveBest(ctx context.Context, in *inventoryv1.ReserveBestRequest, _ ...grpc.CallOption) (*inventoryv1.ReserveSeatResponse, error) {
+	w.best = in
+	one := &inventoryv1.ReserveSeatRequest{UserId: in.UserId, HoldTtlMs: in.HoldTtlMs}
+	w.mu.Lock()
+	for id, s := range w.seats {
+		if len(one.More)+1 == len(in.HoldIds) && one.SeatId != "" {
+			break
+		}
+		if s.hold != uuid.Nil || s.owner != uuid.Nil {
+			continue
+		}
+		if one.SeatId == "" {
+			one.SeatId, one.HoldId = id.String(), in.HoldIds[0]
+		} else {
+			one.More = append(one.More, &inventoryv1.HeldSeat{SeatId: id.String(), HoldId: in.HoldIds[len(one.More)+1]})
+		}
+	}
+	w.mu.Unlock()
+	return w.ReserveSeat(ctx, one)
+}
+
+func (w *world) FindSingles(_ context.Context, in *inventoryv1.FindSinglesRequest, _ ...grpc.CallOption) (out *inventoryv1.FindSinglesResponse, err error) {
+	err = w.call("FindSingles", func() error { out = &inventoryv1.FindSinglesResponse{SeatIds: w.alone}; return nil })
+	return out, err
+}
+
 func (w *world) PinHold(_ context.Context, in *inventoryv1.PinHoldRequest, _ ...grpc.CallOption) (out *inventoryv1.PinHoldResponse, err error) {
 	err = w.call("PinHold", func() error {
 		pin := clients.ID(in.PinId)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +19,15 @@ import (
 // Wanted is what a user asks for: seats, up to 20 different ones.
 type Wanted struct {
 	Seats []uuid.UUID
+	Best  *Best // in the place of seats
+}
+
+// Best asks for the best seats of a tier that are free, side by side.
+type Best struct {
+	EventID  uuid.UUID
+	Tier     string
+	Quantity int
+	Split    bool // several blocks will do if there is no single one
 }
 
 // Reservation is the seats of a booking that are held for a user, waiting to be paid.
@@ -34,18 +44,8 @@ type Reservation struct {
 // the same booking and repairs what a crash left out. A losing request costs one call: the others are made, in parallel, once
 // the seats are held.
 func (f *Flows) Reserve(ctx context.Context, user, person uuid.UUID, want Wanted) (Reservation, error) {
-	asked := make([]hold.Held, len(want.Seats))
-	for i, seat := range want.Seats {
-		asked[i] = hold.Held{SeatID: seat, HoldID: uuid.Must(uuid.NewV7())}
-	}
-	res, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
-		SeatId: asked[0].SeatID.String(), UserId: user.String(), HoldId: asked[0].HoldID.String(), More: further(asked),
-		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds), PersonId: person.String(), HoldPauseMs: f.HoldPause.Milliseconds(),
-	})
+	res, asked, err := f.hold(ctx, user, person, want)
 	if err != nil {
-		if fault.Unknown(err) {
-			f.lost.add(ctx, asked...)
-		}
 		return Reservation{}, err
 	}
 	all := append([]*inventoryv1.Seat{res.Seat}, res.More...)
@@ -57,7 +57,7 @@ func (f *Flows) Reserve(ctx context.Context, user, person uuid.UUID, want Wanted
 	for _, s := range all {
 		r.Seats[clients.ID(s.SeatId)] = s
 	}
-	if len(asked) > 1 {
+	if asked > 1 {
 		r.BookingID = uuid.Must(uuid.NewV7())
 	}
 	// More than the TTL is left of an extended hold: a message would come back before its end, and its first one is
@@ -65,7 +65,7 @@ func (f *Flows) Reserve(ctx context.Context, user, person uuid.UUID, want Wanted
 	if res.RemainingMs <= f.HoldTTL.Milliseconds() {
 		f.Holds.Publish(ctx, hold.Message{Held: held[0], More: held[1:], UserID: user, HeldUntil: res.Seat.HeldUntil.AsTime()})
 	}
-	if err := f.writeDown(ctx, user, all, len(asked), &r); err != nil {
+	if err := f.writeDown(ctx, user, all, asked, want.Best == nil && !res.AlreadyHeld, &r); err != nil {
 		if !res.AlreadyHeld {
 			f.giveBack(ctx, held)
 		}
@@ -77,6 +77,68 @@ func (f *Flows) Reserve(ctx context.Context, user, person uuid.UUID, want Wanted
 	return r, nil
 }
 
+// hold has the inventory service hold what is wanted, and says how many seats that are.
+func (f *Flows) hold(ctx context.Context, user, person uuid.UUID, want Wanted) (*inventoryv1.ReserveSeatResponse, int, error) {
+	if want.Best != nil {
+		res, err := f.holdBest(ctx, user, person, *want.Best)
+		return res, want.Best.Quantity, err
+	}
+	asked := make([]hold.Held, len(want.Seats))
+	for i, seat := range want.Seats {
+		asked[i] = hold.Held{SeatID: seat, HoldID: uuid.Must(uuid.NewV7())}
+	}
+	res, err := f.Inventory.ReserveSeat(ctx, &inventoryv1.ReserveSeatRequest{
+		SeatId: asked[0].SeatID.String(), UserId: user.String(), HoldId: asked[0].HoldID.String(), More: further(asked),
+		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds), PersonId: person.String(), HoldPauseMs: f.HoldPause.Milliseconds(),
+	})
+	if fault.Unknown(err) {
+		f.lost.add(ctx, asked...)
+	}
+	return res, len(asked), err
+}
+
+// holdBest refuses what the event does not offer before anything is held. Holds whose making was not answered are given to who asks
+// again, or end by themselves: nobody here knows their seats.
+func (f *Flows) holdBest(ctx context.Context, user, person uuid.UUID, best Best) (*inventoryv1.ReserveSeatResponse, error) {
+	event, err := f.Events.Recent(ctx, best.EventID)
+	if err == nil && !event.Public() {
+		err = fault.New(fault.NotFound, fault.CodeEventNotFound, "There is no such event")
+	}
+	if err == nil {
+		err = onSale(event, time.Now())
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, priced := event.PricingTiers[best.Tier]; !priced {
+		return nil, fault.Field("tier", "is none of this event's")
+	}
+	if most := event.MostPerBooking(); best.Quantity > most {
+		return nil, fault.Field("quantity", "must be at most %d for this event", most)
+	}
+	in := &inventoryv1.ReserveBestRequest{
+		EventId: best.EventID.String(), Tier: best.Tier, UserId: user.String(), PersonId: person.String(), AllowSplit: best.Split, NoSingles: event.NoSingleSeats,
+		HoldTtlMs: f.HoldTTL.Milliseconds(), MaxHolds: int32(f.MaxHolds), HoldPauseMs: f.HoldPause.Milliseconds(),
+	}
+	for range best.Quantity {
+		in.HoldIds = append(in.HoldIds, uuid.Must(uuid.NewV7()).String())
+	}
+	return f.Inventory.ReserveBest(ctx, in)
+}
+
+// leavesNone refuses seats that leave a free one alone in its row, once they are held.
+func (f *Flows) leavesNone(ctx context.Context, seats []*inventoryv1.Seat) error {
+	in := &inventoryv1.FindSinglesRequest{}
+	for _, s := range seats {
+		in.SeatIds = append(in.SeatIds, s.SeatId)
+	}
+	alone, err := f.Inventory.FindSingles(ctx, in)
+	if err == nil && len(alone.SeatIds) > 0 {
+		err = errLeavesSingle.With("seat_ids", strings.Join(alone.SeatIds, ","))
+	}
+	return err
+}
+
 // further are the seats of a booking but the first, for the inventory service.
 func further(booking []hold.Held) (more []*inventoryv1.HeldSeat) {
 	for _, h := range booking[1:] {
@@ -86,14 +148,17 @@ func further(booking []hold.Held) (more []*inventoryv1.HeldSeat) {
 }
 
 // writeDown records the orders of what is held, and asks whether its user must confirm the purchase. If there was a booking
-// of it already, r becomes that one.
-func (f *Flows) writeDown(ctx context.Context, user uuid.UUID, seats []*inventoryv1.Seat, asked int, r *Reservation) error {
+// of it already, r becomes that one. chosen: the user chose the seats just now.
+func (f *Flows) writeDown(ctx context.Context, user uuid.UUID, seats []*inventoryv1.Seat, asked int, chosen bool, r *Reservation) error {
 	if len(seats) != asked {
 		return fault.Unreachable("the inventory service", fmt.Errorf("%d seats were answered by %d", asked, len(seats)))
 	}
 	var risk clients.Risk
 	both, bothCtx := errgroup.WithContext(ctx)
-	both.Go(func() (err error) { r.Orders, err = f.writeOrders(bothCtx, user, seats, r.BookingID); return err })
+	both.Go(func() (err error) {
+		r.Orders, err = f.writeOrders(bothCtx, user, seats, chosen, r.BookingID)
+		return err
+	})
 	both.Go(func() (err error) { risk, err = f.Users.Risk(bothCtx, user, r.BookingID); return err })
 	if err := both.Wait(); err != nil {
 		return err
@@ -118,7 +183,7 @@ func (f *Flows) writeDown(ctx context.Context, user uuid.UUID, seats []*inventor
 }
 
 // writeOrders records the orders of a booking's holds, each at the price of its seat's tier.
-func (f *Flows) writeOrders(ctx context.Context, user uuid.UUID, seats []*inventoryv1.Seat, booking uuid.UUID) ([]clients.Order, error) {
+func (f *Flows) writeOrders(ctx context.Context, user uuid.UUID, seats []*inventoryv1.Seat, chosen bool, booking uuid.UUID) ([]clients.Order, error) {
 	event, err := f.Events.Recent(ctx, clients.ID(seats[0].EventId))
 	if fault.Code(err) == fault.CodeEventNotFound {
 		return nil, errSeatNotForSale
@@ -131,6 +196,11 @@ func (f *Flows) writeOrders(ctx context.Context, user uuid.UUID, seats []*invent
 	}
 	if most := event.MostPerBooking(); len(seats) > most {
 		return nil, fault.Field("seat_ids", "must be at most %d seats of this event", most)
+	}
+	if chosen && event.NoSingleSeats {
+		if err := f.leavesNone(ctx, seats); err != nil {
+			return nil, err
+		}
 	}
 	orders := make([]clients.Order, len(seats))
 	for i, seat := range seats {

@@ -209,3 +209,52 @@ func TestAFlaggedBookingTakesOneCode(t *testing.T) {
 	a, err = payBooking(t, p, b.ID)
 	must(t, a, err, http.StatusOK)
 }
+
+func TestTheBestAvailable(t *testing.T) {
+	e := newEvent(t, 80, func(b map[string]any) { b["no_single_seats"] = true }) // rows of 20: two of each tier
+	p := person(t, 0)
+	best := func(p *client.Person, n int, more ...string) (client.Answer, error) {
+		t.Helper()
+		body := map[string]any{"event_id": e.ID, "tier": "CAT1", "quantity": n}
+		for _, field := range more {
+			body[field] = true
+		}
+		return p.Post(t.Context(), "/reserve", body)
+	}
+	var b booking
+	a, err := best(p, 4)
+	if err := must(t, a, err, http.StatusOK).Into(&b); err != nil || len(b.Orders) != 4 || b.Total != 240_00 {
+		t.Fatalf("%s, %v", a.Data, err)
+	}
+	for i, o := range b.Orders {
+		if o.Row != "A" || o.Number != 9+i {
+			t.Errorf("seat %d is %s%d", i, o.Row, o.Number)
+		}
+	}
+	var again booking
+	a, err = best(p, 4)
+	if err := must(t, a, err, http.StatusOK).Into(&again); err != nil || again.ID != b.ID || len(again.Orders) != 4 {
+		t.Errorf("asked again: %s, %v", a.Data, err)
+	}
+	// A7 alone would leave A8; A7 and A8 leave none.
+	other := person(t, 0)
+	a, err = other.Post(t.Context(), "/reserve", map[string]any{"seat_id": e.Seats[6].ID})
+	if r := refused(t, a, err, http.StatusConflict, "SINGLE_SEAT_LEFT"); !strings.Contains(string(r.Raw), e.Seats[7].ID) {
+		t.Errorf("it does not name what it would leave: %s", r.Raw)
+	}
+	book(t, person(t, 0), e.Seats[6:8]...)
+	a, err = best(other, 19)
+	refused(t, a, err, http.StatusBadRequest, "VALIDATION_ERROR")
+	for field, wrong := range map[string]any{"quantity": 0, "tier": "CAT9", "event_id": "A-1"} {
+		body := map[string]any{"event_id": e.ID, "tier": "CAT1", "quantity": 2}
+		body[field] = wrong
+		a, err = other.Post(t.Context(), "/reserve", body)
+		if err != nil || a.Status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s, %v", field, a.Status, a.Raw, err)
+		}
+	}
+	a, err = other.Post(t.Context(), "/reserve", map[string]any{"event_id": "0197a5c0-0000-7000-8000-000000000009", "tier": "CAT1", "quantity": 2})
+	refused(t, a, err, http.StatusNotFound, "EVENT_NOT_FOUND")
+	a, err = other.Post(t.Context(), "/reserve", map[string]any{"event_id": e.ID, "tier": "CAT1", "quantity": 2, "seat_id": e.Seats[0].ID})
+	refused(t, a, err, http.StatusBadRequest, "VALIDATION_ERROR")
+}

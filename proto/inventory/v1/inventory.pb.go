@@ -1394,6 +1394,210 @@ func (x *ReserveSeatResponse) GetMore() []*Seat {
 	return nil
 }
 
+type ReserveBestRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	Tier          string                 `protobuf:"bytes,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	HoldIds       []string               `protobuf:"bytes,3,rep,name=hold_ids,json=holdIds,proto3" json:"hold_ids,omitempty"` // proposed, one for each seat; 20 at most
+	UserId        string                 `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	HoldTtlMs     int64                  `protobuf:"varint,5,opt,name=hold_ttl_ms,json=holdTtlMs,proto3" json:"hold_ttl_ms,omitempty"` // this and the next three as in ReserveSeat
+	MaxHolds      int32                  `protobuf:"varint,6,opt,name=max_holds,json=maxHolds,proto3" json:"max_holds,omitempty"`
+	PersonId      string                 `protobuf:"bytes,7,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	HoldPauseMs   int64                  `protobuf:"varint,8,opt,name=hold_pause_ms,json=holdPauseMs,proto3" json:"hold_pause_ms,omitempty"`
+	AllowSplit    bool                   `protobuf:"varint,9,opt,name=allow_split,json=allowSplit,proto3" json:"allow_split,omitempty"`
+	NoSingles     bool                   `protobuf:"varint,10,opt,name=no_singles,json=noSingles,proto3" json:"no_singles,omitempty"` // no free seat may be left alone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReserveBestRequest) Reset() {
+	*x = ReserveBestRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReserveBestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReserveBestRequest) ProtoMessage() {}
+
+func (x *ReserveBestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReserveBestRequest.ProtoReflect.Descriptor instead.
+func (*ReserveBestRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReserveBestRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ReserveBestRequest) GetTier() string {
+	if x != nil {
+		return x.Tier
+	}
+	return ""
+}
+
+func (x *ReserveBestRequest) GetHoldIds() []string {
+	if x != nil {
+		return x.HoldIds
+	}
+	return nil
+}
+
+func (x *ReserveBestRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ReserveBestRequest) GetHoldTtlMs() int64 {
+	if x != nil {
+		return x.HoldTtlMs
+	}
+	return 0
+}
+
+func (x *ReserveBestRequest) GetMaxHolds() int32 {
+	if x != nil {
+		return x.MaxHolds
+	}
+	return 0
+}
+
+func (x *ReserveBestRequest) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *ReserveBestRequest) GetHoldPauseMs() int64 {
+	if x != nil {
+		return x.HoldPauseMs
+	}
+	return 0
+}
+
+func (x *ReserveBestRequest) GetAllowSplit() bool {
+	if x != nil {
+		return x.AllowSplit
+	}
+	return false
+}
+
+func (x *ReserveBestRequest) GetNoSingles() bool {
+	if x != nil {
+		return x.NoSingles
+	}
+	return false
+}
+
+type FindSinglesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatIds       []string               `protobuf:"bytes,1,rep,name=seat_ids,json=seatIds,proto3" json:"seat_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindSinglesRequest) Reset() {
+	*x = FindSinglesRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindSinglesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindSinglesRequest) ProtoMessage() {}
+
+func (x *FindSinglesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindSinglesRequest.ProtoReflect.Descriptor instead.
+func (*FindSinglesRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *FindSinglesRequest) GetSeatIds() []string {
+	if x != nil {
+		return x.SeatIds
+	}
+	return nil
+}
+
+type FindSinglesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SeatIds       []string               `protobuf:"bytes,1,rep,name=seat_ids,json=seatIds,proto3" json:"seat_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindSinglesResponse) Reset() {
+	*x = FindSinglesResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindSinglesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindSinglesResponse) ProtoMessage() {}
+
+func (x *FindSinglesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindSinglesResponse.ProtoReflect.Descriptor instead.
+func (*FindSinglesResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *FindSinglesResponse) GetSeatIds() []string {
+	if x != nil {
+		return x.SeatIds
+	}
+	return nil
+}
+
 // HeldSeat is a further seat of a booking, whose first stands in the request itself. All of them are decided together, and
 // answered in their order; a service of a former release answers the first alone.
 type HeldSeat struct {
@@ -1408,7 +1612,7 @@ type HeldSeat struct {
 
 func (x *HeldSeat) Reset() {
 	*x = HeldSeat{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1420,7 +1624,7 @@ func (x *HeldSeat) String() string {
 func (*HeldSeat) ProtoMessage() {}
 
 func (x *HeldSeat) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1433,7 +1637,7 @@ func (x *HeldSeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldSeat.ProtoReflect.Descriptor instead.
 func (*HeldSeat) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{18}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HeldSeat) GetSeatId() string {
@@ -1477,7 +1681,7 @@ type PinHoldRequest struct {
 
 func (x *PinHoldRequest) Reset() {
 	*x = PinHoldRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1693,7 @@ func (x *PinHoldRequest) String() string {
 func (*PinHoldRequest) ProtoMessage() {}
 
 func (x *PinHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[19]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1706,7 @@ func (x *PinHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinHoldRequest.ProtoReflect.Descriptor instead.
 func (*PinHoldRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{19}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PinHoldRequest) GetSeatId() string {
@@ -1550,7 +1754,7 @@ type PinHoldResponse struct {
 
 func (x *PinHoldResponse) Reset() {
 	*x = PinHoldResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1766,7 @@ func (x *PinHoldResponse) String() string {
 func (*PinHoldResponse) ProtoMessage() {}
 
 func (x *PinHoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[20]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1779,7 @@ func (x *PinHoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinHoldResponse.ProtoReflect.Descriptor instead.
 func (*PinHoldResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{20}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PinHoldResponse) GetSeat() *Seat {
@@ -1604,7 +1808,7 @@ type UnpinHoldRequest struct {
 
 func (x *UnpinHoldRequest) Reset() {
 	*x = UnpinHoldRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1616,7 +1820,7 @@ func (x *UnpinHoldRequest) String() string {
 func (*UnpinHoldRequest) ProtoMessage() {}
 
 func (x *UnpinHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[21]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1629,7 +1833,7 @@ func (x *UnpinHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnpinHoldRequest.ProtoReflect.Descriptor instead.
 func (*UnpinHoldRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{21}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UnpinHoldRequest) GetSeatId() string {
@@ -1670,7 +1874,7 @@ type UnpinHoldResponse struct {
 
 func (x *UnpinHoldResponse) Reset() {
 	*x = UnpinHoldResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1886,7 @@ func (x *UnpinHoldResponse) String() string {
 func (*UnpinHoldResponse) ProtoMessage() {}
 
 func (x *UnpinHoldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[22]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1899,7 @@ func (x *UnpinHoldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnpinHoldResponse.ProtoReflect.Descriptor instead.
 func (*UnpinHoldResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{22}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UnpinHoldResponse) GetReleased() bool {
@@ -1727,7 +1931,7 @@ type ConfirmSeatRequest struct {
 
 func (x *ConfirmSeatRequest) Reset() {
 	*x = ConfirmSeatRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1943,7 @@ func (x *ConfirmSeatRequest) String() string {
 func (*ConfirmSeatRequest) ProtoMessage() {}
 
 func (x *ConfirmSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[23]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1956,7 @@ func (x *ConfirmSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSeatRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmSeatRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{23}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ConfirmSeatRequest) GetSeatId() string {
@@ -1814,7 +2018,7 @@ type ConfirmSeatResponse struct {
 
 func (x *ConfirmSeatResponse) Reset() {
 	*x = ConfirmSeatResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +2030,7 @@ func (x *ConfirmSeatResponse) String() string {
 func (*ConfirmSeatResponse) ProtoMessage() {}
 
 func (x *ConfirmSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[24]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +2043,7 @@ func (x *ConfirmSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmSeatResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmSeatResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{24}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ConfirmSeatResponse) GetSeat() *Seat {
@@ -1867,7 +2071,7 @@ type ReleaseSeatRequest struct {
 
 func (x *ReleaseSeatRequest) Reset() {
 	*x = ReleaseSeatRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2083,7 @@ func (x *ReleaseSeatRequest) String() string {
 func (*ReleaseSeatRequest) ProtoMessage() {}
 
 func (x *ReleaseSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[25]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2096,7 @@ func (x *ReleaseSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSeatRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseSeatRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{25}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReleaseSeatRequest) GetSeatId() string {
@@ -1926,7 +2130,7 @@ type ReleaseSeatResponse struct {
 
 func (x *ReleaseSeatResponse) Reset() {
 	*x = ReleaseSeatResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2142,7 @@ func (x *ReleaseSeatResponse) String() string {
 func (*ReleaseSeatResponse) ProtoMessage() {}
 
 func (x *ReleaseSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[26]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2155,7 @@ func (x *ReleaseSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseSeatResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseSeatResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{26}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ReleaseSeatResponse) GetOutcome() ReleaseOutcome {
@@ -1978,7 +2182,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2194,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[27]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2207,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{27}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Holder) GetUserId() string {
@@ -2031,7 +2235,7 @@ type ExtendHoldsRequest struct {
 
 func (x *ExtendHoldsRequest) Reset() {
 	*x = ExtendHoldsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2247,7 @@ func (x *ExtendHoldsRequest) String() string {
 func (*ExtendHoldsRequest) ProtoMessage() {}
 
 func (x *ExtendHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[28]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2260,7 @@ func (x *ExtendHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ExtendHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{28}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExtendHoldsRequest) GetHolders() []*Holder {
@@ -2089,7 +2293,7 @@ type ExtendHoldsResponse struct {
 
 func (x *ExtendHoldsResponse) Reset() {
 	*x = ExtendHoldsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +2305,7 @@ func (x *ExtendHoldsResponse) String() string {
 func (*ExtendHoldsResponse) ProtoMessage() {}
 
 func (x *ExtendHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[29]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +2318,7 @@ func (x *ExtendHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ExtendHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{29}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ExtendHoldsResponse) GetSeats() []*Seat {
@@ -2135,7 +2339,7 @@ type BlockSeatsRequest struct {
 
 func (x *BlockSeatsRequest) Reset() {
 	*x = BlockSeatsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2147,7 +2351,7 @@ func (x *BlockSeatsRequest) String() string {
 func (*BlockSeatsRequest) ProtoMessage() {}
 
 func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[30]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2160,7 +2364,7 @@ func (x *BlockSeatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsRequest.ProtoReflect.Descriptor instead.
 func (*BlockSeatsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{30}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *BlockSeatsRequest) GetEventId() string {
@@ -2193,7 +2397,7 @@ type BlockSeatsResponse struct {
 
 func (x *BlockSeatsResponse) Reset() {
 	*x = BlockSeatsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +2409,7 @@ func (x *BlockSeatsResponse) String() string {
 func (*BlockSeatsResponse) ProtoMessage() {}
 
 func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[31]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +2422,7 @@ func (x *BlockSeatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockSeatsResponse.ProtoReflect.Descriptor instead.
 func (*BlockSeatsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{31}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *BlockSeatsResponse) GetChanged() int32 {
@@ -2241,7 +2445,7 @@ type AddRowsRequest struct {
 
 func (x *AddRowsRequest) Reset() {
 	*x = AddRowsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2457,7 @@ func (x *AddRowsRequest) String() string {
 func (*AddRowsRequest) ProtoMessage() {}
 
 func (x *AddRowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[32]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2470,7 @@ func (x *AddRowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddRowsRequest.ProtoReflect.Descriptor instead.
 func (*AddRowsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{32}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AddRowsRequest) GetEventId() string {
@@ -2315,7 +2519,7 @@ type AddRowsResponse struct {
 
 func (x *AddRowsResponse) Reset() {
 	*x = AddRowsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2531,7 @@ func (x *AddRowsResponse) String() string {
 func (*AddRowsResponse) ProtoMessage() {}
 
 func (x *AddRowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[33]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2544,7 @@ func (x *AddRowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddRowsResponse.ProtoReflect.Descriptor instead.
 func (*AddRowsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{33}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *AddRowsResponse) GetSeatsAdded() int32 {
@@ -2375,7 +2579,7 @@ type VoidTicketRequest struct {
 
 func (x *VoidTicketRequest) Reset() {
 	*x = VoidTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2591,7 @@ func (x *VoidTicketRequest) String() string {
 func (*VoidTicketRequest) ProtoMessage() {}
 
 func (x *VoidTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[34]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2604,7 @@ func (x *VoidTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketRequest.ProtoReflect.Descriptor instead.
 func (*VoidTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{34}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *VoidTicketRequest) GetSeatId() string {
@@ -2433,7 +2637,7 @@ type VoidTicketResponse struct {
 
 func (x *VoidTicketResponse) Reset() {
 	*x = VoidTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2445,7 +2649,7 @@ func (x *VoidTicketResponse) String() string {
 func (*VoidTicketResponse) ProtoMessage() {}
 
 func (x *VoidTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[35]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2458,7 +2662,7 @@ func (x *VoidTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketResponse.ProtoReflect.Descriptor instead.
 func (*VoidTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{35}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *VoidTicketResponse) GetSeat() *Seat {
@@ -2479,7 +2683,7 @@ type RestoreTicketsRequest struct {
 
 func (x *RestoreTicketsRequest) Reset() {
 	*x = RestoreTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2491,7 +2695,7 @@ func (x *RestoreTicketsRequest) String() string {
 func (*RestoreTicketsRequest) ProtoMessage() {}
 
 func (x *RestoreTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[36]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2504,7 +2708,7 @@ func (x *RestoreTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreTicketsRequest.ProtoReflect.Descriptor instead.
 func (*RestoreTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{36}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RestoreTicketsRequest) GetSeatIds() []string {
@@ -2529,7 +2733,7 @@ type RestoreTicketsResponse struct {
 
 func (x *RestoreTicketsResponse) Reset() {
 	*x = RestoreTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2541,7 +2745,7 @@ func (x *RestoreTicketsResponse) String() string {
 func (*RestoreTicketsResponse) ProtoMessage() {}
 
 func (x *RestoreTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[37]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2554,7 +2758,7 @@ func (x *RestoreTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreTicketsResponse.ProtoReflect.Descriptor instead.
 func (*RestoreTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{37}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
 }
 
 type SettleRefundsRequest struct {
@@ -2567,7 +2771,7 @@ type SettleRefundsRequest struct {
 
 func (x *SettleRefundsRequest) Reset() {
 	*x = SettleRefundsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +2783,7 @@ func (x *SettleRefundsRequest) String() string {
 func (*SettleRefundsRequest) ProtoMessage() {}
 
 func (x *SettleRefundsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[38]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +2796,7 @@ func (x *SettleRefundsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRefundsRequest.ProtoReflect.Descriptor instead.
 func (*SettleRefundsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{38}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SettleRefundsRequest) GetSeatIds() []string {
@@ -2617,7 +2821,7 @@ type SettleRefundsResponse struct {
 
 func (x *SettleRefundsResponse) Reset() {
 	*x = SettleRefundsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +2833,7 @@ func (x *SettleRefundsResponse) String() string {
 func (*SettleRefundsResponse) ProtoMessage() {}
 
 func (x *SettleRefundsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[39]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +2846,7 @@ func (x *SettleRefundsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRefundsResponse.ProtoReflect.Descriptor instead.
 func (*SettleRefundsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{39}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
 }
 
 type FreeTicketRequest struct {
@@ -2656,7 +2860,7 @@ type FreeTicketRequest struct {
 
 func (x *FreeTicketRequest) Reset() {
 	*x = FreeTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2668,7 +2872,7 @@ func (x *FreeTicketRequest) String() string {
 func (*FreeTicketRequest) ProtoMessage() {}
 
 func (x *FreeTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[40]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2681,7 +2885,7 @@ func (x *FreeTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeTicketRequest.ProtoReflect.Descriptor instead.
 func (*FreeTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{40}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FreeTicketRequest) GetSeatId() string {
@@ -2713,7 +2917,7 @@ type FreeTicketResponse struct {
 
 func (x *FreeTicketResponse) Reset() {
 	*x = FreeTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +2929,7 @@ func (x *FreeTicketResponse) String() string {
 func (*FreeTicketResponse) ProtoMessage() {}
 
 func (x *FreeTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[41]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +2942,7 @@ func (x *FreeTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeTicketResponse.ProtoReflect.Descriptor instead.
 func (*FreeTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{41}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
 }
 
 type CloseEventRequest struct {
@@ -2750,7 +2954,7 @@ type CloseEventRequest struct {
 
 func (x *CloseEventRequest) Reset() {
 	*x = CloseEventRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2762,7 +2966,7 @@ func (x *CloseEventRequest) String() string {
 func (*CloseEventRequest) ProtoMessage() {}
 
 func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[42]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2775,7 +2979,7 @@ func (x *CloseEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventRequest.ProtoReflect.Descriptor instead.
 func (*CloseEventRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{42}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *CloseEventRequest) GetEventId() string {
@@ -2795,7 +2999,7 @@ type CloseEventResponse struct {
 
 func (x *CloseEventResponse) Reset() {
 	*x = CloseEventResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2807,7 +3011,7 @@ func (x *CloseEventResponse) String() string {
 func (*CloseEventResponse) ProtoMessage() {}
 
 func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[43]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2820,7 +3024,7 @@ func (x *CloseEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseEventResponse.ProtoReflect.Descriptor instead.
 func (*CloseEventResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{43}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CloseEventResponse) GetReleased() int32 {
@@ -2848,7 +3052,7 @@ type VoidTicketsRequest struct {
 
 func (x *VoidTicketsRequest) Reset() {
 	*x = VoidTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2860,7 +3064,7 @@ func (x *VoidTicketsRequest) String() string {
 func (*VoidTicketsRequest) ProtoMessage() {}
 
 func (x *VoidTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[44]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2873,7 +3077,7 @@ func (x *VoidTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketsRequest.ProtoReflect.Descriptor instead.
 func (*VoidTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{44}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *VoidTicketsRequest) GetEventId() string {
@@ -2906,7 +3110,7 @@ type VoidTicketsResponse struct {
 
 func (x *VoidTicketsResponse) Reset() {
 	*x = VoidTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3122,7 @@ func (x *VoidTicketsResponse) String() string {
 func (*VoidTicketsResponse) ProtoMessage() {}
 
 func (x *VoidTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[45]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3135,7 @@ func (x *VoidTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidTicketsResponse.ProtoReflect.Descriptor instead.
 func (*VoidTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{45}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *VoidTicketsResponse) GetSeats() []*Seat {
@@ -2950,7 +3154,7 @@ type CountUnsettledRequest struct {
 
 func (x *CountUnsettledRequest) Reset() {
 	*x = CountUnsettledRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2962,7 +3166,7 @@ func (x *CountUnsettledRequest) String() string {
 func (*CountUnsettledRequest) ProtoMessage() {}
 
 func (x *CountUnsettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[46]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2975,7 +3179,7 @@ func (x *CountUnsettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountUnsettledRequest.ProtoReflect.Descriptor instead.
 func (*CountUnsettledRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{46}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CountUnsettledRequest) GetEventId() string {
@@ -2998,7 +3202,7 @@ type CountUnsettledResponse struct {
 
 func (x *CountUnsettledResponse) Reset() {
 	*x = CountUnsettledResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3010,7 +3214,7 @@ func (x *CountUnsettledResponse) String() string {
 func (*CountUnsettledResponse) ProtoMessage() {}
 
 func (x *CountUnsettledResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[47]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3023,7 +3227,7 @@ func (x *CountUnsettledResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountUnsettledResponse.ProtoReflect.Descriptor instead.
 func (*CountUnsettledResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{47}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CountUnsettledResponse) GetTickets() int32 {
@@ -3070,7 +3274,7 @@ type GetSeatOwnerRequest struct {
 
 func (x *GetSeatOwnerRequest) Reset() {
 	*x = GetSeatOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3082,7 +3286,7 @@ func (x *GetSeatOwnerRequest) String() string {
 func (*GetSeatOwnerRequest) ProtoMessage() {}
 
 func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[48]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3095,7 +3299,7 @@ func (x *GetSeatOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerRequest.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{48}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetSeatOwnerRequest) GetSeatId() string {
@@ -3115,7 +3319,7 @@ type GetSeatOwnerResponse struct {
 
 func (x *GetSeatOwnerResponse) Reset() {
 	*x = GetSeatOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3127,7 +3331,7 @@ func (x *GetSeatOwnerResponse) String() string {
 func (*GetSeatOwnerResponse) ProtoMessage() {}
 
 func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[49]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3140,7 +3344,7 @@ func (x *GetSeatOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSeatOwnerResponse.ProtoReflect.Descriptor instead.
 func (*GetSeatOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{49}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetSeatOwnerResponse) GetOwnerUserId() string {
@@ -3170,7 +3374,7 @@ type UpdateOwnerRequest struct {
 
 func (x *UpdateOwnerRequest) Reset() {
 	*x = UpdateOwnerRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3386,7 @@ func (x *UpdateOwnerRequest) String() string {
 func (*UpdateOwnerRequest) ProtoMessage() {}
 
 func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[50]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3195,7 +3399,7 @@ func (x *UpdateOwnerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerRequest.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{50}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *UpdateOwnerRequest) GetSeatId() string {
@@ -3242,7 +3446,7 @@ type UpdateOwnerResponse struct {
 
 func (x *UpdateOwnerResponse) Reset() {
 	*x = UpdateOwnerResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3254,7 +3458,7 @@ func (x *UpdateOwnerResponse) String() string {
 func (*UpdateOwnerResponse) ProtoMessage() {}
 
 func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[51]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3267,7 +3471,7 @@ func (x *UpdateOwnerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateOwnerResponse.ProtoReflect.Descriptor instead.
 func (*UpdateOwnerResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{51}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *UpdateOwnerResponse) GetSeat() *Seat {
@@ -3286,7 +3490,7 @@ type ListOwnershipRequest struct {
 
 func (x *ListOwnershipRequest) Reset() {
 	*x = ListOwnershipRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +3502,7 @@ func (x *ListOwnershipRequest) String() string {
 func (*ListOwnershipRequest) ProtoMessage() {}
 
 func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[52]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +3515,7 @@ func (x *ListOwnershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipRequest.ProtoReflect.Descriptor instead.
 func (*ListOwnershipRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{52}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ListOwnershipRequest) GetSeatId() string {
@@ -3335,7 +3539,7 @@ type Ownership struct {
 
 func (x *Ownership) Reset() {
 	*x = Ownership{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3347,7 +3551,7 @@ func (x *Ownership) String() string {
 func (*Ownership) ProtoMessage() {}
 
 func (x *Ownership) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[53]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3360,7 +3564,7 @@ func (x *Ownership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ownership.ProtoReflect.Descriptor instead.
 func (*Ownership) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{53}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Ownership) GetOperationId() string {
@@ -3415,7 +3619,7 @@ type ListOwnershipResponse struct {
 
 func (x *ListOwnershipResponse) Reset() {
 	*x = ListOwnershipResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3427,7 +3631,7 @@ func (x *ListOwnershipResponse) String() string {
 func (*ListOwnershipResponse) ProtoMessage() {}
 
 func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[54]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3440,7 +3644,7 @@ func (x *ListOwnershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOwnershipResponse.ProtoReflect.Descriptor instead.
 func (*ListOwnershipResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{54}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListOwnershipResponse) GetChanges() []*Ownership {
@@ -3469,7 +3673,7 @@ type RecordQRRequest struct {
 
 func (x *RecordQRRequest) Reset() {
 	*x = RecordQRRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3481,7 +3685,7 @@ func (x *RecordQRRequest) String() string {
 func (*RecordQRRequest) ProtoMessage() {}
 
 func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[55]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3494,7 +3698,7 @@ func (x *RecordQRRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRRequest.ProtoReflect.Descriptor instead.
 func (*RecordQRRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{55}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *RecordQRRequest) GetSeatId() string {
@@ -3533,7 +3737,7 @@ type RecordQRResponse struct {
 
 func (x *RecordQRResponse) Reset() {
 	*x = RecordQRResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3545,7 +3749,7 @@ func (x *RecordQRResponse) String() string {
 func (*RecordQRResponse) ProtoMessage() {}
 
 func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[56]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3558,7 +3762,7 @@ func (x *RecordQRResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordQRResponse.ProtoReflect.Descriptor instead.
 func (*RecordQRResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{56}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
 }
 
 type VerifyTicketRequest struct {
@@ -3570,7 +3774,7 @@ type VerifyTicketRequest struct {
 
 func (x *VerifyTicketRequest) Reset() {
 	*x = VerifyTicketRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +3786,7 @@ func (x *VerifyTicketRequest) String() string {
 func (*VerifyTicketRequest) ProtoMessage() {}
 
 func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[57]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +3799,7 @@ func (x *VerifyTicketRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketRequest.ProtoReflect.Descriptor instead.
 func (*VerifyTicketRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{57}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *VerifyTicketRequest) GetSeatId() string {
@@ -3619,7 +3823,7 @@ type VerifyTicketResponse struct {
 
 func (x *VerifyTicketResponse) Reset() {
 	*x = VerifyTicketResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3631,7 +3835,7 @@ func (x *VerifyTicketResponse) String() string {
 func (*VerifyTicketResponse) ProtoMessage() {}
 
 func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[58]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3644,7 +3848,7 @@ func (x *VerifyTicketResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyTicketResponse.ProtoReflect.Descriptor instead.
 func (*VerifyTicketResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{58}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *VerifyTicketResponse) GetSeat() *Seat {
@@ -3718,7 +3922,7 @@ type Scan struct {
 
 func (x *Scan) Reset() {
 	*x = Scan{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3730,7 +3934,7 @@ func (x *Scan) String() string {
 func (*Scan) ProtoMessage() {}
 
 func (x *Scan) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[59]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3743,7 +3947,7 @@ func (x *Scan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Scan.ProtoReflect.Descriptor instead.
 func (*Scan) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{59}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Scan) GetScanId() string {
@@ -3898,7 +4102,7 @@ type MarkCheckedInRequest struct {
 
 func (x *MarkCheckedInRequest) Reset() {
 	*x = MarkCheckedInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3910,7 +4114,7 @@ func (x *MarkCheckedInRequest) String() string {
 func (*MarkCheckedInRequest) ProtoMessage() {}
 
 func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[60]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3923,7 +4127,7 @@ func (x *MarkCheckedInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInRequest.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{60}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *MarkCheckedInRequest) GetScan() *Scan {
@@ -3964,7 +4168,7 @@ type MarkCheckedInResponse struct {
 
 func (x *MarkCheckedInResponse) Reset() {
 	*x = MarkCheckedInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3976,7 +4180,7 @@ func (x *MarkCheckedInResponse) String() string {
 func (*MarkCheckedInResponse) ProtoMessage() {}
 
 func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[61]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3989,7 +4193,7 @@ func (x *MarkCheckedInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkCheckedInResponse.ProtoReflect.Descriptor instead.
 func (*MarkCheckedInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{61}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *MarkCheckedInResponse) GetResult() ScanResult {
@@ -4016,7 +4220,7 @@ type MarkExitedRequest struct {
 
 func (x *MarkExitedRequest) Reset() {
 	*x = MarkExitedRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4028,7 +4232,7 @@ func (x *MarkExitedRequest) String() string {
 func (*MarkExitedRequest) ProtoMessage() {}
 
 func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[62]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4041,7 +4245,7 @@ func (x *MarkExitedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedRequest.ProtoReflect.Descriptor instead.
 func (*MarkExitedRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{62}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *MarkExitedRequest) GetScan() *Scan {
@@ -4068,7 +4272,7 @@ type MarkExitedResponse struct {
 
 func (x *MarkExitedResponse) Reset() {
 	*x = MarkExitedResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4080,7 +4284,7 @@ func (x *MarkExitedResponse) String() string {
 func (*MarkExitedResponse) ProtoMessage() {}
 
 func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[63]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4093,7 +4297,7 @@ func (x *MarkExitedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkExitedResponse.ProtoReflect.Descriptor instead.
 func (*MarkExitedResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{63}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *MarkExitedResponse) GetResult() ScanResult {
@@ -4121,7 +4325,7 @@ type UndoCheckInRequest struct {
 
 func (x *UndoCheckInRequest) Reset() {
 	*x = UndoCheckInRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4133,7 +4337,7 @@ func (x *UndoCheckInRequest) String() string {
 func (*UndoCheckInRequest) ProtoMessage() {}
 
 func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[64]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4146,7 +4350,7 @@ func (x *UndoCheckInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInRequest.ProtoReflect.Descriptor instead.
 func (*UndoCheckInRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{64}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *UndoCheckInRequest) GetScan() *Scan {
@@ -4179,7 +4383,7 @@ type UndoCheckInResponse struct {
 
 func (x *UndoCheckInResponse) Reset() {
 	*x = UndoCheckInResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4191,7 +4395,7 @@ func (x *UndoCheckInResponse) String() string {
 func (*UndoCheckInResponse) ProtoMessage() {}
 
 func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[65]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4204,7 +4408,7 @@ func (x *UndoCheckInResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndoCheckInResponse.ProtoReflect.Descriptor instead.
 func (*UndoCheckInResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{65}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *UndoCheckInResponse) GetSeat() *Seat {
@@ -4223,7 +4427,7 @@ type RecordScanRequest struct {
 
 func (x *RecordScanRequest) Reset() {
 	*x = RecordScanRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4235,7 +4439,7 @@ func (x *RecordScanRequest) String() string {
 func (*RecordScanRequest) ProtoMessage() {}
 
 func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[66]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4248,7 +4452,7 @@ func (x *RecordScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanRequest.ProtoReflect.Descriptor instead.
 func (*RecordScanRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{66}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RecordScanRequest) GetScan() *Scan {
@@ -4266,7 +4470,7 @@ type RecordScanResponse struct {
 
 func (x *RecordScanResponse) Reset() {
 	*x = RecordScanResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4278,7 +4482,7 @@ func (x *RecordScanResponse) String() string {
 func (*RecordScanResponse) ProtoMessage() {}
 
 func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[67]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4291,7 +4495,7 @@ func (x *RecordScanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordScanResponse.ProtoReflect.Descriptor instead.
 func (*RecordScanResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{67}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{70}
 }
 
 type ListScansRequest struct {
@@ -4307,7 +4511,7 @@ type ListScansRequest struct {
 
 func (x *ListScansRequest) Reset() {
 	*x = ListScansRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4319,7 +4523,7 @@ func (x *ListScansRequest) String() string {
 func (*ListScansRequest) ProtoMessage() {}
 
 func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[68]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4332,7 +4536,7 @@ func (x *ListScansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansRequest.ProtoReflect.Descriptor instead.
 func (*ListScansRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{68}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ListScansRequest) GetEventId() string {
@@ -4382,7 +4586,7 @@ type ListScansResponse struct {
 
 func (x *ListScansResponse) Reset() {
 	*x = ListScansResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4394,7 +4598,7 @@ func (x *ListScansResponse) String() string {
 func (*ListScansResponse) ProtoMessage() {}
 
 func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[69]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4407,7 +4611,7 @@ func (x *ListScansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScansResponse.ProtoReflect.Descriptor instead.
 func (*ListScansResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{69}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListScansResponse) GetScans() []*Scan {
@@ -4447,7 +4651,7 @@ type CountInsideRequest struct {
 
 func (x *CountInsideRequest) Reset() {
 	*x = CountInsideRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4459,7 +4663,7 @@ func (x *CountInsideRequest) String() string {
 func (*CountInsideRequest) ProtoMessage() {}
 
 func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[70]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4472,7 +4676,7 @@ func (x *CountInsideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideRequest.ProtoReflect.Descriptor instead.
 func (*CountInsideRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{70}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *CountInsideRequest) GetEventId() string {
@@ -4493,7 +4697,7 @@ type CountInsideResponse struct {
 
 func (x *CountInsideResponse) Reset() {
 	*x = CountInsideResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4505,7 +4709,7 @@ func (x *CountInsideResponse) String() string {
 func (*CountInsideResponse) ProtoMessage() {}
 
 func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[71]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4518,7 +4722,7 @@ func (x *CountInsideResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountInsideResponse.ProtoReflect.Descriptor instead.
 func (*CountInsideResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{71}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *CountInsideResponse) GetInside() int32 {
@@ -4559,7 +4763,7 @@ type GateTicket struct {
 
 func (x *GateTicket) Reset() {
 	*x = GateTicket{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4571,7 +4775,7 @@ func (x *GateTicket) String() string {
 func (*GateTicket) ProtoMessage() {}
 
 func (x *GateTicket) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[72]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4584,7 +4788,7 @@ func (x *GateTicket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GateTicket.ProtoReflect.Descriptor instead.
 func (*GateTicket) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{72}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *GateTicket) GetSeatId() string {
@@ -4661,7 +4865,7 @@ type ListTicketsRequest struct {
 
 func (x *ListTicketsRequest) Reset() {
 	*x = ListTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4673,7 +4877,7 @@ func (x *ListTicketsRequest) String() string {
 func (*ListTicketsRequest) ProtoMessage() {}
 
 func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[73]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4686,7 +4890,7 @@ func (x *ListTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsRequest.ProtoReflect.Descriptor instead.
 func (*ListTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{73}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ListTicketsRequest) GetEventId() string {
@@ -4720,7 +4924,7 @@ type ListTicketsResponse struct {
 
 func (x *ListTicketsResponse) Reset() {
 	*x = ListTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4732,7 +4936,7 @@ func (x *ListTicketsResponse) String() string {
 func (*ListTicketsResponse) ProtoMessage() {}
 
 func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[74]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4745,7 +4949,7 @@ func (x *ListTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTicketsResponse.ProtoReflect.Descriptor instead.
 func (*ListTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{74}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListTicketsResponse) GetTickets() []*GateTicket {
@@ -4775,7 +4979,7 @@ type FindTicketsRequest struct {
 
 func (x *FindTicketsRequest) Reset() {
 	*x = FindTicketsRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4787,7 +4991,7 @@ func (x *FindTicketsRequest) String() string {
 func (*FindTicketsRequest) ProtoMessage() {}
 
 func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[75]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4800,7 +5004,7 @@ func (x *FindTicketsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsRequest.ProtoReflect.Descriptor instead.
 func (*FindTicketsRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{75}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *FindTicketsRequest) GetEventId() string {
@@ -4847,7 +5051,7 @@ type FindTicketsResponse struct {
 
 func (x *FindTicketsResponse) Reset() {
 	*x = FindTicketsResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4859,7 +5063,7 @@ func (x *FindTicketsResponse) String() string {
 func (*FindTicketsResponse) ProtoMessage() {}
 
 func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[76]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4872,7 +5076,7 @@ func (x *FindTicketsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindTicketsResponse.ProtoReflect.Descriptor instead.
 func (*FindTicketsResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{76}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *FindTicketsResponse) GetTickets() []*GateTicket {
@@ -4894,7 +5098,7 @@ type AllowEntryRequest struct {
 
 func (x *AllowEntryRequest) Reset() {
 	*x = AllowEntryRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4906,7 +5110,7 @@ func (x *AllowEntryRequest) String() string {
 func (*AllowEntryRequest) ProtoMessage() {}
 
 func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[77]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4919,7 +5123,7 @@ func (x *AllowEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryRequest.ProtoReflect.Descriptor instead.
 func (*AllowEntryRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{77}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *AllowEntryRequest) GetSeatId() string {
@@ -4958,7 +5162,7 @@ type AllowEntryResponse struct {
 
 func (x *AllowEntryResponse) Reset() {
 	*x = AllowEntryResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4970,7 +5174,7 @@ func (x *AllowEntryResponse) String() string {
 func (*AllowEntryResponse) ProtoMessage() {}
 
 func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[78]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4983,7 +5187,7 @@ func (x *AllowEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllowEntryResponse.ProtoReflect.Descriptor instead.
 func (*AllowEntryResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{78}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{81}
 }
 
 type GetAssignmentRequest struct {
@@ -4995,7 +5199,7 @@ type GetAssignmentRequest struct {
 
 func (x *GetAssignmentRequest) Reset() {
 	*x = GetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5007,7 +5211,7 @@ func (x *GetAssignmentRequest) String() string {
 func (*GetAssignmentRequest) ProtoMessage() {}
 
 func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[79]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5020,7 +5224,7 @@ func (x *GetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*GetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{79}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *GetAssignmentRequest) GetStaffId() string {
@@ -5040,7 +5244,7 @@ type GetAssignmentResponse struct {
 
 func (x *GetAssignmentResponse) Reset() {
 	*x = GetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5052,7 +5256,7 @@ func (x *GetAssignmentResponse) String() string {
 func (*GetAssignmentResponse) ProtoMessage() {}
 
 func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[80]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5065,7 +5269,7 @@ func (x *GetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*GetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{80}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *GetAssignmentResponse) GetVenueIds() []string {
@@ -5095,7 +5299,7 @@ type SetAssignmentRequest struct {
 
 func (x *SetAssignmentRequest) Reset() {
 	*x = SetAssignmentRequest{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5107,7 +5311,7 @@ func (x *SetAssignmentRequest) String() string {
 func (*SetAssignmentRequest) ProtoMessage() {}
 
 func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[81]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5120,7 +5324,7 @@ func (x *SetAssignmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentRequest.ProtoReflect.Descriptor instead.
 func (*SetAssignmentRequest) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{81}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *SetAssignmentRequest) GetStaffId() string {
@@ -5166,7 +5370,7 @@ type SetAssignmentResponse struct {
 
 func (x *SetAssignmentResponse) Reset() {
 	*x = SetAssignmentResponse{}
-	mi := &file_inventory_v1_inventory_proto_msgTypes[82]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5178,7 +5382,7 @@ func (x *SetAssignmentResponse) String() string {
 func (*SetAssignmentResponse) ProtoMessage() {}
 
 func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_inventory_v1_inventory_proto_msgTypes[82]
+	mi := &file_inventory_v1_inventory_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5191,7 +5395,7 @@ func (x *SetAssignmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAssignmentResponse.ProtoReflect.Descriptor instead.
 func (*SetAssignmentResponse) Descriptor() ([]byte, []int) {
-	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{82}
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{85}
 }
 
 var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
@@ -5284,7 +5488,25 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x04seat\x18\x01 \x01(\v2!.ticketremaster.inventory.v1.SeatR\x04seat\x12!\n" +
 	"\falready_held\x18\x02 \x01(\bR\valreadyHeld\x12!\n" +
 	"\fremaining_ms\x18\x03 \x01(\x03R\vremainingMs\x125\n" +
-	"\x04more\x18\x04 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x04more\"z\n" +
+	"\x04more\x18\x04 \x03(\v2!.ticketremaster.inventory.v1.SeatR\x04more\"\xb5\x02\n" +
+	"\x12ReserveBestRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x12\n" +
+	"\x04tier\x18\x02 \x01(\tR\x04tier\x12\x19\n" +
+	"\bhold_ids\x18\x03 \x03(\tR\aholdIds\x12\x17\n" +
+	"\auser_id\x18\x04 \x01(\tR\x06userId\x12\x1e\n" +
+	"\vhold_ttl_ms\x18\x05 \x01(\x03R\tholdTtlMs\x12\x1b\n" +
+	"\tmax_holds\x18\x06 \x01(\x05R\bmaxHolds\x12\x1b\n" +
+	"\tperson_id\x18\a \x01(\tR\bpersonId\x12\"\n" +
+	"\rhold_pause_ms\x18\b \x01(\x03R\vholdPauseMs\x12\x1f\n" +
+	"\vallow_split\x18\t \x01(\bR\n" +
+	"allowSplit\x12\x1d\n" +
+	"\n" +
+	"no_singles\x18\n" +
+	" \x01(\bR\tnoSingles\"/\n" +
+	"\x12FindSinglesRequest\x12\x19\n" +
+	"\bseat_ids\x18\x01 \x03(\tR\aseatIds\"0\n" +
+	"\x13FindSinglesResponse\x12\x19\n" +
+	"\bseat_ids\x18\x01 \x03(\tR\aseatIds\"z\n" +
 	"\bHeldSeat\x12\x17\n" +
 	"\aseat_id\x18\x01 \x01(\tR\x06seatId\x12\x17\n" +
 	"\ahold_id\x18\x02 \x01(\tR\x06holdId\x12\x1f\n" +
@@ -5587,7 +5809,7 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\tDirection\x12\x06\n" +
 	"\x02IN\x10\x00\x12\a\n" +
 	"\x03OUT\x10\x01\x12\b\n" +
-	"\x04UNDO\x10\x022\xe5!\n" +
+	"\x04UNDO\x10\x022\xc9#\n" +
 	"\tInventory\x12p\n" +
 	"\vCreateSeats\x12/.ticketremaster.inventory.v1.CreateSeatsRequest\x1a0.ticketremaster.inventory.v1.CreateSeatsResponse\x12p\n" +
 	"\vDeleteSeats\x12/.ticketremaster.inventory.v1.DeleteSeatsRequest\x1a0.ticketremaster.inventory.v1.DeleteSeatsResponse\x12j\n" +
@@ -5597,7 +5819,9 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"CountSeats\x12..ticketremaster.inventory.v1.CountSeatsRequest\x1a/.ticketremaster.inventory.v1.CountSeatsResponse\x12g\n" +
 	"\bGetSeats\x12,.ticketremaster.inventory.v1.GetSeatsRequest\x1a-.ticketremaster.inventory.v1.GetSeatsResponse\x12y\n" +
 	"\x0eListOwnedSeats\x122.ticketremaster.inventory.v1.ListOwnedSeatsRequest\x1a3.ticketremaster.inventory.v1.ListOwnedSeatsResponse\x12p\n" +
-	"\vReserveSeat\x12/.ticketremaster.inventory.v1.ReserveSeatRequest\x1a0.ticketremaster.inventory.v1.ReserveSeatResponse\x12d\n" +
+	"\vReserveSeat\x12/.ticketremaster.inventory.v1.ReserveSeatRequest\x1a0.ticketremaster.inventory.v1.ReserveSeatResponse\x12p\n" +
+	"\vReserveBest\x12/.ticketremaster.inventory.v1.ReserveBestRequest\x1a0.ticketremaster.inventory.v1.ReserveSeatResponse\x12p\n" +
+	"\vFindSingles\x12/.ticketremaster.inventory.v1.FindSinglesRequest\x1a0.ticketremaster.inventory.v1.FindSinglesResponse\x12d\n" +
 	"\aPinHold\x12+.ticketremaster.inventory.v1.PinHoldRequest\x1a,.ticketremaster.inventory.v1.PinHoldResponse\x12j\n" +
 	"\tUnpinHold\x12-.ticketremaster.inventory.v1.UnpinHoldRequest\x1a..ticketremaster.inventory.v1.UnpinHoldResponse\x12p\n" +
 	"\vConfirmSeat\x12/.ticketremaster.inventory.v1.ConfirmSeatRequest\x1a0.ticketremaster.inventory.v1.ConfirmSeatResponse\x12p\n" +
@@ -5649,7 +5873,7 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 }
 
 var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_inventory_v1_inventory_proto_goTypes = []any{
 	(SeatStatus)(0),                // 0: ticketremaster.inventory.v1.SeatStatus
 	(ScanResult)(0),                // 1: ticketremaster.inventory.v1.ScanResult
@@ -5673,128 +5897,131 @@ var file_inventory_v1_inventory_proto_goTypes = []any{
 	(*ListOwnedSeatsResponse)(nil), // 19: ticketremaster.inventory.v1.ListOwnedSeatsResponse
 	(*ReserveSeatRequest)(nil),     // 20: ticketremaster.inventory.v1.ReserveSeatRequest
 	(*ReserveSeatResponse)(nil),    // 21: ticketremaster.inventory.v1.ReserveSeatResponse
-	(*HeldSeat)(nil),               // 22: ticketremaster.inventory.v1.HeldSeat
-	(*PinHoldRequest)(nil),         // 23: ticketremaster.inventory.v1.PinHoldRequest
-	(*PinHoldResponse)(nil),        // 24: ticketremaster.inventory.v1.PinHoldResponse
-	(*UnpinHoldRequest)(nil),       // 25: ticketremaster.inventory.v1.UnpinHoldRequest
-	(*UnpinHoldResponse)(nil),      // 26: ticketremaster.inventory.v1.UnpinHoldResponse
-	(*ConfirmSeatRequest)(nil),     // 27: ticketremaster.inventory.v1.ConfirmSeatRequest
-	(*ConfirmSeatResponse)(nil),    // 28: ticketremaster.inventory.v1.ConfirmSeatResponse
-	(*ReleaseSeatRequest)(nil),     // 29: ticketremaster.inventory.v1.ReleaseSeatRequest
-	(*ReleaseSeatResponse)(nil),    // 30: ticketremaster.inventory.v1.ReleaseSeatResponse
-	(*Holder)(nil),                 // 31: ticketremaster.inventory.v1.Holder
-	(*ExtendHoldsRequest)(nil),     // 32: ticketremaster.inventory.v1.ExtendHoldsRequest
-	(*ExtendHoldsResponse)(nil),    // 33: ticketremaster.inventory.v1.ExtendHoldsResponse
-	(*BlockSeatsRequest)(nil),      // 34: ticketremaster.inventory.v1.BlockSeatsRequest
-	(*BlockSeatsResponse)(nil),     // 35: ticketremaster.inventory.v1.BlockSeatsResponse
-	(*AddRowsRequest)(nil),         // 36: ticketremaster.inventory.v1.AddRowsRequest
-	(*AddRowsResponse)(nil),        // 37: ticketremaster.inventory.v1.AddRowsResponse
-	(*VoidTicketRequest)(nil),      // 38: ticketremaster.inventory.v1.VoidTicketRequest
-	(*VoidTicketResponse)(nil),     // 39: ticketremaster.inventory.v1.VoidTicketResponse
-	(*RestoreTicketsRequest)(nil),  // 40: ticketremaster.inventory.v1.RestoreTicketsRequest
-	(*RestoreTicketsResponse)(nil), // 41: ticketremaster.inventory.v1.RestoreTicketsResponse
-	(*SettleRefundsRequest)(nil),   // 42: ticketremaster.inventory.v1.SettleRefundsRequest
-	(*SettleRefundsResponse)(nil),  // 43: ticketremaster.inventory.v1.SettleRefundsResponse
-	(*FreeTicketRequest)(nil),      // 44: ticketremaster.inventory.v1.FreeTicketRequest
-	(*FreeTicketResponse)(nil),     // 45: ticketremaster.inventory.v1.FreeTicketResponse
-	(*CloseEventRequest)(nil),      // 46: ticketremaster.inventory.v1.CloseEventRequest
-	(*CloseEventResponse)(nil),     // 47: ticketremaster.inventory.v1.CloseEventResponse
-	(*VoidTicketsRequest)(nil),     // 48: ticketremaster.inventory.v1.VoidTicketsRequest
-	(*VoidTicketsResponse)(nil),    // 49: ticketremaster.inventory.v1.VoidTicketsResponse
-	(*CountUnsettledRequest)(nil),  // 50: ticketremaster.inventory.v1.CountUnsettledRequest
-	(*CountUnsettledResponse)(nil), // 51: ticketremaster.inventory.v1.CountUnsettledResponse
-	(*GetSeatOwnerRequest)(nil),    // 52: ticketremaster.inventory.v1.GetSeatOwnerRequest
-	(*GetSeatOwnerResponse)(nil),   // 53: ticketremaster.inventory.v1.GetSeatOwnerResponse
-	(*UpdateOwnerRequest)(nil),     // 54: ticketremaster.inventory.v1.UpdateOwnerRequest
-	(*UpdateOwnerResponse)(nil),    // 55: ticketremaster.inventory.v1.UpdateOwnerResponse
-	(*ListOwnershipRequest)(nil),   // 56: ticketremaster.inventory.v1.ListOwnershipRequest
-	(*Ownership)(nil),              // 57: ticketremaster.inventory.v1.Ownership
-	(*ListOwnershipResponse)(nil),  // 58: ticketremaster.inventory.v1.ListOwnershipResponse
-	(*RecordQRRequest)(nil),        // 59: ticketremaster.inventory.v1.RecordQRRequest
-	(*RecordQRResponse)(nil),       // 60: ticketremaster.inventory.v1.RecordQRResponse
-	(*VerifyTicketRequest)(nil),    // 61: ticketremaster.inventory.v1.VerifyTicketRequest
-	(*VerifyTicketResponse)(nil),   // 62: ticketremaster.inventory.v1.VerifyTicketResponse
-	(*Scan)(nil),                   // 63: ticketremaster.inventory.v1.Scan
-	(*MarkCheckedInRequest)(nil),   // 64: ticketremaster.inventory.v1.MarkCheckedInRequest
-	(*MarkCheckedInResponse)(nil),  // 65: ticketremaster.inventory.v1.MarkCheckedInResponse
-	(*MarkExitedRequest)(nil),      // 66: ticketremaster.inventory.v1.MarkExitedRequest
-	(*MarkExitedResponse)(nil),     // 67: ticketremaster.inventory.v1.MarkExitedResponse
-	(*UndoCheckInRequest)(nil),     // 68: ticketremaster.inventory.v1.UndoCheckInRequest
-	(*UndoCheckInResponse)(nil),    // 69: ticketremaster.inventory.v1.UndoCheckInResponse
-	(*RecordScanRequest)(nil),      // 70: ticketremaster.inventory.v1.RecordScanRequest
-	(*RecordScanResponse)(nil),     // 71: ticketremaster.inventory.v1.RecordScanResponse
-	(*ListScansRequest)(nil),       // 72: ticketremaster.inventory.v1.ListScansRequest
-	(*ListScansResponse)(nil),      // 73: ticketremaster.inventory.v1.ListScansResponse
-	(*CountInsideRequest)(nil),     // 74: ticketremaster.inventory.v1.CountInsideRequest
-	(*CountInsideResponse)(nil),    // 75: ticketremaster.inventory.v1.CountInsideResponse
-	(*GateTicket)(nil),             // 76: ticketremaster.inventory.v1.GateTicket
-	(*ListTicketsRequest)(nil),     // 77: ticketremaster.inventory.v1.ListTicketsRequest
-	(*ListTicketsResponse)(nil),    // 78: ticketremaster.inventory.v1.ListTicketsResponse
-	(*FindTicketsRequest)(nil),     // 79: ticketremaster.inventory.v1.FindTicketsRequest
-	(*FindTicketsResponse)(nil),    // 80: ticketremaster.inventory.v1.FindTicketsResponse
-	(*AllowEntryRequest)(nil),      // 81: ticketremaster.inventory.v1.AllowEntryRequest
-	(*AllowEntryResponse)(nil),     // 82: ticketremaster.inventory.v1.AllowEntryResponse
-	(*GetAssignmentRequest)(nil),   // 83: ticketremaster.inventory.v1.GetAssignmentRequest
-	(*GetAssignmentResponse)(nil),  // 84: ticketremaster.inventory.v1.GetAssignmentResponse
-	(*SetAssignmentRequest)(nil),   // 85: ticketremaster.inventory.v1.SetAssignmentRequest
-	(*SetAssignmentResponse)(nil),  // 86: ticketremaster.inventory.v1.SetAssignmentResponse
-	nil,                            // 87: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	nil,                            // 88: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	(*timestamppb.Timestamp)(nil),  // 89: google.protobuf.Timestamp
+	(*ReserveBestRequest)(nil),     // 22: ticketremaster.inventory.v1.ReserveBestRequest
+	(*FindSinglesRequest)(nil),     // 23: ticketremaster.inventory.v1.FindSinglesRequest
+	(*FindSinglesResponse)(nil),    // 24: ticketremaster.inventory.v1.FindSinglesResponse
+	(*HeldSeat)(nil),               // 25: ticketremaster.inventory.v1.HeldSeat
+	(*PinHoldRequest)(nil),         // 26: ticketremaster.inventory.v1.PinHoldRequest
+	(*PinHoldResponse)(nil),        // 27: ticketremaster.inventory.v1.PinHoldResponse
+	(*UnpinHoldRequest)(nil),       // 28: ticketremaster.inventory.v1.UnpinHoldRequest
+	(*UnpinHoldResponse)(nil),      // 29: ticketremaster.inventory.v1.UnpinHoldResponse
+	(*ConfirmSeatRequest)(nil),     // 30: ticketremaster.inventory.v1.ConfirmSeatRequest
+	(*ConfirmSeatResponse)(nil),    // 31: ticketremaster.inventory.v1.ConfirmSeatResponse
+	(*ReleaseSeatRequest)(nil),     // 32: ticketremaster.inventory.v1.ReleaseSeatRequest
+	(*ReleaseSeatResponse)(nil),    // 33: ticketremaster.inventory.v1.ReleaseSeatResponse
+	(*Holder)(nil),                 // 34: ticketremaster.inventory.v1.Holder
+	(*ExtendHoldsRequest)(nil),     // 35: ticketremaster.inventory.v1.ExtendHoldsRequest
+	(*ExtendHoldsResponse)(nil),    // 36: ticketremaster.inventory.v1.ExtendHoldsResponse
+	(*BlockSeatsRequest)(nil),      // 37: ticketremaster.inventory.v1.BlockSeatsRequest
+	(*BlockSeatsResponse)(nil),     // 38: ticketremaster.inventory.v1.BlockSeatsResponse
+	(*AddRowsRequest)(nil),         // 39: ticketremaster.inventory.v1.AddRowsRequest
+	(*AddRowsResponse)(nil),        // 40: ticketremaster.inventory.v1.AddRowsResponse
+	(*VoidTicketRequest)(nil),      // 41: ticketremaster.inventory.v1.VoidTicketRequest
+	(*VoidTicketResponse)(nil),     // 42: ticketremaster.inventory.v1.VoidTicketResponse
+	(*RestoreTicketsRequest)(nil),  // 43: ticketremaster.inventory.v1.RestoreTicketsRequest
+	(*RestoreTicketsResponse)(nil), // 44: ticketremaster.inventory.v1.RestoreTicketsResponse
+	(*SettleRefundsRequest)(nil),   // 45: ticketremaster.inventory.v1.SettleRefundsRequest
+	(*SettleRefundsResponse)(nil),  // 46: ticketremaster.inventory.v1.SettleRefundsResponse
+	(*FreeTicketRequest)(nil),      // 47: ticketremaster.inventory.v1.FreeTicketRequest
+	(*FreeTicketResponse)(nil),     // 48: ticketremaster.inventory.v1.FreeTicketResponse
+	(*CloseEventRequest)(nil),      // 49: ticketremaster.inventory.v1.CloseEventRequest
+	(*CloseEventResponse)(nil),     // 50: ticketremaster.inventory.v1.CloseEventResponse
+	(*VoidTicketsRequest)(nil),     // 51: ticketremaster.inventory.v1.VoidTicketsRequest
+	(*VoidTicketsResponse)(nil),    // 52: ticketremaster.inventory.v1.VoidTicketsResponse
+	(*CountUnsettledRequest)(nil),  // 53: ticketremaster.inventory.v1.CountUnsettledRequest
+	(*CountUnsettledResponse)(nil), // 54: ticketremaster.inventory.v1.CountUnsettledResponse
+	(*GetSeatOwnerRequest)(nil),    // 55: ticketremaster.inventory.v1.GetSeatOwnerRequest
+	(*GetSeatOwnerResponse)(nil),   // 56: ticketremaster.inventory.v1.GetSeatOwnerResponse
+	(*UpdateOwnerRequest)(nil),     // 57: ticketremaster.inventory.v1.UpdateOwnerRequest
+	(*UpdateOwnerResponse)(nil),    // 58: ticketremaster.inventory.v1.UpdateOwnerResponse
+	(*ListOwnershipRequest)(nil),   // 59: ticketremaster.inventory.v1.ListOwnershipRequest
+	(*Ownership)(nil),              // 60: ticketremaster.inventory.v1.Ownership
+	(*ListOwnershipResponse)(nil),  // 61: ticketremaster.inventory.v1.ListOwnershipResponse
+	(*RecordQRRequest)(nil),        // 62: ticketremaster.inventory.v1.RecordQRRequest
+	(*RecordQRResponse)(nil),       // 63: ticketremaster.inventory.v1.RecordQRResponse
+	(*VerifyTicketRequest)(nil),    // 64: ticketremaster.inventory.v1.VerifyTicketRequest
+	(*VerifyTicketResponse)(nil),   // 65: ticketremaster.inventory.v1.VerifyTicketResponse
+	(*Scan)(nil),                   // 66: ticketremaster.inventory.v1.Scan
+	(*MarkCheckedInRequest)(nil),   // 67: ticketremaster.inventory.v1.MarkCheckedInRequest
+	(*MarkCheckedInResponse)(nil),  // 68: ticketremaster.inventory.v1.MarkCheckedInResponse
+	(*MarkExitedRequest)(nil),      // 69: ticketremaster.inventory.v1.MarkExitedRequest
+	(*MarkExitedResponse)(nil),     // 70: ticketremaster.inventory.v1.MarkExitedResponse
+	(*UndoCheckInRequest)(nil),     // 71: ticketremaster.inventory.v1.UndoCheckInRequest
+	(*UndoCheckInResponse)(nil),    // 72: ticketremaster.inventory.v1.UndoCheckInResponse
+	(*RecordScanRequest)(nil),      // 73: ticketremaster.inventory.v1.RecordScanRequest
+	(*RecordScanResponse)(nil),     // 74: ticketremaster.inventory.v1.RecordScanResponse
+	(*ListScansRequest)(nil),       // 75: ticketremaster.inventory.v1.ListScansRequest
+	(*ListScansResponse)(nil),      // 76: ticketremaster.inventory.v1.ListScansResponse
+	(*CountInsideRequest)(nil),     // 77: ticketremaster.inventory.v1.CountInsideRequest
+	(*CountInsideResponse)(nil),    // 78: ticketremaster.inventory.v1.CountInsideResponse
+	(*GateTicket)(nil),             // 79: ticketremaster.inventory.v1.GateTicket
+	(*ListTicketsRequest)(nil),     // 80: ticketremaster.inventory.v1.ListTicketsRequest
+	(*ListTicketsResponse)(nil),    // 81: ticketremaster.inventory.v1.ListTicketsResponse
+	(*FindTicketsRequest)(nil),     // 82: ticketremaster.inventory.v1.FindTicketsRequest
+	(*FindTicketsResponse)(nil),    // 83: ticketremaster.inventory.v1.FindTicketsResponse
+	(*AllowEntryRequest)(nil),      // 84: ticketremaster.inventory.v1.AllowEntryRequest
+	(*AllowEntryResponse)(nil),     // 85: ticketremaster.inventory.v1.AllowEntryResponse
+	(*GetAssignmentRequest)(nil),   // 86: ticketremaster.inventory.v1.GetAssignmentRequest
+	(*GetAssignmentResponse)(nil),  // 87: ticketremaster.inventory.v1.GetAssignmentResponse
+	(*SetAssignmentRequest)(nil),   // 88: ticketremaster.inventory.v1.SetAssignmentRequest
+	(*SetAssignmentResponse)(nil),  // 89: ticketremaster.inventory.v1.SetAssignmentResponse
+	nil,                            // 90: ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	nil,                            // 91: ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	(*timestamppb.Timestamp)(nil),  // 92: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0,  // 0: ticketremaster.inventory.v1.Seat.status:type_name -> ticketremaster.inventory.v1.SeatStatus
-	89, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
-	89, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
+	92, // 1: ticketremaster.inventory.v1.Seat.held_until:type_name -> google.protobuf.Timestamp
+	92, // 2: ticketremaster.inventory.v1.Seat.sold_at:type_name -> google.protobuf.Timestamp
 	4,  // 3: ticketremaster.inventory.v1.ListSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	14, // 4: ticketremaster.inventory.v1.CountSeatsResponse.counts:type_name -> ticketremaster.inventory.v1.SeatCount
 	4,  // 5: ticketremaster.inventory.v1.GetSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 6: ticketremaster.inventory.v1.ListOwnedSeatsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
-	22, // 7: ticketremaster.inventory.v1.ReserveSeatRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	25, // 7: ticketremaster.inventory.v1.ReserveSeatRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
 	4,  // 8: ticketremaster.inventory.v1.ReserveSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 9: ticketremaster.inventory.v1.ReserveSeatResponse.more:type_name -> ticketremaster.inventory.v1.Seat
-	22, // 10: ticketremaster.inventory.v1.PinHoldRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	25, // 10: ticketremaster.inventory.v1.PinHoldRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
 	4,  // 11: ticketremaster.inventory.v1.PinHoldResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 12: ticketremaster.inventory.v1.PinHoldResponse.more:type_name -> ticketremaster.inventory.v1.Seat
-	22, // 13: ticketremaster.inventory.v1.UnpinHoldRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
-	22, // 14: ticketremaster.inventory.v1.ConfirmSeatRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	25, // 13: ticketremaster.inventory.v1.UnpinHoldRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
+	25, // 14: ticketremaster.inventory.v1.ConfirmSeatRequest.more:type_name -> ticketremaster.inventory.v1.HeldSeat
 	4,  // 15: ticketremaster.inventory.v1.ConfirmSeatResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 16: ticketremaster.inventory.v1.ConfirmSeatResponse.more:type_name -> ticketremaster.inventory.v1.Seat
 	2,  // 17: ticketremaster.inventory.v1.ReleaseSeatResponse.outcome:type_name -> ticketremaster.inventory.v1.ReleaseOutcome
-	89, // 18: ticketremaster.inventory.v1.ReleaseSeatResponse.held_until:type_name -> google.protobuf.Timestamp
-	31, // 19: ticketremaster.inventory.v1.ExtendHoldsRequest.holders:type_name -> ticketremaster.inventory.v1.Holder
+	92, // 18: ticketremaster.inventory.v1.ReleaseSeatResponse.held_until:type_name -> google.protobuf.Timestamp
+	34, // 19: ticketremaster.inventory.v1.ExtendHoldsRequest.holders:type_name -> ticketremaster.inventory.v1.Holder
 	4,  // 20: ticketremaster.inventory.v1.ExtendHoldsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 21: ticketremaster.inventory.v1.VoidTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 22: ticketremaster.inventory.v1.VoidTicketsResponse.seats:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 23: ticketremaster.inventory.v1.GetSeatOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 24: ticketremaster.inventory.v1.UpdateOwnerResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	89, // 25: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
-	57, // 26: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
+	92, // 25: ticketremaster.inventory.v1.Ownership.at:type_name -> google.protobuf.Timestamp
+	60, // 26: ticketremaster.inventory.v1.ListOwnershipResponse.changes:type_name -> ticketremaster.inventory.v1.Ownership
 	4,  // 27: ticketremaster.inventory.v1.ListOwnershipResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
 	4,  // 28: ticketremaster.inventory.v1.VerifyTicketResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	89, // 29: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
+	92, // 29: ticketremaster.inventory.v1.VerifyTicketResponse.entered_at:type_name -> google.protobuf.Timestamp
 	1,  // 30: ticketremaster.inventory.v1.Scan.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	89, // 31: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
+	92, // 31: ticketremaster.inventory.v1.Scan.scanned_at:type_name -> google.protobuf.Timestamp
 	3,  // 32: ticketremaster.inventory.v1.Scan.direction:type_name -> ticketremaster.inventory.v1.Direction
-	89, // 33: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
+	92, // 33: ticketremaster.inventory.v1.Scan.decided_at:type_name -> google.protobuf.Timestamp
 	1,  // 34: ticketremaster.inventory.v1.Scan.device_result:type_name -> ticketremaster.inventory.v1.ScanResult
-	63, // 35: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	66, // 35: ticketremaster.inventory.v1.MarkCheckedInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
 	1,  // 36: ticketremaster.inventory.v1.MarkCheckedInResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
 	4,  // 37: ticketremaster.inventory.v1.MarkCheckedInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	63, // 38: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	66, // 38: ticketremaster.inventory.v1.MarkExitedRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
 	1,  // 39: ticketremaster.inventory.v1.MarkExitedResponse.result:type_name -> ticketremaster.inventory.v1.ScanResult
 	4,  // 40: ticketremaster.inventory.v1.MarkExitedResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	63, // 41: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	66, // 41: ticketremaster.inventory.v1.UndoCheckInRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
 	4,  // 42: ticketremaster.inventory.v1.UndoCheckInResponse.seat:type_name -> ticketremaster.inventory.v1.Seat
-	63, // 43: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
+	66, // 43: ticketremaster.inventory.v1.RecordScanRequest.scan:type_name -> ticketremaster.inventory.v1.Scan
 	1,  // 44: ticketremaster.inventory.v1.ListScansRequest.result:type_name -> ticketremaster.inventory.v1.ScanResult
-	63, // 45: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
-	87, // 46: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
-	88, // 47: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
-	89, // 48: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
-	76, // 49: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	76, // 50: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
-	63, // 51: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
+	66, // 45: ticketremaster.inventory.v1.ListScansResponse.scans:type_name -> ticketremaster.inventory.v1.Scan
+	90, // 46: ticketremaster.inventory.v1.ListScansResponse.counts:type_name -> ticketremaster.inventory.v1.ListScansResponse.CountsEntry
+	91, // 47: ticketremaster.inventory.v1.ListScansResponse.standing:type_name -> ticketremaster.inventory.v1.ListScansResponse.StandingEntry
+	92, // 48: ticketremaster.inventory.v1.GateTicket.sold_at:type_name -> google.protobuf.Timestamp
+	79, // 49: ticketremaster.inventory.v1.ListTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	79, // 50: ticketremaster.inventory.v1.FindTicketsResponse.tickets:type_name -> ticketremaster.inventory.v1.GateTicket
+	66, // 51: ticketremaster.inventory.v1.ListScansResponse.StandingEntry.value:type_name -> ticketremaster.inventory.v1.Scan
 	5,  // 52: ticketremaster.inventory.v1.Inventory.CreateSeats:input_type -> ticketremaster.inventory.v1.CreateSeatsRequest
 	7,  // 53: ticketremaster.inventory.v1.Inventory.DeleteSeats:input_type -> ticketremaster.inventory.v1.DeleteSeatsRequest
 	9,  // 54: ticketremaster.inventory.v1.Inventory.ListSeats:input_type -> ticketremaster.inventory.v1.ListSeatsRequest
@@ -5803,76 +6030,80 @@ var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	16, // 57: ticketremaster.inventory.v1.Inventory.GetSeats:input_type -> ticketremaster.inventory.v1.GetSeatsRequest
 	18, // 58: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:input_type -> ticketremaster.inventory.v1.ListOwnedSeatsRequest
 	20, // 59: ticketremaster.inventory.v1.Inventory.ReserveSeat:input_type -> ticketremaster.inventory.v1.ReserveSeatRequest
-	23, // 60: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
-	25, // 61: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
-	27, // 62: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
-	29, // 63: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
-	32, // 64: ticketremaster.inventory.v1.Inventory.ExtendHolds:input_type -> ticketremaster.inventory.v1.ExtendHoldsRequest
-	34, // 65: ticketremaster.inventory.v1.Inventory.BlockSeats:input_type -> ticketremaster.inventory.v1.BlockSeatsRequest
-	36, // 66: ticketremaster.inventory.v1.Inventory.AddRows:input_type -> ticketremaster.inventory.v1.AddRowsRequest
-	38, // 67: ticketremaster.inventory.v1.Inventory.VoidTicket:input_type -> ticketremaster.inventory.v1.VoidTicketRequest
-	40, // 68: ticketremaster.inventory.v1.Inventory.RestoreTickets:input_type -> ticketremaster.inventory.v1.RestoreTicketsRequest
-	44, // 69: ticketremaster.inventory.v1.Inventory.FreeTicket:input_type -> ticketremaster.inventory.v1.FreeTicketRequest
-	46, // 70: ticketremaster.inventory.v1.Inventory.CloseEvent:input_type -> ticketremaster.inventory.v1.CloseEventRequest
-	48, // 71: ticketremaster.inventory.v1.Inventory.VoidTickets:input_type -> ticketremaster.inventory.v1.VoidTicketsRequest
-	42, // 72: ticketremaster.inventory.v1.Inventory.SettleRefunds:input_type -> ticketremaster.inventory.v1.SettleRefundsRequest
-	50, // 73: ticketremaster.inventory.v1.Inventory.CountUnsettled:input_type -> ticketremaster.inventory.v1.CountUnsettledRequest
-	52, // 74: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
-	54, // 75: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
-	56, // 76: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
-	59, // 77: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
-	61, // 78: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
-	64, // 79: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
-	66, // 80: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
-	68, // 81: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
-	70, // 82: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
-	72, // 83: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
-	74, // 84: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
-	77, // 85: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
-	79, // 86: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
-	81, // 87: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
-	83, // 88: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
-	85, // 89: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
-	6,  // 90: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
-	8,  // 91: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
-	10, // 92: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
-	12, // 93: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
-	15, // 94: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
-	17, // 95: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
-	19, // 96: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
-	21, // 97: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
-	24, // 98: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
-	26, // 99: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
-	28, // 100: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
-	30, // 101: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
-	33, // 102: ticketremaster.inventory.v1.Inventory.ExtendHolds:output_type -> ticketremaster.inventory.v1.ExtendHoldsResponse
-	35, // 103: ticketremaster.inventory.v1.Inventory.BlockSeats:output_type -> ticketremaster.inventory.v1.BlockSeatsResponse
-	37, // 104: ticketremaster.inventory.v1.Inventory.AddRows:output_type -> ticketremaster.inventory.v1.AddRowsResponse
-	39, // 105: ticketremaster.inventory.v1.Inventory.VoidTicket:output_type -> ticketremaster.inventory.v1.VoidTicketResponse
-	41, // 106: ticketremaster.inventory.v1.Inventory.RestoreTickets:output_type -> ticketremaster.inventory.v1.RestoreTicketsResponse
-	45, // 107: ticketremaster.inventory.v1.Inventory.FreeTicket:output_type -> ticketremaster.inventory.v1.FreeTicketResponse
-	47, // 108: ticketremaster.inventory.v1.Inventory.CloseEvent:output_type -> ticketremaster.inventory.v1.CloseEventResponse
-	49, // 109: ticketremaster.inventory.v1.Inventory.VoidTickets:output_type -> ticketremaster.inventory.v1.VoidTicketsResponse
-	43, // 110: ticketremaster.inventory.v1.Inventory.SettleRefunds:output_type -> ticketremaster.inventory.v1.SettleRefundsResponse
-	51, // 111: ticketremaster.inventory.v1.Inventory.CountUnsettled:output_type -> ticketremaster.inventory.v1.CountUnsettledResponse
-	53, // 112: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
-	55, // 113: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
-	58, // 114: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
-	60, // 115: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
-	62, // 116: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
-	65, // 117: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
-	67, // 118: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
-	69, // 119: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
-	71, // 120: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
-	73, // 121: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
-	75, // 122: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
-	78, // 123: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
-	80, // 124: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
-	82, // 125: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
-	84, // 126: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
-	86, // 127: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
-	90, // [90:128] is the sub-list for method output_type
-	52, // [52:90] is the sub-list for method input_type
+	22, // 60: ticketremaster.inventory.v1.Inventory.ReserveBest:input_type -> ticketremaster.inventory.v1.ReserveBestRequest
+	23, // 61: ticketremaster.inventory.v1.Inventory.FindSingles:input_type -> ticketremaster.inventory.v1.FindSinglesRequest
+	26, // 62: ticketremaster.inventory.v1.Inventory.PinHold:input_type -> ticketremaster.inventory.v1.PinHoldRequest
+	28, // 63: ticketremaster.inventory.v1.Inventory.UnpinHold:input_type -> ticketremaster.inventory.v1.UnpinHoldRequest
+	30, // 64: ticketremaster.inventory.v1.Inventory.ConfirmSeat:input_type -> ticketremaster.inventory.v1.ConfirmSeatRequest
+	32, // 65: ticketremaster.inventory.v1.Inventory.ReleaseSeat:input_type -> ticketremaster.inventory.v1.ReleaseSeatRequest
+	35, // 66: ticketremaster.inventory.v1.Inventory.ExtendHolds:input_type -> ticketremaster.inventory.v1.ExtendHoldsRequest
+	37, // 67: ticketremaster.inventory.v1.Inventory.BlockSeats:input_type -> ticketremaster.inventory.v1.BlockSeatsRequest
+	39, // 68: ticketremaster.inventory.v1.Inventory.AddRows:input_type -> ticketremaster.inventory.v1.AddRowsRequest
+	41, // 69: ticketremaster.inventory.v1.Inventory.VoidTicket:input_type -> ticketremaster.inventory.v1.VoidTicketRequest
+	43, // 70: ticketremaster.inventory.v1.Inventory.RestoreTickets:input_type -> ticketremaster.inventory.v1.RestoreTicketsRequest
+	47, // 71: ticketremaster.inventory.v1.Inventory.FreeTicket:input_type -> ticketremaster.inventory.v1.FreeTicketRequest
+	49, // 72: ticketremaster.inventory.v1.Inventory.CloseEvent:input_type -> ticketremaster.inventory.v1.CloseEventRequest
+	51, // 73: ticketremaster.inventory.v1.Inventory.VoidTickets:input_type -> ticketremaster.inventory.v1.VoidTicketsRequest
+	45, // 74: ticketremaster.inventory.v1.Inventory.SettleRefunds:input_type -> ticketremaster.inventory.v1.SettleRefundsRequest
+	53, // 75: ticketremaster.inventory.v1.Inventory.CountUnsettled:input_type -> ticketremaster.inventory.v1.CountUnsettledRequest
+	55, // 76: ticketremaster.inventory.v1.Inventory.GetSeatOwner:input_type -> ticketremaster.inventory.v1.GetSeatOwnerRequest
+	57, // 77: ticketremaster.inventory.v1.Inventory.UpdateOwner:input_type -> ticketremaster.inventory.v1.UpdateOwnerRequest
+	59, // 78: ticketremaster.inventory.v1.Inventory.ListOwnership:input_type -> ticketremaster.inventory.v1.ListOwnershipRequest
+	62, // 79: ticketremaster.inventory.v1.Inventory.RecordQR:input_type -> ticketremaster.inventory.v1.RecordQRRequest
+	64, // 80: ticketremaster.inventory.v1.Inventory.VerifyTicket:input_type -> ticketremaster.inventory.v1.VerifyTicketRequest
+	67, // 81: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:input_type -> ticketremaster.inventory.v1.MarkCheckedInRequest
+	69, // 82: ticketremaster.inventory.v1.Inventory.MarkExited:input_type -> ticketremaster.inventory.v1.MarkExitedRequest
+	71, // 83: ticketremaster.inventory.v1.Inventory.UndoCheckIn:input_type -> ticketremaster.inventory.v1.UndoCheckInRequest
+	73, // 84: ticketremaster.inventory.v1.Inventory.RecordScan:input_type -> ticketremaster.inventory.v1.RecordScanRequest
+	75, // 85: ticketremaster.inventory.v1.Inventory.ListScans:input_type -> ticketremaster.inventory.v1.ListScansRequest
+	77, // 86: ticketremaster.inventory.v1.Inventory.CountInside:input_type -> ticketremaster.inventory.v1.CountInsideRequest
+	80, // 87: ticketremaster.inventory.v1.Inventory.ListTickets:input_type -> ticketremaster.inventory.v1.ListTicketsRequest
+	82, // 88: ticketremaster.inventory.v1.Inventory.FindTickets:input_type -> ticketremaster.inventory.v1.FindTicketsRequest
+	84, // 89: ticketremaster.inventory.v1.Inventory.AllowEntry:input_type -> ticketremaster.inventory.v1.AllowEntryRequest
+	86, // 90: ticketremaster.inventory.v1.Inventory.GetAssignment:input_type -> ticketremaster.inventory.v1.GetAssignmentRequest
+	88, // 91: ticketremaster.inventory.v1.Inventory.SetAssignment:input_type -> ticketremaster.inventory.v1.SetAssignmentRequest
+	6,  // 92: ticketremaster.inventory.v1.Inventory.CreateSeats:output_type -> ticketremaster.inventory.v1.CreateSeatsResponse
+	8,  // 93: ticketremaster.inventory.v1.Inventory.DeleteSeats:output_type -> ticketremaster.inventory.v1.DeleteSeatsResponse
+	10, // 94: ticketremaster.inventory.v1.Inventory.ListSeats:output_type -> ticketremaster.inventory.v1.ListSeatsResponse
+	12, // 95: ticketremaster.inventory.v1.Inventory.ListStatuses:output_type -> ticketremaster.inventory.v1.ListStatusesResponse
+	15, // 96: ticketremaster.inventory.v1.Inventory.CountSeats:output_type -> ticketremaster.inventory.v1.CountSeatsResponse
+	17, // 97: ticketremaster.inventory.v1.Inventory.GetSeats:output_type -> ticketremaster.inventory.v1.GetSeatsResponse
+	19, // 98: ticketremaster.inventory.v1.Inventory.ListOwnedSeats:output_type -> ticketremaster.inventory.v1.ListOwnedSeatsResponse
+	21, // 99: ticketremaster.inventory.v1.Inventory.ReserveSeat:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
+	21, // 100: ticketremaster.inventory.v1.Inventory.ReserveBest:output_type -> ticketremaster.inventory.v1.ReserveSeatResponse
+	24, // 101: ticketremaster.inventory.v1.Inventory.FindSingles:output_type -> ticketremaster.inventory.v1.FindSinglesResponse
+	27, // 102: ticketremaster.inventory.v1.Inventory.PinHold:output_type -> ticketremaster.inventory.v1.PinHoldResponse
+	29, // 103: ticketremaster.inventory.v1.Inventory.UnpinHold:output_type -> ticketremaster.inventory.v1.UnpinHoldResponse
+	31, // 104: ticketremaster.inventory.v1.Inventory.ConfirmSeat:output_type -> ticketremaster.inventory.v1.ConfirmSeatResponse
+	33, // 105: ticketremaster.inventory.v1.Inventory.ReleaseSeat:output_type -> ticketremaster.inventory.v1.ReleaseSeatResponse
+	36, // 106: ticketremaster.inventory.v1.Inventory.ExtendHolds:output_type -> ticketremaster.inventory.v1.ExtendHoldsResponse
+	38, // 107: ticketremaster.inventory.v1.Inventory.BlockSeats:output_type -> ticketremaster.inventory.v1.BlockSeatsResponse
+	40, // 108: ticketremaster.inventory.v1.Inventory.AddRows:output_type -> ticketremaster.inventory.v1.AddRowsResponse
+	42, // 109: ticketremaster.inventory.v1.Inventory.VoidTicket:output_type -> ticketremaster.inventory.v1.VoidTicketResponse
+	44, // 110: ticketremaster.inventory.v1.Inventory.RestoreTickets:output_type -> ticketremaster.inventory.v1.RestoreTicketsResponse
+	48, // 111: ticketremaster.inventory.v1.Inventory.FreeTicket:output_type -> ticketremaster.inventory.v1.FreeTicketResponse
+	50, // 112: ticketremaster.inventory.v1.Inventory.CloseEvent:output_type -> ticketremaster.inventory.v1.CloseEventResponse
+	52, // 113: ticketremaster.inventory.v1.Inventory.VoidTickets:output_type -> ticketremaster.inventory.v1.VoidTicketsResponse
+	46, // 114: ticketremaster.inventory.v1.Inventory.SettleRefunds:output_type -> ticketremaster.inventory.v1.SettleRefundsResponse
+	54, // 115: ticketremaster.inventory.v1.Inventory.CountUnsettled:output_type -> ticketremaster.inventory.v1.CountUnsettledResponse
+	56, // 116: ticketremaster.inventory.v1.Inventory.GetSeatOwner:output_type -> ticketremaster.inventory.v1.GetSeatOwnerResponse
+	58, // 117: ticketremaster.inventory.v1.Inventory.UpdateOwner:output_type -> ticketremaster.inventory.v1.UpdateOwnerResponse
+	61, // 118: ticketremaster.inventory.v1.Inventory.ListOwnership:output_type -> ticketremaster.inventory.v1.ListOwnershipResponse
+	63, // 119: ticketremaster.inventory.v1.Inventory.RecordQR:output_type -> ticketremaster.inventory.v1.RecordQRResponse
+	65, // 120: ticketremaster.inventory.v1.Inventory.VerifyTicket:output_type -> ticketremaster.inventory.v1.VerifyTicketResponse
+	68, // 121: ticketremaster.inventory.v1.Inventory.MarkCheckedIn:output_type -> ticketremaster.inventory.v1.MarkCheckedInResponse
+	70, // 122: ticketremaster.inventory.v1.Inventory.MarkExited:output_type -> ticketremaster.inventory.v1.MarkExitedResponse
+	72, // 123: ticketremaster.inventory.v1.Inventory.UndoCheckIn:output_type -> ticketremaster.inventory.v1.UndoCheckInResponse
+	74, // 124: ticketremaster.inventory.v1.Inventory.RecordScan:output_type -> ticketremaster.inventory.v1.RecordScanResponse
+	76, // 125: ticketremaster.inventory.v1.Inventory.ListScans:output_type -> ticketremaster.inventory.v1.ListScansResponse
+	78, // 126: ticketremaster.inventory.v1.Inventory.CountInside:output_type -> ticketremaster.inventory.v1.CountInsideResponse
+	81, // 127: ticketremaster.inventory.v1.Inventory.ListTickets:output_type -> ticketremaster.inventory.v1.ListTicketsResponse
+	83, // 128: ticketremaster.inventory.v1.Inventory.FindTickets:output_type -> ticketremaster.inventory.v1.FindTicketsResponse
+	85, // 129: ticketremaster.inventory.v1.Inventory.AllowEntry:output_type -> ticketremaster.inventory.v1.AllowEntryResponse
+	87, // 130: ticketremaster.inventory.v1.Inventory.GetAssignment:output_type -> ticketremaster.inventory.v1.GetAssignmentResponse
+	89, // 131: ticketremaster.inventory.v1.Inventory.SetAssignment:output_type -> ticketremaster.inventory.v1.SetAssignmentResponse
+	92, // [92:132] is the sub-list for method output_type
+	52, // [52:92] is the sub-list for method input_type
 	52, // [52:52] is the sub-list for extension type_name
 	52, // [52:52] is the sub-list for extension extendee
 	0,  // [0:52] is the sub-list for field type_name
@@ -5889,7 +6120,7 @@ func file_inventory_v1_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   85,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

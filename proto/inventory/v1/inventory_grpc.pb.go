@@ -39,6 +39,8 @@ const (
 	Inventory_GetSeats_FullMethodName       = "/ticketremaster.inventory.v1.Inventory/GetSeats"
 	Inventory_ListOwnedSeats_FullMethodName = "/ticketremaster.inventory.v1.Inventory/ListOwnedSeats"
 	Inventory_ReserveSeat_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ReserveSeat"
+	Inventory_ReserveBest_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ReserveBest"
+	Inventory_FindSingles_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/FindSingles"
 	Inventory_PinHold_FullMethodName        = "/ticketremaster.inventory.v1.Inventory/PinHold"
 	Inventory_UnpinHold_FullMethodName      = "/ticketremaster.inventory.v1.Inventory/UnpinHold"
 	Inventory_ConfirmSeat_FullMethodName    = "/ticketremaster.inventory.v1.Inventory/ConfirmSeat"
@@ -99,6 +101,14 @@ type InventoryClient interface {
 	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (locked or held by another);
 	// ABORTED / SEAT_ALREADY_SOLD; RESOURCE_EXHAUSTED / TOO_MANY_HOLDS.
 	ReserveSeat(ctx context.Context, in *ReserveSeatRequest, opts ...grpc.CallOption) (*ReserveSeatResponse, error)
+	// ReserveBest is ReserveSeat for the best seats of a tier that are free: side by side in one row, nearest to the front and to
+	// the middle of the tier. With allow_split the next best blocks, if there is no such one. Nobody waits for another's lock.
+	// The same number asked for again is answered by the same holds while they last. The first seat is in seat.
+	// NOT_FOUND / SEAT_NOT_FOUND (no such event or tier); ABORTED / SEAT_UNAVAILABLE (no such seats are left);
+	// RESOURCE_EXHAUSTED / TOO_MANY_HOLDS.
+	ReserveBest(ctx context.Context, in *ReserveBestRequest, opts ...grpc.CallOption) (*ReserveSeatResponse, error)
+	// FindSingles gives the free seats that these held ones leave alone in their row: the end of a row counts as taken.
+	FindSingles(ctx context.Context, in *FindSinglesRequest, opts ...grpc.CallOption) (*FindSinglesResponse, error)
 	// PinHold keeps a hold from expiring while it is paid for; only while held_until > now().
 	// NOT_FOUND / SEAT_NOT_FOUND; FAILED_PRECONDITION / HOLD_EXPIRED (its time is over or it is gone);
 	// ABORTED / SEAT_NOT_HELD (never was, not this user's, or a ticket already); ABORTED / PAYMENT_IN_PROGRESS (pinned
@@ -275,6 +285,26 @@ func (c *inventoryClient) ReserveSeat(ctx context.Context, in *ReserveSeatReques
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReserveSeatResponse)
 	err := c.cc.Invoke(ctx, Inventory_ReserveSeat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) ReserveBest(ctx context.Context, in *ReserveBestRequest, opts ...grpc.CallOption) (*ReserveSeatResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReserveSeatResponse)
+	err := c.cc.Invoke(ctx, Inventory_ReserveBest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryClient) FindSingles(ctx context.Context, in *FindSinglesRequest, opts ...grpc.CallOption) (*FindSinglesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindSinglesResponse)
+	err := c.cc.Invoke(ctx, Inventory_FindSingles_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -609,6 +639,14 @@ type InventoryServer interface {
 	// NOT_FOUND / SEAT_NOT_FOUND; ABORTED / SEAT_UNAVAILABLE (locked or held by another);
 	// ABORTED / SEAT_ALREADY_SOLD; RESOURCE_EXHAUSTED / TOO_MANY_HOLDS.
 	ReserveSeat(context.Context, *ReserveSeatRequest) (*ReserveSeatResponse, error)
+	// ReserveBest is ReserveSeat for the best seats of a tier that are free: side by side in one row, nearest to the front and to
+	// the middle of the tier. With allow_split the next best blocks, if there is no such one. Nobody waits for another's lock.
+	// The same number asked for again is answered by the same holds while they last. The first seat is in seat.
+	// NOT_FOUND / SEAT_NOT_FOUND (no such event or tier); ABORTED / SEAT_UNAVAILABLE (no such seats are left);
+	// RESOURCE_EXHAUSTED / TOO_MANY_HOLDS.
+	ReserveBest(context.Context, *ReserveBestRequest) (*ReserveSeatResponse, error)
+	// FindSingles gives the free seats that these held ones leave alone in their row: the end of a row counts as taken.
+	FindSingles(context.Context, *FindSinglesRequest) (*FindSinglesResponse, error)
 	// PinHold keeps a hold from expiring while it is paid for; only while held_until > now().
 	// NOT_FOUND / SEAT_NOT_FOUND; FAILED_PRECONDITION / HOLD_EXPIRED (its time is over or it is gone);
 	// ABORTED / SEAT_NOT_HELD (never was, not this user's, or a ticket already); ABORTED / PAYMENT_IN_PROGRESS (pinned
@@ -734,6 +772,12 @@ func (UnimplementedInventoryServer) ListOwnedSeats(context.Context, *ListOwnedSe
 }
 func (UnimplementedInventoryServer) ReserveSeat(context.Context, *ReserveSeatRequest) (*ReserveSeatResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReserveSeat not implemented")
+}
+func (UnimplementedInventoryServer) ReserveBest(context.Context, *ReserveBestRequest) (*ReserveSeatResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReserveBest not implemented")
+}
+func (UnimplementedInventoryServer) FindSingles(context.Context, *FindSinglesRequest) (*FindSinglesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindSingles not implemented")
 }
 func (UnimplementedInventoryServer) PinHold(context.Context, *PinHoldRequest) (*PinHoldResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PinHold not implemented")
@@ -986,6 +1030,42 @@ func _Inventory_ReserveSeat_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InventoryServer).ReserveSeat(ctx, req.(*ReserveSeatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_ReserveBest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReserveBestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).ReserveBest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_ReserveBest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).ReserveBest(ctx, req.(*ReserveBestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inventory_FindSingles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindSinglesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServer).FindSingles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inventory_FindSingles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServer).FindSingles(ctx, req.(*FindSinglesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1568,6 +1648,14 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReserveSeat",
 			Handler:    _Inventory_ReserveSeat_Handler,
+		},
+		{
+			MethodName: "ReserveBest",
+			Handler:    _Inventory_ReserveBest_Handler,
+		},
+		{
+			MethodName: "FindSingles",
+			Handler:    _Inventory_FindSingles_Handler,
 		},
 		{
 			MethodName: "PinHold",
