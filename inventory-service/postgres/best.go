@@ -40,6 +40,7 @@ type hall struct {
 	next     *reading        // that has not begun
 	reading  sync.Mutex      // one at a time
 	readAt   time.Time
+	took     time.Duration // the last reading
 }
 
 type reading struct {
@@ -115,7 +116,7 @@ func (h *hall) choose(ctx context.Context, s *Store, b inventory.Best, avoid map
 		h.mu.Lock()
 	}
 	defer h.mu.Unlock()
-	if time.Since(h.readAt) > staleAfter {
+	if time.Since(h.readAt) > max(staleAfter, 100*h.took) { // a hundredth of the time at most, where nobody waits for it
 		h.begin(s, b.EventID)
 	}
 	if !h.seats.Has(b.Tier) {
@@ -213,6 +214,7 @@ func (h *hall) begin(s *Store, event uuid.UUID) *reading {
 
 // update reads the hall: its statuses alone if its seats are known.
 func (h *hall) update(ctx context.Context, s *Store, event uuid.UUID) error {
+	began := time.Now()
 	h.mu.Lock()
 	h.next = nil
 	seats := h.seats
@@ -235,7 +237,7 @@ func (h *hall) update(ctx context.Context, s *Store, event uuid.UUID) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.seats, h.readAt = seats, time.Now()
+	h.seats, h.readAt, h.took = seats, time.Now(), time.Since(began)
 	seats.Update(func(i int) bool { return i < len(letters) && letters[i] == 'A' }, at)
 	return nil
 }

@@ -28,6 +28,8 @@ var measurements = []measurement{
 	{"X", "200 clients, one seat", oneSeat},
 	{"S", "reservations in halls of 100, 10,000 and 100,000 seats", hallSizes},
 	{"M", "the seat map of 20,000 seats while reservations run", seatMap},
+	{"K", "bookings of four seats", bookings},
+	{"A", "the best available", bestAvailable},
 	{"E", "an event cancelled while another one sells", cancellation},
 	{"B", "three times the capacity", overload},
 	{"F", "memory and start", footprint},

@@ -19,6 +19,7 @@ type ticket struct {
 func (p *demo) purchases() {
 	p.out.section("Scenario 1 · Ticket purchase", "Pessimistic locking, a distributed transaction, and recovery by RabbitMQ's dead letters.")
 	p.aliceTicket = p.happyPath()
+	p.family()
 	p.carolTicket = p.tooLittleMoney()
 	p.flaggedUser()
 	if p.Operator == nil {
