@@ -358,3 +358,34 @@ func TestManySweeps(t *testing.T) {
 		return err == nil && left == 0
 	})
 }
+
+// The one message of a booking frees all of its seats.
+func TestAMessageFreesABooking(t *testing.T) {
+	s, url := inventorytest.Start(t), testenv.RabbitMQ(t)
+	consume(t, url, s)
+	ch := channel(t, url)
+	seats := s.Hall(t, 3)
+	r := &inventoryv1.ReserveSeatRequest{SeatId: seats[0].SeatId, UserId: inventorytest.NewID(), HoldId: inventorytest.NewID(), HoldTtlMs: 60_000, MaxHolds: 3}
+	message := map[string]any{"seat_id": r.SeatId, "hold_id": r.HoldId, "user_id": r.UserId, "held_until": "2026-01-01T00:00:00Z"}
+	var more []map[string]any
+	for _, seat := range seats[1:] {
+		hold := inventorytest.NewID()
+		r.More = append(r.More, &inventoryv1.HeldSeat{SeatId: seat.SeatId, HoldId: hold})
+		more = append(more, map[string]any{"seat_id": seat.SeatId, "hold_id": hold})
+	}
+	message["more"] = more
+	if _, err := s.ReserveSeat(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	for _, seat := range seats {
+		s.Expire(t, seat.SeatId, time.Second)
+	}
+	body, err := json.Marshal(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expired(t, ch, body)
+	for _, seat := range seats {
+		inventorytest.Eventually(t, limit, "a seat is free", func() bool { return free(t, s, seat.SeatId) })
+	}
+}

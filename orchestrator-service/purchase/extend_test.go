@@ -145,3 +145,28 @@ func TestExtensionsOfMany(t *testing.T) {
 		}
 	})
 }
+
+// A booking's holds are extended together, and each goes on when their one message comes back.
+func TestABookingIsExtendedWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, w, _ := start(t)
+		user, r := booked(t, f, w, 400_00, 3)
+		w.paysNow(user)
+		time.Sleep(f.HoldTTL - time.Second)
+		if err := f.ExtendHolds(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := f.ExpireHold(t.Context(), w.messages[0]); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range r.Orders {
+			if now := w.orders[o.OrderID]; now.Status != clients.OrderPending || !w.held(o.SeatID) || !now.HeldUntil.After(o.HeldUntil) {
+				t.Errorf("%+v", now)
+			}
+		}
+		if p, err := f.PayBooking(t.Context(), user, r.BookingID); err != nil || len(p.Orders) != 3 {
+			t.Errorf("%+v, %v", p, err)
+		}
+	})
+}

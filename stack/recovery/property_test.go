@@ -36,7 +36,7 @@ func TestAnySequenceKeepsEveryInvariant(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"top up": c.topUp, "refund": c.refund,
-			"reserve": c.reserve, "pay": c.pay, "buy": func(rt *rapid.T) { c.reserve(rt); c.pay(rt) }, "cancel": c.cancel,
+			"reserve": c.reserve, "pay": c.pay, "buy": func(rt *rapid.T) { c.reserve(rt); c.pay(rt) }, "cancel": c.cancel, "book": c.book,
 			"offer": c.offer, "confirm": c.confirm, "hand over": func(rt *rapid.T) { c.offer(rt); c.confirm(rt) },
 			"hand over and quarrel": func(rt *rapid.T) { c.offer(rt); c.confirm(rt); c.act("dispute")(rt) },
 			"quarrel to the end": func(rt *rapid.T) {
@@ -57,7 +57,7 @@ func TestAnySequenceKeepsEveryInvariant(t *testing.T) {
 	t.Logf("what worked: %v", worked)
 	// Sequences in which most is refused prove little.
 	for _, what := range []string{"top up", "refund", "pay", "cancel", "confirm", "dispute", "withdraw", "reject", "reverse", "cover", "check in",
-		"refund order", "refund part", "give back", "postpone", "cancel event", "sell again"} {
+		"refund order", "refund part", "give back", "postpone", "cancel event", "sell again", "book", "pay together", "give a booking back"} {
 		if worked[what] == 0 {
 			t.Errorf("in no sequence did anyone %s", what)
 		}
