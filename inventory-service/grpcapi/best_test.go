@@ -1,6 +1,7 @@
 package grpcapi_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -126,6 +127,48 @@ func TestTwoReplicasSellOut(t *testing.T) {
 	if got[""] != 40 || got["SEAT_UNAVAILABLE"] != 20 {
 		t.Errorf("outcomes %v", got)
 	}
+}
+
+// Seats that were chosen for someone who may not have them are not lost to those who came meanwhile: nobody is told that nothing is
+// left before that is decided.
+func TestAPairThatComesBackIsSold(t *testing.T) {
+	s := inventorytest.Start(t)
+	event := s.Hall(t, 2)[0].EventId
+	tx, err := s.SQL.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE seats IN EXCLUSIVE MODE`); err != nil { // all can read, nobody can reserve
+		t.Fatal(err)
+	}
+	refused, served := make(chan error, 1), make(chan error, 1)
+	go func() {
+		r := bestOf(event, newID(), 2)
+		r.MaxHolds = 1
+		_, err := s.ReserveBest(t.Context(), r)
+		refused <- err
+	}()
+	inventorytest.Eventually(t, 5*time.Second, "the first reservation is being decided", func() bool {
+		var waiting int
+		err := s.SQL.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		return err == nil && waiting > 0
+	})
+	go func() {
+		_, err := s.ReserveBest(t.Context(), bestOf(event, newID(), 2))
+		served <- err
+	}()
+	select {
+	case err := <-served:
+		t.Errorf("answered before the pair is decided: %v", err)
+		served <- err
+	case <-time.After(300 * time.Millisecond): // what waits for a lock gives up after a second
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, <-refused, "TOO_MANY_HOLDS")
+	wantCode(t, <-served, "")
 }
 
 func TestSingles(t *testing.T) {

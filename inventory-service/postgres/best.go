@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -126,8 +127,7 @@ func (h *hall) choose(ctx context.Context, s *Store, b inventory.Best, avoid map
 	if chosen == nil {
 		return nil, nil, nil
 	}
-	h.count++
-	h.seats.Take(chosen, h.count)
+	h.seats.Take(chosen, math.MaxInt64) // no reading frees them before they are decided
 	h.deciding[b.Tier]++
 	for _, i := range chosen {
 		ids = append(ids, h.seats.IDs[i])
