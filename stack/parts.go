@@ -121,15 +121,13 @@ func health(_ *Stack, i *instance) string { return "http://" + i.address(i.part.
 
 // reach has the variables by which a service finds its database.
 func (s *Stack) reach(name string) map[string]string {
-	at, err := s.named(name)
-	if err != nil {
-		panic(err) // the table above names a part that is not in it
-	}
-	p := at[0].part
+	p := s.parts[name]
 	db := p.database
-	return merge(s.secret(db.password), map[string]string{
-		"DB_HOST": "127.0.0.1", "DB_PORT": strconv.Itoa(s.ports[p.ports[0]]), "DB_NAME": db.name, "DB_USER": db.user,
-	})
+	at := map[string]string{"DB_HOST": "127.0.0.1", "DB_PORT": strconv.Itoa(s.ports[p.ports[0]])}
+	if hosts := s.options.Elsewhere[name]; hosts != "" {
+		at = map[string]string{"DB_HOSTS": hosts}
+	}
+	return merge(s.secret(db.password), at, map[string]string{"DB_NAME": db.name, "DB_USER": db.user})
 }
 
 // broker has the variables by which a service finds the broker.

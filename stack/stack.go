@@ -35,6 +35,9 @@ type Options struct {
 	Replicas int
 	// Env overrides variables of all services.
 	Env map[string]string
+	// Elsewhere has the addresses, host:port with commas between, of databases that this stack uses instead of starting
+	// its own, by the part's name (seats-db). Their users and passwords are the stack's.
+	Elsewhere map[string]string
 	// Bin is a folder with binaries built before; by default they are built.
 	Bin string
 	// Only names the parts to start, with what they need; default all.
@@ -52,6 +55,7 @@ type Stack struct {
 	started   time.Time
 	secrets   map[string]string
 	ports     map[string]int
+	parts     map[string]part // by name
 	instances []*instance
 
 	mu sync.Mutex // of progress
@@ -64,7 +68,7 @@ func Open(options Options) (*Stack, error) {
 		return nil, err
 	}
 	options.Root = root
-	s := &Stack{options: options, started: time.Now()}
+	s := &Stack{options: options, started: time.Now(), parts: map[string]part{}}
 	switch {
 	case options.Dir != "":
 		s.dir, err = filepath.Abs(options.Dir)
@@ -91,7 +95,10 @@ func Open(options Options) (*Stack, error) {
 		}
 	}
 	for _, p := range parts {
-		s.instances = append(s.instances, s.instancesOf(p)...)
+		s.parts[p.name] = p
+		if options.Elsewhere[p.name] == "" {
+			s.instances = append(s.instances, s.instancesOf(p)...)
+		}
 	}
 	return s, nil
 }
@@ -198,6 +205,9 @@ func (s *Stack) wanted() ([]*instance, error) {
 		}
 		for _, i := range all {
 			for _, need := range i.part.needs {
+				if s.options.Elsewhere[need] != "" {
+					continue
+				}
 				if err := add(need); err != nil {
 					return err
 				}
@@ -286,10 +296,13 @@ func (s *Stack) SandboxURL() string { return "http://" + s.address("SANDBOX_PORT
 // DSN is the superuser's connection string of a database: seats_db, users_db,
 // orders_db, events_db or sagas_db. It panics when there is no such database.
 func (s *Stack) DSN(name string) string {
-	for _, i := range s.instances {
-		if db := i.part.database; db != nil && db.name == name {
+	for _, p := range parts {
+		if db := p.database; db != nil && db.name == name {
 			u := url.URL{Scheme: "postgres", User: url.UserPassword(db.user, s.secrets[db.password]),
-				Host: s.address(i.part.ports[0]), Path: "/" + db.name, RawQuery: "sslmode=disable"}
+				Host: s.address(p.ports[0]), Path: "/" + db.name, RawQuery: "sslmode=disable"}
+			if at := s.options.Elsewhere[p.name]; at != "" {
+				u.Host, u.RawQuery = at, u.RawQuery+"&target_session_attrs=primary" // not read-write: the audit's connections are read-only
+			}
 			return u.String()
 		}
 	}

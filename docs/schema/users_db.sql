@@ -174,7 +174,8 @@ CREATE FUNCTION credits_freeze(p_id uuid, p_user uuid, p_amount numeric, OUT fro
     AS $$
 DECLARE o operations;
 BEGIN
-    INSERT INTO operations (kind, operation_id, state, user_id, amount) VALUES ('freeze', p_id, 'DONE', p_user, p_amount) ON CONFLICT DO NOTHING;
+    INSERT INTO operations AS t (kind, operation_id, state, user_id, amount) VALUES ('freeze', p_id, 'DONE', p_user, p_amount)
+        ON CONFLICT (kind, operation_id) DO UPDATE SET state = t.state WHERE false;
     IF NOT FOUND THEN
         SELECT * INTO o FROM operations WHERE kind = 'freeze' AND operation_id = p_id;
         IF o.state IN ('VOID', 'UNDONE') THEN PERFORM refuse('operation_voided'); END IF;
@@ -201,9 +202,10 @@ DECLARE
     f    operations;
     owed numeric;
 BEGIN
-    INSERT INTO operations (kind, operation_id, state, user_id, amount, dispute_id)
+    INSERT INTO operations AS t (kind, operation_id, state, user_id, amount, dispute_id)
         SELECT 'escrow', p_id, 'DONE', user_id, amount, p_dispute FROM operations
-        WHERE kind = 'freeze' AND operation_id = p_dispute AND state <> 'VOID' ON CONFLICT DO NOTHING RETURNING * INTO o;
+        WHERE kind = 'freeze' AND operation_id = p_dispute AND state <> 'VOID'
+        ON CONFLICT (kind, operation_id) DO UPDATE SET state = t.state WHERE false RETURNING * INTO o;
     IF NOT FOUND THEN
         SELECT * INTO o FROM operations WHERE kind = 'escrow' AND operation_id = p_id;
         IF NOT FOUND THEN PERFORM refuse('freeze_not_found'); END IF;
@@ -234,9 +236,9 @@ CREATE FUNCTION credits_refund_tickets(p_ids uuid[], p_users uuid[], p_amounts n
 DECLARE r record;
 BEGIN
     FOR r IN SELECT * FROM unnest(p_ids, p_users, p_amounts, p_orders) AS refund (id, "user", amount, "order") ORDER BY "user", id LOOP
-        INSERT INTO movements (kind, operation_id, source, target, target_id, amount, reference_id)
+        INSERT INTO movements AS m (kind, operation_id, source, target, target_id, amount, reference_id)
             VALUES ('ticket_refund', r.id, 'platform', 'user', r."user", r.amount, r."order")
-            ON CONFLICT ON CONSTRAINT movements_once DO NOTHING;
+            ON CONFLICT ON CONSTRAINT movements_once DO UPDATE SET amount = m.amount WHERE false;
         IF NOT FOUND THEN
             PERFORM FROM movements WHERE kind = 'ticket_refund' AND operation_id = r.id AND target_id = r."user" AND amount = r.amount;
             IF NOT FOUND THEN PERFORM refuse('operation_differs'); END IF;
@@ -269,8 +271,9 @@ DECLARE
     o operations;
     b numeric;
 BEGIN
-    INSERT INTO operations (kind, operation_id, state, user_id, amount, reference_id)
-        VALUES (p_kind, p_id, 'DONE', p_user, p_amount, p_reference) ON CONFLICT DO NOTHING;
+    INSERT INTO operations AS t (kind, operation_id, state, user_id, amount, reference_id)
+        VALUES (p_kind, p_id, 'DONE', p_user, p_amount, p_reference)
+        ON CONFLICT (kind, operation_id) DO UPDATE SET state = t.state WHERE false;
     IF NOT FOUND THEN
         SELECT * INTO o FROM operations WHERE kind = p_kind AND operation_id = p_id;
         IF o.state IN ('VOID', 'UNDONE') THEN PERFORM refuse('operation_voided'); END IF;

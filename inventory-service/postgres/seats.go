@@ -47,7 +47,7 @@ func (s *Store) CreateSeats(ctx context.Context, p inventory.Plan) (int, error) 
 		var total, perRow *int
 		var tiers []string
 		var voided bool
-		err := tx.QueryRow(ctx, `SELECT total_seats, seats_per_row, tiers, deleted_at IS NOT NULL FROM seat_plans WHERE event_id = $1`,
+		err := tx.QueryRow(ctx, `SELECT total_seats, seats_per_row, tiers, deleted_at IS NOT NULL FROM seat_plans WHERE event_id = $1 FOR UPDATE`, // so that a repeat waits as the first did
 			p.EventID).Scan(&total, &perRow, &tiers, &voided)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -89,7 +89,7 @@ func createSeats(ctx context.Context, tx pgx.Tx, p inventory.Plan) error {
 func (s *Store) AddRows(ctx context.Context, a inventory.Addition) (added inventory.Added, err error) {
 	err = s.bulk(ctx, a.EventID, func(ctx context.Context, tx pgx.Tx) error {
 		var of uuid.UUID
-		err := tx.QueryRow(ctx, `SELECT event_id, seats, first_row, last_row FROM seat_additions WHERE operation_id = $1`, a.OperationID).
+		err := tx.QueryRow(ctx, `SELECT event_id, seats, first_row, last_row FROM seat_additions WHERE operation_id = $1 FOR UPDATE`, a.OperationID).
 			Scan(&of, &added.Seats, &added.FirstRow, &added.LastRow)
 		switch {
 		case err == nil && of != a.EventID:

@@ -19,7 +19,7 @@ import (
 const (
 	lease       = 10 * time.Second       // a dead process's sagas wait no longer than this
 	renewal     = lease / 3              // so that a live one does not lose its lease
-	roundTime   = 20 * time.Second       // of trying a step again, before the saga rests
+	roundTime   = 30 * time.Second       // of trying a step again, before the saga rests; a database fails over in 20 s
 	stepTimeout = 3 * time.Second        // of one try of a step
 	beginTime   = 2 * time.Second        // of recording a saga, before its caller is told that it is pending
 	recovery    = 500 * time.Millisecond // between two looks for abandoned sagas

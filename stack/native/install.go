@@ -14,7 +14,7 @@ import (
 var installScript string
 
 // Missing names the Debian packages whose programs are not on this machine: PostgreSQL, RabbitMQ, and those of the
-// tools, each named as its package.
+// tools: each is named as its package, but etcd, which is in etcd-server.
 func Missing(tools ...string) []string {
 	var packages []string
 	if _, err := PostgresBin(); err != nil {
@@ -25,6 +25,9 @@ func Missing(tools ...string) []string {
 	}
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
+			if tool == "etcd" {
+				tool = "etcd-server"
+			}
 			packages = append(packages, tool)
 		}
 	}

@@ -21,14 +21,17 @@ if [ ! -e "$conf" ]; then
 	printf '# Written by ticketremaster before it installed PostgreSQL.\ncreate_main_cluster = false\n' >"$conf"
 fi
 
-fresh_broker=
-case " $* " in *" rabbitmq-server "*) fresh_broker=yes ;; esac
+fresh=
+for server in rabbitmq-server etcd-server patroni; do
+	case " $* " in *" $server "*) fresh="$fresh ${server%-server}" ;; esac
+done
 
 apt-get update
 apt-get install -y --no-install-recommends "$@"
 
-# A broker that was installed just now for us shall not start at the next boot either.
-if [ -n "$fresh_broker" ] && command -v update-rc.d >/dev/null; then
-	update-rc.d rabbitmq-server disable >/dev/null 2>&1 || true
-	if command -v systemctl >/dev/null; then systemctl disable rabbitmq-server >/dev/null 2>&1 || true; fi
-fi
+# A server that was installed just now for us shall not start at the next boot either.
+for server in $fresh; do
+	[ "$server" != rabbitmq ] || server=rabbitmq-server
+	if command -v update-rc.d >/dev/null; then update-rc.d "$server" disable >/dev/null 2>&1 || true; fi
+	if command -v systemctl >/dev/null; then systemctl disable "$server" >/dev/null 2>&1 || true; fi
+done

@@ -92,9 +92,9 @@ func (s *Store) RefundTickets(ctx context.Context, refunds []TicketRefund) error
 // Grant pays a user credits from the platform, once per operation: for demos and goodwill. USER_NOT_FOUND.
 func (s *Store) Grant(ctx context.Context, operation, userID uuid.UUID, amount money.Cents) error {
 	_, err := s.pool.Exec(ctx, `
-		INSERT INTO movements (kind, operation_id, source, target, target_id, amount)
+		INSERT INTO movements AS m (kind, operation_id, source, target, target_id, amount)
 		VALUES ('grant', $1, 'platform', 'user', $2, $3)
-		ON CONFLICT ON CONSTRAINT movements_once DO NOTHING`, operation, userID, amount)
+		ON CONFLICT ON CONSTRAINT movements_once DO UPDATE SET amount = m.amount WHERE false -- a repeat waits as the first did`, operation, userID, amount)
 	return faulty(err)
 }
 

@@ -19,6 +19,9 @@ func (s *Store) PaymentEvent(ctx context.Context, e user.PaymentEvent) (outcome 
 		return "", err
 	}
 	err = s.pool.QueryRow(ctx, `SELECT payment_told($1::jsonb)`, string(event)).Scan(&outcome)
+	if err == nil && outcome == "duplicate" { // Stripe must not stop before a standby has the first, too
+		_, err = s.pool.Exec(ctx, `SELECT pg_logical_emit_message(true, '', '')`)
+	}
 	return outcome, faulty(err)
 }
 

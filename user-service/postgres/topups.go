@@ -31,8 +31,8 @@ func (s *Store) BeginTopUp(ctx context.Context, id, userID uuid.UUID, amount mon
 			return err
 		}
 		_, err = tx.Exec(ctx, `
-			INSERT INTO topups (topup_id, user_id, amount, client_key) SELECT $1, $2, $3, nullif($4, '') WHERE $5
-			ON CONFLICT ON CONSTRAINT topups_client_key_unique DO NOTHING`, id, userID, amount, clientKey, unpaid < perHour)
+			INSERT INTO topups AS t (topup_id, user_id, amount, client_key) SELECT $1, $2, $3, nullif($4, '') WHERE $5
+			ON CONFLICT ON CONSTRAINT topups_client_key_unique DO UPDATE SET amount = t.amount WHERE false -- a repeat waits as the first did`, id, userID, amount, clientKey, unpaid < perHour)
 		if err != nil {
 			return err
 		}
