@@ -58,7 +58,7 @@ func TestComposePassesEverySettingOn(t *testing.T) {
 	compose := read(t, "docker-compose.yml") + read(t, "docker-compose.dev.yml")
 	passed := names(`(?:^|[\s{])([A-Z][A-Z0-9_]*):`, compose)
 	// One is for tests of recovery; the others differ in no deployment that compose makes.
-	passed = append(passed, "SAGA_CRASH_AT", "HTTP_ADDR", "GRPC_ADDR", "DB_PORT", "DB_HOSTS", "DB_SSLMODE", "RABBITMQ_VHOST", "SANDBOX_PORT")
+	passed = append(passed, "SAGA_CRASH_AT", "HTTP_ADDR", "GRPC_ADDR", "DB_PORT", "DB_HOSTS", "DB_SSLMODE", "RABBITMQ_VHOST", "RABBITMQ_HOSTS", "SANDBOX_PORT")
 	files, err := filepath.Glob("../*-service/cmd/*/*.go")
 	more, err2 := filepath.Glob("../platform/*/*.go")
 	if err != nil || err2 != nil {

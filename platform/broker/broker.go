@@ -4,11 +4,14 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,20 +22,47 @@ import (
 
 // Config says where the broker is (docs/internal-api.md#environment).
 type Config struct {
-	Host     string        `env:"RABBITMQ_HOST,required,notEmpty"`
+	Host     string        `env:"RABBITMQ_HOST"`
 	Port     uint16        `env:"RABBITMQ_PORT" envDefault:"5672"`
+	Hosts    string        `env:"RABBITMQ_HOSTS"` // host:port,host:port: the nodes of a cluster, instead of Host and Port
 	User     string        `env:"RABBITMQ_USER,required,notEmpty"`
 	Password config.Secret `env:"RABBITMQ_PASS,required,notEmpty"`
 	VHost    string        `env:"RABBITMQ_VHOST" envDefault:"/"`
 }
 
-// URL returns the broker's address, with user and password in it.
-func (c Config) URL() string {
-	u := url.URL{
-		Scheme: "amqp", User: url.UserPassword(c.User, c.Password.Reveal()),
-		Host: c.Host + ":" + strconv.Itoa(int(c.Port)), Path: "/" + c.VHost, RawPath: "/" + url.PathEscape(c.VHost),
+// Validate reports what is wrong with the addresses.
+func (c *Config) Validate() error {
+	if c.Host == "" && c.Hosts == "" {
+		return errors.New(`required environment variable "RABBITMQ_HOST" is not set, nor is RABBITMQ_HOSTS`)
 	}
-	return u.String()
+	for _, address := range c.addresses() {
+		host, port, err := net.SplitHostPort(address)
+		if n, notNumber := strconv.ParseUint(port, 10, 16); err != nil || host == "" || notNumber != nil || n == 0 {
+			return fmt.Errorf("RABBITMQ_HOSTS must be host:port, with commas between several; %q is none", address)
+		}
+	}
+	return nil
+}
+
+func (c Config) addresses() []string {
+	if c.Hosts == "" {
+		return []string{net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}
+	}
+	return strings.Split(c.Hosts, ",")
+}
+
+// URL returns the broker's address, with user and password in it: of each node, with spaces between, where there are
+// several. A publisher or consumer connects to one, and to the next when that one is gone.
+func (c Config) URL() string {
+	var all []string
+	for _, address := range c.addresses() {
+		u := url.URL{
+			Scheme: "amqp", User: url.UserPassword(c.User, c.Password.Reveal()),
+			Host: address, Path: "/" + c.VHost, RawPath: "/" + url.PathEscape(c.VHost),
+		}
+		all = append(all, u.String())
+	}
+	return strings.Join(all, " ")
 }
 
 // line is a channel with its socket.
@@ -92,13 +122,13 @@ func (s *socket) send() error {
 
 // stayConnected calls session with a fresh channel and the topology declared, again and again until ctx ends: a session
 // ends when its channel or connection does. A failure is logged once, until a session succeeds.
-func stayConnected(ctx context.Context, url, role string, topology Topology, session func(context.Context, line) error) {
+func stayConnected(ctx context.Context, urls, role string, topology Topology, session func(context.Context, line) error) {
 	watch(topology)
 	connectedRoles.WithLabelValues(role).Set(0)
 	failing := false
 	for try := 0; ctx.Err() == nil; try++ {
 		start := time.Now()
-		err := connect(ctx, url, role, topology, func(ctx context.Context, ch line) error {
+		err := connect(ctx, urls, role, topology, func(ctx context.Context, ch line) error {
 			if failing {
 				slog.Info("the broker is back", "role", role)
 			}
@@ -123,19 +153,19 @@ func stayConnected(ctx context.Context, url, role string, topology Topology, ses
 	}
 }
 
-func connect(ctx context.Context, url, role string, topology Topology, session func(context.Context, line) error) error {
+// connect runs a session over a new connection, to the first of the addresses in urls that answers, from a random one on
+// so that the nodes share the connections.
+func connect(ctx context.Context, urls, role string, topology Topology, session func(context.Context, line) error) error {
+	addresses := strings.Split(urls, " ")
+	first := rand.N(len(addresses))
+	var conn *amqp.Connection
 	var s *socket
-	conn, err := amqp.DialConfig(url, amqp.Config{
-		Heartbeat: 10 * time.Second, Properties: amqp.Table{"connection_name": role},
-		Dial: func(network, addr string) (net.Conn, error) {
-			conn, err := amqp.DefaultDial(2*time.Second)(network, addr)
-			if err != nil {
-				return nil, err
-			}
-			s = &socket{Conn: conn}
-			return s, nil
-		},
-	})
+	var err error
+	for i := range addresses {
+		if conn, s, err = dial(addresses[(first+i)%len(addresses)], role); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -163,4 +193,19 @@ func connect(ctx context.Context, url, role string, topology Topology, session f
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+func dial(url, role string) (conn *amqp.Connection, s *socket, err error) {
+	conn, err = amqp.DialConfig(url, amqp.Config{
+		Heartbeat: 10 * time.Second, Properties: amqp.Table{"connection_name": role},
+		Dial: func(network, addr string) (net.Conn, error) {
+			conn, err := amqp.DefaultDial(2*time.Second)(network, addr)
+			if err != nil {
+				return nil, err
+			}
+			s = &socket{Conn: conn}
+			return s, nil
+		},
+	})
+	return conn, s, err
 }
