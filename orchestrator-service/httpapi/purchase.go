@@ -94,7 +94,7 @@ func readSeats(one string, many []string) ([]uuid.UUID, error) {
 		return []uuid.UUID{seat}, err
 	}
 	if one != "" {
-		return nil, fault.Field("seat_id", "must not be given beside seat_ids")
+		return nil, notBoth("seat_id", "seat_ids")
 	}
 	if len(many) == 0 || len(many) > clients.MaxBooking {
 		return nil, fault.Field("seat_ids", "must be 1 to %d seats", clients.MaxBooking)
@@ -110,6 +110,13 @@ func readSeats(one string, many []string) ([]uuid.UUID, error) {
 		}
 	}
 	return seats, nil
+}
+
+// notBoth refuses two fields of which a request has one; its errors name both.
+func notBoth(one, other string) error {
+	err := fault.Field(one, "must not be given beside %s", other)
+	err.Fields[other] = other + ": must not be given beside " + one
+	return err
 }
 
 // heldOrder is an order of a booking as it is reserved.
@@ -149,7 +156,7 @@ func (s *Server) pay(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if in.OrderID != "" && in.BookingID != "" {
-		return fault.Field("order_id", "must not be given beside booking_id")
+		return notBoth("order_id", "booking_id")
 	}
 	field, value, pay := "order_id", in.OrderID, s.Purchases.Pay
 	if in.BookingID != "" {

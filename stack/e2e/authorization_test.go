@@ -28,7 +28,7 @@ func logInAll(t *testing.T) (customer *client.Person, all callers) {
 	gone := relogin(t, customer)
 	a, err := gone.Post(t.Context(), "/auth/logout", nil)
 	must(t, a, err, http.StatusOK)
-	eventually(t, "the logout is known", func() bool {
+	everywhere(t, "the logout is known", func() bool {
 		a, err := gone.Get(t.Context(), "/tickets")
 		return err == nil && a.Status == http.StatusUnauthorized
 	})

@@ -56,6 +56,7 @@ const event = done(await client.GET('/events/{event_id}', { params: { path: { ev
 const seat = event.seats.find(({ status, price }) => status === 'AVAILABLE' && price <= 100);
 if (!seat) throw new Error('no seat is left');
 const held = done(await client.POST('/reserve', { body: { seat_id: seat.seat_id } }));
+if (!('order_id' in held)) throw new Error('one seat was answered as a booking');
 const paid = done(await client.POST('/pay', { body: { order_id: held.order_id } }));
 const order = await until('the payment', async () => {
   const order = done(await client.GET('/orders/{order_id}', { params: { path: { order_id: held.order_id } } }));
