@@ -234,7 +234,14 @@ func balance(t *testing.T, p *client.Person) money.Cents {
 // times in succession.
 func everywhere(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	eventually(t, what, func() bool { return is() && is() && is() && is() })
+	eventually(t, what, func() bool {
+		for range 4 {
+			if !is() {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // eventually waits until is returns true.
