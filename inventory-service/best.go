@@ -40,7 +40,6 @@ var (
 // concurrent use. A seat is named by its place in the order of ListSeats.
 type Hall struct {
 	IDs   []uuid.UUID
-	rows  []stretch
 	parts map[string][]part
 	taken []bool
 	since []int64 // when it was taken, by the caller's count
