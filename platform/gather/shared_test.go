@@ -4,12 +4,15 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"ticketremaster/platform/fault"
 )
 
 // One read serves all callers of a key; a caller whose deadline passes leaves without ending the others' read.
-func TestSharedReads(t *testing.T) {
+func TestSharedReads(t *testing.T) { synctest.Test(t, testSharedReads) }
+
+func testSharedReads(t *testing.T) {
 	var s Shared[int]
 	var reads atomic.Int32
 	begun, gate := make(chan struct{}), make(chan struct{})
@@ -43,6 +46,7 @@ func TestSharedReads(t *testing.T) {
 		}
 		answers <- n
 	}()
+	synctest.Wait() // it has joined
 	close(gate)
 	if n := <-answers; n != 7 || reads.Load() != 1 {
 		t.Errorf("%d by %d reads", n, reads.Load())
