@@ -75,6 +75,11 @@ func (in bestJSON) read() (purchase.Wanted, error) {
 	if in.Quantity == nil {
 		return purchase.Wanted{}, nil
 	}
+	if in.EventID == "" {
+		err := fault.Field("event_id", "is required beside quantity")
+		err.Fields["quantity"] = "quantity: needs event_id"
+		return purchase.Wanted{}, err
+	}
 	event, err := web.UUID("event_id", in.EventID)
 	switch {
 	case err != nil:
