@@ -2,10 +2,8 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -219,23 +217,7 @@ func (p *program) Start(ctx context.Context) error {
 		givenWay.Go(p.Process.GiveWay)
 		defer givenWay.Wait()
 	}
-	return p.Await(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.ready, nil)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return errors.New(p.ready + " answers " + response.Status)
-		}
-		return nil
-	})
+	return p.Await(ctx, func(ctx context.Context) error { return native.Healthy(ctx, p.ready) })
 }
 
 func lookup(values map[string]string) func(string) (string, bool) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -47,25 +46,9 @@ func (e *Etcd) Start(ctx context.Context) error {
 		}
 	}
 	for n, member := range e.members {
-		if err := member.Await(ctx, func(ctx context.Context) error { return e.healthy(ctx, n) }); err != nil {
+		if err := member.Await(ctx, func(ctx context.Context) error { return Healthy(ctx, fmt.Sprintf("http://127.0.0.1:%d/health", e.clients[n])) }); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func (e *Etcd) healthy(ctx context.Context, n int) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/health", e.clients[n]), nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return errors.New("etcd's health: " + response.Status)
 	}
 	return nil
 }
