@@ -46,7 +46,9 @@ func (e *Etcd) Start(ctx context.Context) error {
 		}
 	}
 	for n, member := range e.members {
-		if err := member.Await(ctx, func(ctx context.Context) error { return Healthy(ctx, fmt.Sprintf("http://127.0.0.1:%d/health", e.clients[n])) }); err != nil {
+		if err := member.Await(ctx, func(ctx context.Context) error {
+			return Healthy(ctx, fmt.Sprintf("http://127.0.0.1:%d/health", e.clients[n]))
+		}); err != nil {
 			return err
 		}
 	}
