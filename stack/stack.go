@@ -31,7 +31,8 @@ type Options struct {
 	Private bool
 	// Unsafe trades the databases' durability for speed; for tests.
 	Unsafe bool
-	// Replicas is how many of each service there are; 0: what the environment's REPLICAS says, else one.
+	// Replicas is how many of each service a private stack has; 0: what the environment's REPLICAS says, else one.
+	// Another stack has one of each: the next command, which is to stop it, would not know of more.
 	Replicas int
 	// Env overrides variables of all services.
 	Env map[string]string
@@ -89,7 +90,10 @@ func Open(options Options) (*Stack, error) {
 	if err := errors.Join(s.loadSecrets(), s.loadPorts()); err != nil {
 		return nil, err
 	}
-	if s.options.Replicas == 0 {
+	switch {
+	case !options.Private:
+		s.options.Replicas = 1
+	case options.Replicas == 0:
 		if s.options.Replicas, err = replicas(); err != nil {
 			return nil, err
 		}

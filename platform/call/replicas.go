@@ -25,15 +25,15 @@ func replica(addresses, failed string) string {
 	all := strings.Split(addresses, ",")
 	at := rand.IntN(len(all))
 	for i := range all {
-		a := all[(at+i)%len(all)]
+		a := strings.TrimSpace(all[(at+i)%len(all)])
 		if until, ok := resting.Load(a); a != failed && (!ok || time.Now().After(until.(time.Time))) {
 			return a
 		}
 	}
-	if all[at] == failed {
+	if strings.TrimSpace(all[at]) == failed {
 		at++
 	}
-	return all[at%len(all)]
+	return strings.TrimSpace(all[at%len(all)])
 }
 
 // noteFailure has a replica rest that did not answer a call that took so long.

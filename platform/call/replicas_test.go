@@ -34,7 +34,7 @@ func always() bool { return true }
 func TestCallsGoToAllReplicas(t *testing.T) {
 	one, ofOne := server(t, always)
 	other, ofOther := server(t, always)
-	c := call.Client{Name: "the service", BaseURL: one + "," + other}
+	c := call.Client{Name: "the service", BaseURL: one + ", " + other}
 	for range 100 {
 		if err := c.Do(t.Context(), http.MethodGet, "/", nil, nil); err != nil {
 			t.Fatal(err)

@@ -37,13 +37,15 @@ func (s *Store) Figures(ctx context.Context) ([]prometheus.Metric, error) {
 	if _, err := pgx.ForEachRow(rows, []any{&what, &sum}, func() error { sums[what] = sum; return nil }); err != nil {
 		return nil, faulty(err)
 	}
+	// Prometheus knows floats only. They are shown; nothing is computed with them.
+	credits := func(cents int64) float64 { return float64(cents) / 100 }
 	values := []prometheus.Metric{
-		metrics.Gauge(escrowCredits, float64(sums["escrow"])/100),
-		metrics.Gauge(frozenCredits, float64(sums["freeze"]-sums["debt frozen"])/100),
+		metrics.Gauge(escrowCredits, credits(sums["escrow"])),
+		metrics.Gauge(frozenCredits, credits(sums["freeze"]-sums["debt frozen"])),
 		metrics.Gauge(anomalies, float64(sums["anomalies"])),
 	}
 	for _, to := range []string{"frozen", "stripe", "platform"} {
-		values = append(values, metrics.Gauge(debtCredits, float64(sums["debt "+to])/100, to))
+		values = append(values, metrics.Gauge(debtCredits, credits(sums["debt "+to]), to))
 	}
 	return values, nil
 }
