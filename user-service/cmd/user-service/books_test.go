@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,19 +68,22 @@ func (w *world) figuresAreRight() {
 	w.t.Helper()
 	values, err := postgres.New(w.db).Figures(context.Background())
 	must(w.t, err)
-	got := map[string]float64{}
+	got := map[string]int64{} // money in cents
 	for _, v := range values {
 		var m dto.Metric
 		must(w.t, v.Write(&m))
-		name := metricName(v)
-		got[name] += m.GetGauge().GetValue()
+		name, value := metricName(v), m.GetGauge().GetValue()
+		if strings.HasSuffix(name, "_credits") {
+			value = math.Round(100 * value)
+		}
+		got[name] += int64(value)
 	}
-	var escrow, frozen, debts, anomalies float64
+	var escrow, frozen, debts, anomalies int64
 	must(w.t, w.db.QueryRow(context.Background(), `
-		SELECT coalesce(sum(amount) FILTER (WHERE account = 'escrow'), 0)::float8, coalesce(sum(amount) FILTER (WHERE account = 'frozen'), 0)::float8,
-		       (SELECT coalesce(sum(remaining), 0)::float8 FROM debts), (SELECT count(*) FROM payment_anomalies WHERE resolved_at IS NULL)
+		SELECT (100 * coalesce(sum(amount) FILTER (WHERE account = 'escrow'), 0))::bigint, (100 * coalesce(sum(amount) FILTER (WHERE account = 'frozen'), 0))::bigint,
+		       (SELECT (100 * coalesce(sum(remaining), 0))::bigint FROM debts), (SELECT count(*) FROM payment_anomalies WHERE resolved_at IS NULL)
 		FROM ledger_entries`).Scan(&escrow, &frozen, &debts, &anomalies))
-	for name, want := range map[string]float64{"escrow_credits": escrow, "frozen_credits": frozen, "debt_credits": debts, "payment_anomalies": anomalies} {
+	for name, want := range map[string]int64{"escrow_credits": escrow, "frozen_credits": frozen, "debt_credits": debts, "payment_anomalies": anomalies} {
 		if got[name] != want {
 			w.t.Errorf("%s is %v, the books say %v", name, got[name], want)
 		}
