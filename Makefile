@@ -50,7 +50,7 @@ dev: .env kong-image ## The same with verbose logs and open ports; a saved file 
 demo-docker: up ## Play the scenarios against the containers, and audit
 	@$(STACK) demo docker
 audit-docker: ## Count offenders against every invariant over the containers' databases; fails on any
-	@docker compose run --build --rm -T audit
+	@docker compose run --build --rm -T audit-grant && docker compose run --rm -T audit
 kong-image:
 	@.ci/kong-image
 .env:

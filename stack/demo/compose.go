@@ -133,6 +133,9 @@ func (Compose) Audit(ctx context.Context, out io.Writer) error {
 	if _, err := docker(ctx, nil, "compose", "build", "--quiet", "audit"); err != nil { // `run --build` tells on standard output how
 		return err
 	}
+	if _, err := docker(ctx, nil, "compose", "run", "--rm", "-T", "audit-grant"); err != nil {
+		return err
+	}
 	return run(dockerCommand(ctx, "compose", "run", "--rm", "-T", "audit"), out)
 }
 
